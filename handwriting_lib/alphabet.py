@@ -1,0 +1,109 @@
+"""Text as indices: the 95 printable characters of ASCII, and what to do with others.
+
+Index 0 is padding; 1 to 95 are the characters from space to tilde, so `V = 96`. After
+the last character comes one *end slot*: index 0 that is not masked. The window needs
+somewhere to go when the text is written, and the stop rule reads it.
+
+Built in chapter 01; Graves 2013, section 5, uses 57 characters.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+CHARACTERS = "".join(chr(code) for code in range(32, 127))
+SIZE = len(CHARACTERS) + 1
+PADDING = 0
+END_SLOT = 0
+_INDEX = {character: i + 1 for i, character in enumerate(CHARACTERS)}
+
+
+def missing(text: str) -> list[str]:
+    """The characters of `text` that the alphabet lacks, each once, in order.
+
+    Example:
+        >>> missing("Zürich")
+        ['ü']
+    """
+    return [c for c in dict.fromkeys(text) if c not in _INDEX]
+
+
+def encode(text: str) -> Tensor:
+    """Text as indices, with the end slot.
+
+    Args:
+        text: characters of `CHARACTERS`, at least one that is not a space.
+
+    Returns:
+        `(U,)` int64 with `U = len(text) + 1`; the last entry is the end slot.
+
+    Raises:
+        ValueError: the text is empty, or has a character that the alphabet lacks; the
+            message names it and its place.
+
+    Example:
+        >>> encode("a b")
+        tensor([66,  1, 67,  0])
+    """
+    if not text.strip():
+        raise ValueError("the text is empty: give at least one character to write")
+    unknown = missing(text)
+    if unknown:
+        listed = ", ".join(
+            f"{c!r} ({unicodedata.name(c, f'code point {ord(c)}').lower()}) "
+            f"at position {text.index(c) + 1}"
+            for c in unknown
+        )
+        raise ValueError(
+            f"{text!r} has characters that the model cannot write: {listed}. "
+            "It writes the 95 printable ASCII characters; replace the others "
+            "(for accents, handwriting_lib.alphabet.to_ascii does it)"
+        )
+    return torch.tensor([*(_INDEX[c] for c in text), END_SLOT])
+
+
+def decode(indices: Tensor | Sequence[int]) -> str:
+    """The inverse of `encode`: index 0 is skipped.
+
+    Raises:
+        ValueError: an index is outside 0 to 95.
+
+    Example:
+        >>> decode(encode("a b"))
+        'a b'
+    """
+    values = [int(i) for i in indices]
+    for value in values:
+        if not 0 <= value < SIZE:
+            raise ValueError(f"index {value} is outside 0 to {SIZE - 1}")
+    return "".join(CHARACTERS[i - 1] for i in values if i)
+
+
+_REPLACEMENTS = {
+    "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-",
+    "\u2014": "-", "\u2026": "...", "\u00df": "ss", "\u00a0": " ", "\t": " ",
+    "\u00e6": "ae", "\u00c6": "AE", "\u00f8": "o", "\u00d8": "O",
+    "\u0153": "oe", "\u0152": "OE",
+}  # fmt: skip
+
+
+def to_ascii(text: str) -> str:
+    """Drop accents and straighten quotes and dashes; nothing else is changed.
+
+    A character without a plain form stays as it is, so that `encode` names it.
+
+    Example:
+        >>> to_ascii("Zürich…")
+        'Zurich...'
+    """
+    text = "".join(_REPLACEMENTS.get(c, c) for c in text)
+    plain = []
+    for c in text:
+        base = unicodedata.normalize("NFKD", c)
+        base = "".join(b for b in base if not unicodedata.combining(b))
+        plain.append(base if base and not missing(base) else c)
+    return "".join(plain)
