@@ -32,6 +32,8 @@ class Sample:
         character_of_point: `(T,)` int64, the index in `text` of the character that
             each point belongs to, or None where nobody knows.
         points_per_second: the rate of the pen's readings, or None where unknown.
+        units: names the unit of `ink` where a corpus mixes several; the samples of one
+            writer in one unit share one scale.
 
     Example:
         >>> import torch
@@ -47,6 +49,7 @@ class Sample:
     kind: str = "line"
     character_of_point: Tensor | None = None
     points_per_second: float | None = None
+    units: str = ""
 
     def replace(self, **changes: object) -> Sample:
         """The same sample with some attributes changed."""

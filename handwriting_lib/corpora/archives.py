@@ -54,7 +54,7 @@ def read_files(
         raise CorpusError(f"there is no file or folder {path}")
     try:
         if path.name.lower().endswith(TAR_ENDINGS):
-            with tarfile.open(path, "r|*") as archive:
+            with tarfile.open(path, "r:*") as archive:
                 for member in archive:
                     name = member.name.removeprefix("./")
                     if member.isfile() and wanted(name):

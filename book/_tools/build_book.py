@@ -1,0 +1,91 @@
+"""Build the book into _build/html; any warning, broken reference or bad cell fails.
+
+Every page is made anew: an incremental build forgets the warnings of pages that it
+does not touch. What chapters computed is kept, for as long as neither their cells nor
+the library change. The last line printed is the path of the first page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from labels import toc_pages
+from project import ROOT, cache_folder
+
+# Inside the kernels, where stderr is dropped. By name, because -W error would also stop
+# at deprecations inside packages that a chapter only imports.
+KERNEL_WARNINGS = "error::UserWarning,error::RuntimeWarning,error::FutureWarning"
+
+
+def clean(root: Path) -> None:
+    """Remove the last build and the caches of other versions of the library."""
+    build = root / "_build"
+    for name in ("html", ".doctrees", "jupyter_execute"):
+        shutil.rmtree(build / name, ignore_errors=True)
+    cache = cache_folder(root)
+    for old in cache.parent.glob("*"):
+        if old != cache:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def command(root: Path) -> list[str]:
+    """The call of Jupyter Book."""
+    run = "from jupyter_book.cli.main import main; main()"
+    flags = ["-W", "-n", "--keep-going"]
+    return [sys.executable, "-c", run, "build", str(root), *flags]
+
+
+def build(root: Path) -> int:
+    """Build, and print what went wrong; 0 when nothing did."""
+    version = metadata.version("jupyter-book")
+    if not version.startswith("1."):
+        # Version 2 ignores _config.yml and _toc.yml and exits 0.
+        print(f"jupyter-book {version}: this book needs version 1", file=sys.stderr)
+        return 1
+    clean(root)
+    log = root / "_build" / "build.log"
+    log.parent.mkdir(exist_ok=True)
+    # The errors of a page come on stderr, the progress on stdout.
+    print(f"Building the book; progress goes to {log}", flush=True)
+    with log.open("w", encoding="utf-8") as progress:
+        done = subprocess.run(
+            command(root),
+            cwd=root,
+            env={**os.environ, "PYTHONWARNINGS": KERNEL_WARNINGS},
+            stdout=progress,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    html = root / "_build" / "html"
+    missing = [page for page in toc_pages(root) if not (html / f"{page}.html").exists()]
+    if done.returncode or missing:
+        print(problems(done.stderr), file=sys.stderr)
+        for page in missing:
+            print(f"not built: {page}", file=sys.stderr)
+        print(f"The book was not built; see {log}", file=sys.stderr)
+        return 1
+    print(html / f"{toc_pages(root)[0]}.html")
+    return 0
+
+
+def problems(stderr: str) -> str:
+    """The lines of Sphinx's report, without the traceback of Jupyter Book itself."""
+    return stderr.split("\nTraceback (most recent call last):\n  File")[0].rstrip()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description="Build the book into _build/html.")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder of _config.yml")
+    return build(parser.parse_args(arguments).root.resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""Saving and loading: what ships (safetensors) and what a training resumes from.
+
+A *model file* is safetensors: weights, often in half precision, and in its header the
+configuration and every factor between network units and ink. A *training checkpoint*
+is a torch file with the optimiser's state in float32, loaded with `weights_only=True`.
+Both are written to a new file and then moved into place. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from . import alphabet
+from .networks import (
+    FeedforwardConfig,
+    FeedforwardPredictor,
+    PredictionConfig,
+    PredictionNetwork,
+    SynthesisConfig,
+    SynthesisNetwork,
+)
+from .transforms import Normalisation, Thinning
+
+FORMAT = "handwriting_lib.model.1"
+PRETRAINED = Path(__file__).parent / "pretrained"
+NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
+    "synthesis": (SynthesisNetwork, SynthesisConfig),
+    "prediction": (PredictionNetwork, PredictionConfig),
+    "feedforward": (FeedforwardPredictor, FeedforwardConfig),
+}
+
+
+class ModelError(ValueError):
+    """A model or checkpoint cannot be loaded; the message names the file and remedy."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network together with what turns its numbers into ink.
+
+    Attributes:
+        network: a `SynthesisNetwork`, `PredictionNetwork` or `FeedforwardPredictor`.
+        normalisation: between its offsets and letter-body heights.
+        thinning: of the ink that it was trained on.
+        about: what a model card says: corpus, command, steps, seed, figures.
+        name: of the file, or what it was called when built.
+    """
+
+    network: nn.Module
+    normalisation: Normalisation = Normalisation()
+    thinning: Thinning = Thinning()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "model"
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the network has."""
+        return sum(p.numel() for p in self.network.parameters())
+
+    def fingerprint(self) -> str:
+        """A hash of the weights: tells whether two models are the same."""
+        digest = hashlib.sha256()
+        for key, tensor in sorted(self.network.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(tensor.detach().half().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def network_kind(network: nn.Module) -> str:
+    """The name under which a network is saved.
+
+    Raises:
+        ModelError: it is none of the library's.
+    """
+    for kind, (cls, _) in NETWORKS.items():
+        if isinstance(network, cls):
+            return kind
+    raise ModelError(f"{type(network).__name__} is none of {sorted(NETWORKS)}")
+
+
+def build_network(kind: str, config: Mapping[str, Any]) -> nn.Module:
+    """A new network from its saved configuration.
+
+    Raises:
+        ModelError: there is no such kind, or its configuration has other entries.
+    """
+    if kind not in NETWORKS:
+        raise ModelError(f"there is no network {kind!r}: say one of {sorted(NETWORKS)}")
+    cls, config_cls = NETWORKS[kind]
+    try:
+        return cls(config_cls(**config))
+    except TypeError as error:
+        raise ModelError(f"the configuration of a {kind} network: {error}") from None
+
+
+def _replace_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def save_model(model: Model, path: str | Path, half: bool = True) -> None:
+    """Write a model file.
+
+    Args:
+        model: what to save.
+        path: ends in `.safetensors`.
+        half: keep the weights in half precision, in half the space.
+    """
+    dtype = torch.float16 if half else torch.float32
+    header = {
+        "format": FORMAT,
+        "kind": network_kind(model.network),
+        "config": dataclasses.asdict(model.network.config),  # type: ignore[call-overload]
+        "normalisation": dataclasses.asdict(model.normalisation),
+        "thinning": dataclasses.asdict(model.thinning),
+        "alphabet": alphabet.CHARACTERS,
+        "about": dict(model.about),
+    }
+    tensors = {
+        k: v.detach().to("cpu", dtype).contiguous()
+        for k, v in model.network.state_dict().items()
+    }
+    content = safetensors.torch.save(tensors, {"handwriting_lib": json.dumps(header)})
+    _replace_atomically(Path(path), content)
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
+    """Read a model file; weights come back in float32, the network in evaluation mode.
+
+    Raises:
+        ModelError: the file is missing, is no model file, or was written with another
+            alphabet.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"there is no model file {path}")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            header = json.loads((file.metadata() or {})["handwriting_lib"])
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}
+        if header["format"] != FORMAT:
+            raise ModelError(
+                f"{path} has the format {header['format']!r}; this version of the "
+                f"library reads {FORMAT!r}"
+            )
+    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+        raise ModelError(
+            f"{path} is not a model file of handwriting_lib (a .safetensors file that "
+            "`handwriting train` or save_model wrote)"
+        ) from None
+    if header["alphabet"] != alphabet.CHARACTERS:
+        raise ModelError(f"{path} was trained with another alphabet")
+    network = build_network(header["kind"], header["config"])
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"the weights in {path} do not fit: {error}") from None
+    n, t = header["normalisation"], header["thinning"]
+    return Model(
+        network.to(device).eval(),
+        Normalisation(tuple(n["mean"]), tuple(n["std"])),
+        Thinning(**t),
+        header["about"],
+        path.stem,
+    )
+
+
+def pretrained_names() -> list[str]:
+    """The models that come with the library."""
+    return sorted(path.stem for path in PRETRAINED.glob("*.safetensors"))
+
+
+def load_pretrained(
+    name: str = "unipen-256", device: torch.device | str = "cpu"
+) -> Model:
+    """A model that comes with the library.
+
+    Args:
+        name: one of `pretrained_names()`.
+        device: where to put it.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if name not in pretrained_names():
+        raise ModelError(
+            f"there is no model {name!r}: say one of {', '.join(pretrained_names())}, "
+            "or the path of a .safetensors file"
+        )
+    return load_model(PRETRAINED / f"{name}.safetensors", device)
+
+
+def find_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> Model:
+    """A model by its name, or by the path of its file."""
+    text = str(name_or_path)
+    if text.endswith(".safetensors") or os.sep in text or Path(text).is_file():
+        return load_model(text, device)
+    return load_pretrained(text, device)
+
+
+# --- what a training resumes from ------------------------------------------------
+
+
+def save_checkpoint(state: Mapping[str, Any], path: str | Path) -> None:
+    """Write a training checkpoint: tensors, numbers, strings, lists and dicts."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    torch.save(dict(state), partial)
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a training checkpoint.
+
+    Raises:
+        ModelError: the file is missing or is not a checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"there is no checkpoint {path}: train without --resume first")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(state, dict) and "step" in state:
+            return state
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError):
+        pass
+    raise ModelError(f"{path} is not a training checkpoint, or it is cut short")

@@ -1,0 +1,572 @@
+r"""UNIPEN releases: strokes of hundreds of writers, with what they wrote.
+
+Reference: I. Guyon, L. Schomaker, R. Plamondon, M. Liberman and S. Janet, "UNIPEN
+project of on-line data exchange and recognizer benchmarks", ICPR 1994,
+doi 10.1109/ICPR.1994.576870. Data: train_r01_v07, CC BY 4.0, doi
+10.5281/zenodo.1195803. The patched and the unpatched repository and the CD-ROM are read
+alike, from a folder or an archive.
+
+A release has two halves. `data/<category>/<donor>/...` holds `.SEGMENT` lines: a kind,
+a *delineation* and a label. `include/...` holds the pen's readings. The rule that keeps
+labels right: component numbers count `.PEN_DOWN` and `.PEN_UP` blocks, but only those
+that contain points.
+
+Writers come back as numbers (`w017`): ids in the files are often people's names.
+Chapter 01 of the book reads this corpus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .. import alphabet
+from ..ink import KINDS, Corpus, Sample
+from .archives import CorpusError, cache_folder, read_files
+
+VERSION = 1  # of this reader: a new number makes old caches stale
+CATEGORIES = ("1a", "1b", "1c", "1d", "2", "3", "6", "7", "8")
+LARGEST_OFFSET = 32767  # readings are kept as 16-bit offsets
+_DATA = re.compile(r"(?:^|/)data/(1[abcd]|[2-8])/(.+)$", re.I)
+_INCLUDE = re.compile(r"(?:^|/)include/(.+)$", re.I)
+_SEGMENT = re.compile(
+    rb'^\.SEGMENT[ \t]+(\w+)[ \t]+(\S+)[ \t]+(\S+)[ \t]+"((?:[^"\\\r\n]|\\.)*)"', re.M
+)
+_DELINEATION = re.compile(r"^(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?$")
+_KIND = {"TEXT": "line", "WORD": "word", "CHARACTER": "character"}
+_UNKNOWN = -1
+
+log = logging.getLogger(__name__)
+
+
+class Component(NamedTuple):
+    """One `.PEN_DOWN` or `.PEN_UP` block that has points."""
+
+    down: bool
+    numbers: bytes
+    columns: tuple[int, int, int]  # how many, which is x, which is y
+    writer: str
+    rate: float | None
+
+
+class Segment(NamedTuple):
+    """One `.SEGMENT` line of a data file, and the pen files that it speaks of."""
+
+    kind: str
+    includes: tuple[str, ...]
+    delineation: str
+    quality: str
+    label: str
+    category: str
+
+
+# --- the two halves of a release ------------------------------------------------
+
+
+def _lines_of(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Split a UNIPEN file into (keyword, argument); an argument may span lines."""
+    for piece in re.split(rb"(?m)^\.(?=[A-Z])", content.replace(b"\r", b"\n"))[1:]:
+        match = re.match(rb"[A-Z_]+", piece)
+        assert match is not None  # the split looked for a capital
+        yield match[0].decode(), piece[match.end() :]
+
+
+def _include_name(argument: bytes) -> str:
+    name = argument.split(b"\n")[0].strip().strip(b'"').decode("latin-1")
+    return name.replace("\\", "/").removeprefix("include/").lower()
+
+
+def _read_segments(category: str, content: bytes) -> Iterator[Segment]:
+    includes = tuple(
+        _include_name(argument)
+        for keyword, argument in _lines_of(content)
+        if keyword == "INCLUDE"
+    )
+    pen_files = tuple(n for n in includes if not n.endswith((".lex", ".freq")))
+    for match in _SEGMENT.finditer(content):
+        kind, where, quality, label = (group.decode("latin-1") for group in match.groups())
+        if kind in _KIND:
+            yield Segment(_KIND[kind], pen_files, where, quality, label, category)
+
+
+def read_components(
+    names: Sequence[str], files: dict[str, bytes], missing: Counter[str] | None = None
+) -> list[Component]:
+    """The numbered components of some include files, nested includes among them.
+
+    Args:
+        names: include files, lower case, in the order of the data file.
+        files: the content of each include file by lower-case name.
+        missing: counts include files that the release lacks.
+
+    Returns:
+        The components that have points; a delineation's number is an index into it.
+    """
+    out: list[Component] = []
+    state: dict[str, object] = {"columns": (2, 0, 1), "writer": "", "rate": None}
+
+    def walk(name: str, depth: int) -> None:
+        if name not in files or depth > 8:
+            if missing is not None:
+                missing[name] += 1
+            return
+        for keyword, argument in _lines_of(files[name]):
+            if keyword in ("PEN_DOWN", "PEN_UP"):
+                if argument.strip():
+                    out.append(
+                        Component(keyword == "PEN_DOWN", argument, **state)  # type: ignore[arg-type]
+                    )
+            elif keyword == "INCLUDE":
+                walk(_include_name(argument), depth + 1)
+            elif keyword == "COORD":
+                columns = argument.split(b"\n")[0].split()
+                if b"X" in columns and b"Y" in columns:
+                    state["columns"] = (
+                        len(columns), columns.index(b"X"), columns.index(b"Y")
+                    )  # fmt: skip
+            elif keyword == "WRITER_ID":
+                state["writer"] = " ".join(argument.decode("latin-1").lower().split())
+            elif keyword == "POINTS_PER_SECOND":
+                state["rate"] = _number(argument)
+
+    for name in names:
+        walk(name, 0)
+    return out
+
+
+def _number(argument: bytes) -> float | None:
+    try:
+        return float(argument.split()[0])
+    except (IndexError, ValueError):
+        return None
+
+
+def read_points(component: Component) -> np.ndarray | None:
+    """The readings of one component, `(n, 2)` float64 x and y, or None if malformed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            values = np.fromstring(component.numbers, sep=" ")
+        except DeprecationWarning:  # something that is not a number
+            return None
+    columns, x, y = component.columns
+    if values.size % columns:
+        columns = _columns_of_first_line(component.numbers)
+        if columns <= max(x, y) or values.size % columns:
+            return None
+    return values.reshape(-1, columns)[:, [x, y]]
+
+
+def _columns_of_first_line(numbers: bytes) -> int:
+    return len(numbers.strip().split(b"\n")[0].split())
+
+
+class Span(NamedTuple):
+    """Points `first` to `last` (inclusive, None: to the end) of component `component`."""
+
+    component: int
+    first: int
+    last: int | None
+
+
+def parse_delineation(text: str) -> list[Span]:
+    """`"3:10-5:2,7"` as spans, one a component.
+
+    Raises:
+        ValueError: the text is not a delineation.
+
+    Example:
+        >>> parse_delineation("3:10-4:2,7")
+        [Span(component=3, first=10, last=None), Span(component=4, first=0, last=2),
+        Span(component=7, first=0, last=None)]
+    """
+    spans = []
+    for part in text.split(","):
+        match = _DELINEATION.match(part)
+        if match is None:
+            raise ValueError(f"{text!r} is not a delineation such as 3:10-5:2,7")
+        a, p, b, q = (int(g) if g is not None else None for g in match.groups())
+        assert a is not None
+        # "3:10" alone is one point; "3" alone is the whole component
+        b, q = (a, p) if b is None else (b, q)
+        for i in range(a, b + 1):
+            first = p if i == a and p is not None else 0
+            spans.append(Span(i, first, q if i == b else None))
+    return spans
+
+
+# --- from segments to samples ----------------------------------------------------
+
+
+class Skip(Exception):
+    """This segment makes no sample; the message is the reason that is counted."""
+
+
+def clean_label(label: str) -> str:
+    r"""A label as it was written: escapes resolved, tokenised punctuation joined.
+
+    Raises:
+        Skip: the label has an escape other than `\"` and `\\`, is empty, or has
+            characters outside printable ASCII.
+
+    Example:
+        >>> clean_label("No one , he said , will see them .")
+        'No one, he said, will see them.'
+    """
+    if re.search(r'\\[^"\\]', label):
+        raise Skip("label with an unknown escape")
+    label = " ".join(re.sub(r"\\(.)", r"\1", label).split())
+    if not label:
+        raise Skip("empty label")
+    if alphabet.missing(label):
+        raise Skip("label outside printable ASCII")
+    if re.search(r"(?:^| )\S \S \S(?: |$)", label):  # "2 4 5 4 6" may be 24546
+        raise Skip("tokenised label whose spaces are unknown")
+    if re.search(r"\w [.,;:!?](?: |$)", label):  # "them ." : the label is in tokens
+        if re.search(r"[@/$#*&]|\d \d", label):
+            raise Skip("tokenised label whose spaces are unknown")
+        label = re.sub(r" ([.,;:!?)])", r"\1", label)
+        label = re.sub(r"([(]) ", r"\1", label)
+    return label
+
+
+def _strokes(spans: Iterable[Span], points: _Points) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Pen-down pieces of a segment: component number, first point, readings."""
+    for span in spans:
+        if span.component >= len(points.components):
+            raise Skip("delineation beyond the last component")
+        if not points.components[span.component].down:
+            continue
+        xy = points[span.component]
+        if xy is None:
+            raise Skip("readings that are not numbers")
+        last = len(xy) if span.last is None else span.last + 1
+        if last > len(xy) or span.first >= last:
+            raise Skip("delineation beyond the last point")
+        yield span.component, span.first, xy[span.first : last]
+
+
+class _Points:
+    """The readings of a pen file's components, parsed when first asked for."""
+
+    def __init__(self, components: list[Component]) -> None:
+        self.components = components
+        self._parsed: dict[int, np.ndarray | None] = {}
+
+    def __getitem__(self, i: int) -> np.ndarray | None:
+        if i not in self._parsed:
+            self._parsed[i] = read_points(self.components[i])
+        return self._parsed[i]
+
+
+def _check_one_line(strokes: list[np.ndarray]) -> None:
+    """A line of text does not go back by more than half its width."""
+    x = np.concatenate([s[:, 0] for s in strokes])
+    width = np.ptp(x)
+    starts = np.array([s[0, 0] for s in strokes[1:]])
+    ends = np.array([s[-1, 0] for s in strokes[:-1]])
+    if len(starts) and (ends - starts).max() > 0.5 * width:
+        raise Skip("several lines in one segment, or a mark far behind")
+
+
+class _Labels:
+    """Which character segment each pen reading belongs to (category 3)."""
+
+    def __init__(self, segments: Iterable[Segment], points: _Points) -> None:
+        self.owner: dict[int, np.ndarray] = {}  # component -> character of each point
+        spans = []
+        for segment in segments:
+            try:
+                parsed = parse_delineation(segment.delineation)
+                label = re.sub(r"\\(.)", r"\1", segment.label)
+            except ValueError:
+                continue
+            spans.append((parsed[0].component, parsed[0].first, label, parsed))
+        spans.sort(key=lambda entry: entry[:2])
+        self.labels = [label for _, _, label, _ in spans]
+        for index, (_, _, _, parsed) in enumerate(spans):
+            for component, first, last in parsed:
+                xy = points[component] if component < len(points.components) else None
+                if xy is None:
+                    continue
+                owner = self.owner.setdefault(
+                    component, np.full(len(xy), _UNKNOWN, dtype=np.int64)
+                )
+                owner[first : None if last is None else last + 1] = index
+
+    def spell(self, text: str, pieces: list[tuple[int, int, np.ndarray]]) -> np.ndarray | None:
+        """The character of each point, if the labels in order spell `text`."""
+        owners = []
+        for component, first, xy in pieces:
+            owner = self.owner.get(component)
+            if owner is None:
+                return None
+            owners.append(owner[first : first + len(xy)])
+        owner = np.concatenate(owners)
+        used = np.unique(owner[owner != _UNKNOWN])
+        letters = [i for i, c in enumerate(text) if c != " "]
+        if (owner == _UNKNOWN).any() or len(used) != len(letters):
+            return None
+        if [self.labels[i] for i in used] != [text[i] for i in letters]:
+            return None
+        return np.asarray(letters)[np.searchsorted(used, owner)]
+
+
+def _samples_of(
+    group: list[Segment],
+    letters: list[Segment],
+    components: list[Component],
+    skipped: Counter[str],
+) -> Iterator[Sample]:
+    """The samples of all segments that speak of one pen file."""
+    points = _Points(components)
+    labels = _Labels(letters, points) if letters else None
+    for segment in group:
+        try:
+            if segment.quality.upper() == "BAD":
+                raise Skip("quality BAD")
+            text = clean_label(segment.label)
+            try:
+                spans = parse_delineation(segment.delineation)
+            except ValueError:
+                raise Skip("delineation that cannot be read") from None
+            kind = segment.kind
+            if kind == "line" and " " not in text:  # a TEXT segment of one word
+                kind = "word" if len(text) > 1 else "character"
+            pieces = list(_strokes(spans, points))
+            if not pieces:
+                raise Skip("no pen-down point")
+            strokes = [xy for _, _, xy in pieces]
+            if kind == "line":
+                _check_one_line(strokes)
+            if sum(map(len, strokes)) < 2 * len(text.replace(" ", "")):
+                raise Skip("fewer than two points a character")
+            xy = np.concatenate(strokes)
+            offsets = np.diff(xy, axis=0, prepend=xy[:1])
+            if np.abs(offsets).max() > LARGEST_OFFSET or (offsets % 1).any():
+                raise Skip("offsets that are not 16-bit integers")
+            end = np.zeros((len(xy), 1))
+            end[np.cumsum([len(s) for s in strokes]) - 1] = 1
+            owner = labels.spell(text, pieces) if labels and kind == "line" else None
+        except Skip as reason:
+            skipped[f"{segment.kind}: {reason}"] += 1
+            continue
+        first = components[pieces[0][0]]
+        yield Sample(
+            text,
+            torch.from_numpy(np.concatenate([offsets, end], 1).astype(np.float32)),
+            writer=first.writer or segment.includes[-1],
+            source=f"{segment.includes[-1]}#{segment.delineation}",
+            kind=kind,
+            character_of_point=None if owner is None else torch.from_numpy(owner),
+            points_per_second=first.rate if first.rate and first.rate < 1000 else None,
+            units=segment.includes[-1].partition("/")[0],  # donors' tablets differ
+        )
+
+
+def read(path: str | Path) -> Corpus:
+    """Read a whole release, without a cache. `load` is what you usually want.
+
+    Args:
+        path: a folder or an archive that holds `data/` and `include/`.
+
+    Raises:
+        CorpusError: there is no release at `path`.
+    """
+    files: dict[str, bytes] = {}
+    segments: list[Segment] = []
+    seen: set[tuple[str, tuple[str, ...], str]] = set()
+    skipped: Counter[str] = Counter()
+    for name, content in read_files(
+        path, lambda name: bool(_DATA.search(name) or _INCLUDE.search(name))
+    ):
+        if match := _INCLUDE.search(name):
+            files[match[1].lower()] = content
+        elif (match := _DATA.search(name)) and match[1].lower() in CATEGORIES:
+            segments.extend(_read_segments(match[1].lower(), content))
+    if not files or not segments:
+        raise CorpusError(
+            f"{path} holds no UNIPEN release: there must be a folder data/ with "
+            "categories 1a to 8 and a folder include/ beside it"
+        )
+    with_points = {name for name, content in files.items() if b"\n.PEN_" in content}
+    groups: dict[tuple[str, ...], list[Segment]] = defaultdict(list)
+    letters: dict[tuple[str, ...], list[Segment]] = defaultdict(list)
+    for segment in segments:
+        pen_files = tuple(n for n in segment.includes if n in with_points)
+        key = (segment.kind, pen_files or segment.includes, segment.delineation)
+        if segment.category == "3":
+            letters[pen_files].append(segment)
+        if key in seen:  # category 6 recurs in category 7
+            skipped[f"{segment.kind}: the same segment again"] += 1
+            continue
+        seen.add(key)
+        groups[segment.includes].append(segment)
+    samples: list[Sample] = []
+    absent: Counter[str] = Counter()
+    for includes, group in groups.items():
+        components = read_components(includes, files, absent)
+        if not components:
+            skipped["pen file that the release lacks"] += len(group)
+            continue
+        pen_files = tuple(n for n in includes if n in with_points)
+        samples.extend(_samples_of(group, letters[pen_files], components, skipped))
+    for name in absent:
+        log.info("include file %s is missing from %s", name, path)
+    writers = _numbered("w", (s.writer for s in samples))
+    tablets = _numbered("u", (s.units for s in samples))
+    samples = [
+        s.replace(writer=writers[s.writer], units=tablets[s.units]) for s in samples
+    ]
+    return Corpus(f"unipen:{Path(path).name}", samples, dict(skipped.most_common()))
+
+
+def _numbered(letter: str, names: Iterable[str]) -> dict[str, str]:
+    """A number for each distinct name, in an order that does not follow the names."""
+    ordered = sorted(set(names), key=lambda n: hashlib.sha256(n.encode()).digest())
+    return {name: f"{letter}{i:03d}" for i, name in enumerate(ordered)}
+
+
+# --- the cache -------------------------------------------------------------------
+
+
+def default_path() -> Path:
+    """Where `handwriting corpus get unipen` puts the release."""
+    return cache_folder() / "unipen"
+
+
+def load(path: str | Path | None = None, kinds: Sequence[str] = KINDS[:2]) -> Corpus:
+    """The samples of a release; the first reading is kept in the cache.
+
+    Args:
+        path: a folder or an archive; None takes what `handwriting corpus get unipen`
+            has put into the cache.
+        kinds: which of `"line"`, `"word"` and `"character"` to return.
+
+    Returns:
+        A corpus in raw units (tablet counts, y up), with the true character of each
+        point where category 3 of the release gives it.
+
+    Raises:
+        CorpusError: there is no release at `path`.
+        ValueError: a kind that is none.
+    """
+    if unknown := set(kinds) - set(KINDS):
+        raise ValueError(f"no such kinds: {sorted(unknown)}; there are {KINDS}")
+    source = Path(path) if path is not None else _downloaded()
+    cached = cache_folder() / f"unipen-{_fingerprint(source)}-v{VERSION}.npz"
+    if cached.exists():
+        corpus = _from_cache(cached, kinds)
+    else:
+        whole = read(source)
+        _to_cache(whole, cached)
+        corpus = Corpus("", [s for s in whole.samples if s.kind in kinds], whole.skipped)
+    return Corpus(f"unipen:{source.name}", corpus.samples, corpus.skipped)
+
+
+def _downloaded() -> Path:
+    folder = default_path()
+    archives = sorted(folder.glob("*.t*z")) if folder.is_dir() else []
+    if not archives:
+        raise CorpusError(
+            f"there is no UNIPEN release in {folder}: run `handwriting corpus get "
+            "unipen`, or say where it lies with unipen:PATH"
+        )
+    return archives[-1]
+
+
+def _fingerprint(path: Path) -> str:
+    """A hash of an archive's bytes, or of a folder's names, sizes and times."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(path.rglob("*.*")):
+            about = file.stat()
+            digest.update(f"{file} {about.st_size} {about.st_mtime_ns}\n".encode())
+    elif path.exists():
+        with path.open("rb") as stream:
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                digest.update(block)
+    else:
+        raise CorpusError(f"there is no file or folder {path}")
+    return digest.hexdigest()[:16]
+
+
+def _pack(lines: Iterable[str]) -> np.ndarray:
+    return np.frombuffer("\n".join(lines).encode(), dtype=np.uint8)
+
+
+def _unpack(array: np.ndarray) -> list[str]:
+    return array.tobytes().decode().split("\n")
+
+
+def _to_cache(corpus: Corpus, file: Path) -> None:
+    arrays: dict[str, np.ndarray] = {
+        "reasons": _pack(corpus.skipped),
+        "counts": np.array(list(corpus.skipped.values()), dtype=np.int64),
+    }
+    for kind in KINDS:
+        samples = [s for s in corpus.samples if s.kind == kind]
+        if not samples:
+            continue
+        ink = torch.cat([s.ink for s in samples]).numpy()
+        owners = [s.character_of_point for s in samples]
+        arrays |= {
+            f"{kind}-offsets": ink[:, :2].astype(np.int16),
+            f"{kind}-end": np.packbits(ink[:, 2] > 0.5),
+            f"{kind}-length": np.array([len(s.ink) for s in samples]),
+            f"{kind}-text": _pack(s.text for s in samples),
+            f"{kind}-writer": _pack(s.writer for s in samples),
+            f"{kind}-source": _pack(s.source for s in samples),
+            f"{kind}-units": _pack(s.units for s in samples),
+            f"{kind}-rate": np.array([s.points_per_second or 0 for s in samples]),
+            f"{kind}-aligned": np.array([o is not None for o in owners]),
+            f"{kind}-owner": np.concatenate(
+                [o.numpy().astype(np.int16) for o in owners if o is not None]
+                or [np.zeros(0, dtype=np.int16)]
+            ),
+        }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.stem}-{os.getpid()}.part.npz")
+    np.savez(partial, **arrays)  # type: ignore[arg-type]
+    os.replace(partial, file)
+
+
+def _from_cache(file: Path, kinds: Sequence[str]) -> Corpus:
+    samples: list[Sample] = []
+    with np.load(file, allow_pickle=False) as arrays:
+        reasons = _unpack(arrays["reasons"]) if arrays["reasons"].size else []
+        skipped = dict(zip(reasons, arrays["counts"].tolist(), strict=True))
+        for kind in kinds:
+            if f"{kind}-length" not in arrays:
+                continue
+            part = {n: arrays[f"{kind}-{n}"] for n in (
+                "offsets", "end", "length", "text", "writer", "source", "units",
+                "rate", "aligned", "owner")}  # fmt: skip
+            total = len(part["offsets"])
+            ink = np.empty((total, 3), dtype=np.float32)
+            ink[:, :2] = part["offsets"]
+            ink[:, 2] = np.unpackbits(part["end"], count=total)
+            lines = torch.from_numpy(ink).split(part["length"].tolist())
+            aligned = part["length"] * part["aligned"]
+            owners = torch.from_numpy(part["owner"].astype(np.int64)).split(
+                aligned.tolist()
+            )
+            samples += [
+                Sample(text, line, writer, where, kind, owner if known else None,
+                       rate or None, units)
+                for text, line, writer, where, units, owner, known, rate in zip(
+                    _unpack(part["text"]), lines, _unpack(part["writer"]),
+                    _unpack(part["source"]), _unpack(part["units"]), owners,
+                    part["aligned"].tolist(), part["rate"].tolist(), strict=True)
+            ]  # fmt: skip
+    return Corpus("", samples, skipped)

@@ -1,0 +1,354 @@
+"""Whole sequences with a backward pass of their own.
+
+Autograd records a Python loop point by point and keeps every intermediate tensor. The
+functions here run the same loop in place, keep what the backward pass needs, and write
+that pass out by hand: the derivatives of chapter 05 (peephole LSTM) and chapter 09 (soft
+window). All weight gradients are one matrix product over the whole sequence at the end.
+
+`products` is the type that matrix products are made in: `torch.bfloat16` halves their
+time on processors that have it; states and sums stay in the type of the input. Inside,
+time comes first, `(T, B, ...)`, so that one point of all lines is one block of memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from .lstm import LSTMState, PeepholeLSTM
+
+
+def _forward_gates(z: Tensor, c: Tensor, peephole: Tensor, new_c: Tensor) -> Tensor:
+    """Turn gate inputs `z` `(B, 4H)` into gate values in place; fill `new_c`.
+
+    Returns the tanh of the new cell, `(B, H)`.
+    """
+    batch, hidden = c.shape
+    input_and_forget = z[:, : 2 * hidden].view(batch, 2, hidden)
+    input_and_forget.addcmul_(peephole[:2], c[:, None]).sigmoid_()
+    g = z[:, 2 * hidden : 3 * hidden].tanh_()
+    torch.mul(z[:, hidden : 2 * hidden], c, out=new_c)
+    new_c.addcmul_(z[:, :hidden], g)
+    z[:, 3 * hidden :].addcmul_(new_c, peephole[2]).sigmoid_()
+    return torch.tanh(new_c)
+
+
+class _Slopes(NamedTuple):
+    """The local derivatives of a whole sequence that its backward loop needs."""
+
+    output: Tensor  # (T, B, H) d loss / d z_o, for d h = 1
+    cell: Tensor  # (T, B, H) d c for d h = 1, the way through tanh
+    gates: Tensor  # (T, B, 3, H) d z_i, d z_f, d z_g for d c = 1
+    forget: Tensor  # (T, B, H) d c_{t-1} for d c_t = 1
+
+
+def _slopes(gates: Tensor, c_before: Tensor, tanh_c: Tensor) -> _Slopes:
+    """All of them at once, from gate values `(T, B, 4H)` and cells `(T, B, H)`."""
+    i, f, g, o = gates.chunk(4, -1)
+    return _Slopes(
+        tanh_c * o * (1 - o),
+        o * (1 - tanh_c * tanh_c),
+        torch.stack([g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)], 2),
+        f,
+    )
+
+
+def _backward_gates(
+    d_h: Tensor, d_c: Tensor, slopes: _Slopes, t: int, peephole: Tensor, d_z: Tensor
+) -> None:
+    """One point backwards: fill `d_z` `(B, 4H)`, turn `d_c` into that of `c_{t-1}`."""
+    batch, hidden = d_h.shape
+    d_o = d_z[:, 3 * hidden :]
+    torch.mul(d_h, slopes.output[t], out=d_o)
+    d_c.addcmul_(d_h, slopes.cell[t]).addcmul_(d_o, peephole[2])
+    torch.mul(
+        d_c[:, None], slopes.gates[t], out=d_z[:, : 3 * hidden].view(batch, 3, hidden)
+    )
+    d_c.mul_(slopes.forget[t])
+    d_c.addcmul_(d_z[:, :hidden], peephole[0])
+    d_c.addcmul_(d_z[:, hidden : 2 * hidden], peephole[1])
+
+
+def _peephole_gradient(d_z: Tensor, c_before: Tensor, c_after: Tensor) -> Tensor:
+    """`(3, H)` from `(T, B, 4H)` and the cells `(T, B, H)`."""
+    d_i, d_f, _, d_o = d_z.chunk(4, -1)
+    return torch.stack(
+        [(d * c).sum((0, 1)) for d, c in ((d_i, c_before), (d_f, c_before), (d_o, c_after))]
+    )
+
+
+class _PeepholeSequence(torch.autograd.Function):
+    """`z_input (T, B, 4H), h, c, weight_hh, peephole` to `h (T, B, H), last c`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        z_input: Tensor,
+        h: Tensor,
+        c: Tensor,
+        weight_hh: Tensor,
+        peephole: Tensor,
+        products: torch.dtype,
+    ) -> tuple[Tensor, Tensor]:
+        steps, batch, _ = z_input.shape
+        hidden = h.shape[1]
+        gates = z_input.clone()
+        hs = z_input.new_empty(steps + 1, batch, hidden)
+        cs, tanh_c = torch.empty_like(hs), torch.empty_like(hs[1:])
+        hs[0], cs[0] = h, c
+        recurrent = weight_hh.to(products).t()
+        for t in range(steps):
+            z = gates[t]
+            if products == z.dtype:
+                z.addmm_(hs[t], recurrent)
+            else:
+                z.add_(hs[t].to(products) @ recurrent)
+            tanh_c[t] = _forward_gates(z, cs[t], peephole, cs[t + 1])
+            torch.mul(z[:, 3 * hidden :], tanh_c[t], out=hs[t + 1])
+        ctx.save_for_backward(gates, hs, cs, tanh_c, weight_hh, peephole)
+        ctx.products = products
+        return hs[1:], cs[-1]
+
+    @staticmethod
+    def backward(ctx: Any, d_hs: Tensor, d_last_c: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        gates, hs, cs, tanh_c, weight_hh, peephole = ctx.saved_tensors
+        products = ctx.products
+        steps, _, four_hidden = gates.shape
+        d_z = torch.empty_like(gates)
+        d_h, d_c = torch.zeros_like(hs[0]), d_last_c.clone()
+        slopes = _slopes(gates, cs[:-1], tanh_c)
+        recurrent = weight_hh.to(products)
+        for t in range(steps - 1, -1, -1):
+            d_h += d_hs[t]
+            _backward_gates(d_h, d_c, slopes, t, peephole, d_z[t])
+            d_h = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
+        flat = d_z.view(-1, four_hidden)
+        d_weight = flat.to(products).t() @ hs[:-1].flatten(0, 1).to(products)
+        d_peephole = _peephole_gradient(d_z, cs[:-1], cs[1:])
+        return d_z, d_h, d_c, d_weight.to(d_z.dtype), d_peephole, None
+
+
+class _InProducts(torch.autograd.Function):
+    """`x @ weight.T + bias` and its gradients, with products in another type."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, products: torch.dtype
+    ) -> Tensor:
+        x_low, weight_low = x.to(products), weight.to(products)
+        ctx.save_for_backward(x_low, weight_low)
+        ctx.full = x.dtype
+        return linear(x_low, weight_low).to(x.dtype).add_(bias)
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        d_low = d_out.to(x.dtype)
+        d_x = (d_low @ weight).to(ctx.full) if ctx.needs_input_grad[0] else None
+        d_weight = d_low.flatten(0, -2).t() @ x.flatten(0, -2)
+        return d_x, d_weight.to(ctx.full), d_out.flatten(0, -2).sum(0), None
+
+
+def linear_in(
+    x: Tensor, weight: Tensor, bias: Tensor, products: torch.dtype | None = None
+) -> Tensor:
+    """`torch.nn.functional.linear` with its products made in the type `products`."""
+    if products is None or products == x.dtype:
+        return linear(x, weight, bias)
+    return _InProducts.apply(x, weight, bias, products)
+
+
+def peephole_sequence(
+    x: Tensor, layer: PeepholeLSTM, state: LSTMState, products: torch.dtype | None = None
+) -> tuple[Tensor, LSTMState]:
+    """A peephole layer over whole lines; equal to `layer.forward`, and faster.
+
+    Args:
+        x: `(T, B, I)`, time first.
+        layer: the layer whose weights to use.
+        state: before the first point, `(B, H)` each.
+        products: the type of matrix products; None keeps that of `x`.
+
+    Returns:
+        Outputs `(T, B, H)` and the state after the last point.
+    """
+    products = products or x.dtype
+    z_input = linear_in(x, layer.weight_ih, layer.bias, products)
+    h, c = _PeepholeSequence.apply(
+        z_input, state.h, state.c, layer.weight_hh, layer.peephole, products
+    )
+    return h, LSTMState(h[-1], c)
+
+
+class FusedPeepholeLSTM(PeepholeLSTM):
+    """A `PeepholeLSTM` whose `forward` runs fused; the weights are the same.
+
+    Example:
+        >>> import torch
+        >>> layer = FusedPeepholeLSTM(3, 8)
+        >>> x = torch.randn(2, 5, 3)
+        >>> torch.allclose(layer(x)[0], PeepholeLSTM.forward(layer, x)[0], atol=1e-6)
+        True
+    """
+
+    def forward(
+        self, x: Tensor, state: LSTMState | None = None
+    ) -> tuple[Tensor, LSTMState]:
+        state = self.start(x.shape[0]) if state is None else state
+        h, state = peephole_sequence(x.transpose(0, 1), self, state)
+        return h.transpose(0, 1), state
+
+
+class WindowedOutput(NamedTuple):
+    """What the first layer and its window give for whole lines, time first."""
+
+    h: Tensor  # (T, B, H)
+    w: Tensor  # (T, B, V) what the window reads
+    phi: Tensor  # (T, B, U); no gradient flows through it
+    c: Tensor  # (B, H) the last cell
+    kappa: Tensor  # (B, K) the last place of each component
+
+
+class _WindowedSequence(torch.autograd.Function):
+    """The first layer, whose input holds the window that it moves itself."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        z_input: Tensor,
+        h: Tensor,
+        c: Tensor,
+        w: Tensor,
+        kappa: Tensor,
+        weight: Tensor,
+        peephole: Tensor,
+        window_weight: Tensor,
+        window_bias: Tensor,
+        text: Tensor,
+        text_mask: Tensor,
+        products: torch.dtype,
+    ) -> tuple[Tensor, ...]:
+        steps, batch, _ = z_input.shape
+        hidden, symbols, slots = h.shape[1], w.shape[1], text.shape[1]
+        components = kappa.shape[1]
+        gates = z_input.clone()
+        # the recurrent input is one block: w of the step before, then h
+        wh = z_input.new_empty(steps + 1, batch, symbols + hidden)
+        cs = z_input.new_empty(steps + 1, batch, hidden)
+        tanh_c = z_input.new_empty(steps, batch, hidden)
+        kappas = z_input.new_empty(steps + 1, batch, components)
+        moves = z_input.new_empty(steps, batch, 3 * components)  # alpha, beta, step
+        phis = z_input.new_empty(steps, batch, slots)
+        wh[0, :, :symbols], wh[0, :, symbols:], cs[0], kappas[0] = w, h, c, kappa
+        u = torch.arange(1, slots + 1, dtype=z_input.dtype, device=z_input.device)
+        mask = text_mask.to(z_input.dtype)
+        one_hot = torch.nn.functional.one_hot(text, symbols).to(z_input.dtype)
+        recurrent, window_t = weight.to(products).t(), window_weight.t()
+        for t in range(steps):
+            z = gates[t]
+            if products == z.dtype:
+                z.addmm_(wh[t], recurrent)
+            else:
+                z.add_(wh[t].to(products) @ recurrent)
+            tanh_c[t] = _forward_gates(z, cs[t], peephole, cs[t + 1])
+            h = wh[t + 1, :, symbols:]
+            torch.mul(z[:, 3 * hidden :], tanh_c[t], out=h)
+            move = torch.addmm(window_bias, h, window_t, out=moves[t]).exp_()
+            alpha, beta, step = move.view(batch, 3, components).unbind(1)
+            torch.add(kappas[t], step, out=kappas[t + 1])
+            distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
+            bump = distance.square_().mul_(-beta[:, :, None]).exp_()
+            torch.bmm(alpha[:, None], bump, out=phis[t][:, None])
+            phis[t].mul_(mask)
+            torch.bmm(phis[t][:, None], one_hot, out=wh[t + 1, :, None, :symbols])
+        ctx.save_for_backward(
+            gates, wh, cs, tanh_c, kappas, moves, weight, peephole, window_weight,
+            text, mask,
+        )  # fmt: skip
+        ctx.products = products
+        ctx.mark_non_differentiable(phis)
+        out = wh[1:]
+        return out[..., symbols:], out[..., :symbols], phis, cs[-1], kappas[-1]
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        ctx: Any, d_hs: Tensor, d_ws: Tensor, _phi: Tensor, d_c: Tensor, d_kappa: Tensor
+    ) -> tuple[Any, ...]:
+        (
+            gates, wh, cs, tanh_c, kappas, moves, weight, peephole, window_weight,
+            text, mask,
+        ) = ctx.saved_tensors  # fmt: skip
+        products = ctx.products
+        steps, batch, four_hidden = gates.shape
+        hidden, components = four_hidden // 4, kappas.shape[2]
+        symbols = wh.shape[2] - hidden
+        u = torch.arange(1, text.shape[1] + 1, dtype=gates.dtype, device=gates.device)
+        d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
+        d_wh = torch.zeros_like(wh[0])
+        d_c, d_kappa = d_c.clone(), d_kappa.clone()
+        slopes = _slopes(gates, cs[:-1], tanh_c)
+        recurrent = weight.to(products)
+        for t in range(steps - 1, -1, -1):
+            d_w = d_wh[:, :symbols] + d_ws[t]
+            d_phi = d_w.gather(1, text).mul_(mask)  # (B, U)
+            alpha, beta, step = moves[t].view(batch, 3, components).unbind(1)
+            distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
+            weighted = (distance.square() * -beta[:, :, None]).exp_()
+            weighted.mul_(alpha[:, :, None]).mul_(d_phi[:, None])
+            d_log = d_moves[t].view(batch, 3, components)
+            torch.sum(weighted, 2, out=d_log[:, 0])
+            weighted.mul_(distance)
+            d_kappa.addcmul_(beta, weighted.sum(2), value=-2)
+            weighted.mul_(distance)
+            torch.mul(weighted.sum(2), beta, out=d_log[:, 1]).neg_()
+            torch.mul(d_kappa, step, out=d_log[:, 2])
+            d_h = d_wh[:, symbols:] + d_hs[t]
+            d_h.addmm_(d_moves[t], window_weight)
+            _backward_gates(d_h, d_c, slopes, t, peephole, d_z[t])
+            d_wh = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
+        d_weight = d_z.flatten(0, 1).to(products).t() @ wh[:-1].flatten(0, 1).to(products)
+        h = wh[1:, :, symbols:].flatten(0, 1)
+        flat_moves = d_moves.flatten(0, 1)
+        return (
+            d_z, d_wh[:, symbols:], d_c, d_wh[:, :symbols], d_kappa,
+            d_weight.to(d_z.dtype), _peephole_gradient(d_z, cs[:-1], cs[1:]),
+            flat_moves.t() @ h, flat_moves.sum(0), None, None, None,
+        )  # fmt: skip
+
+
+def windowed_sequence(
+    x: Tensor,
+    layer: PeepholeLSTM,
+    window: torch.nn.Linear,
+    state: LSTMState,
+    w: Tensor,
+    kappa: Tensor,
+    text: Tensor,
+    text_mask: Tensor,
+    products: torch.dtype | None = None,
+) -> WindowedOutput:
+    """The first layer and the soft window over whole lines (Graves 2013, eqs 46 to 52).
+
+    Args:
+        x: `(T, B, 3)` points, time first.
+        layer: takes `3 + V` inputs: the point, then the window of the step before.
+        window: from `H` to `3K`: the logarithms of alpha, beta and kappa's step.
+        state: of the layer before the first point, `(B, H)` each.
+        w: `(B, V)` the window before the first point.
+        kappa: `(B, K)` before the first point.
+        text: `(B, U)` int64.
+        text_mask: `(B, U)` bool.
+        products: the type of matrix products; None keeps that of `x`.
+    """
+    points = x.shape[-1]
+    z_input = linear(x, layer.weight_ih[:, :points], layer.bias)
+    weight = torch.cat([layer.weight_ih[:, points:], layer.weight_hh], 1)
+    return WindowedOutput(
+        *_WindowedSequence.apply(
+            z_input, state.h, state.c, w, kappa, weight, layer.peephole,
+            window.weight, window.bias, text, text_mask, products or x.dtype,
+        )
+    )  # fmt: skip

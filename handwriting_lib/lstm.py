@@ -1,0 +1,139 @@
+"""The LSTM cell by hand, and the peephole LSTM as a loop over points.
+
+Graves 2013, eqs 7 to 11: input and forget gates look at the cell before the step
+(`c_{t-1}`), the output gate at the cell after it (`c_t`); peephole weights are
+diagonal. Gates are ordered i, f, g, o as in torch. Chapters 04 and 05 build this.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+
+class LSTMState(NamedTuple):
+    """Hidden output and cell of a layer, `(B, H)` each."""
+
+    h: Tensor
+    c: Tensor
+
+
+def lstm_cell(
+    x: Tensor,
+    state: LSTMState,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias: Tensor,
+    peephole: Tensor | None = None,
+) -> LSTMState:
+    """One step of an LSTM layer, written out.
+
+    Args:
+        x: `(B, I)` input.
+        state: `(B, H)` output and cell of the step before.
+        weight_ih: `(4H, I)` weights of the input, gates in the order i, f, g, o.
+        weight_hh: `(4H, H)` weights of the output of the step before.
+        bias: `(4H,)`; `nn.LSTMCell` keeps it as a sum of two.
+        peephole: `(3, H)` weights from the cell to i, f, o; None for an LSTM without.
+
+    Returns:
+        Output and cell after the step, `(B, H)` each.
+
+    Example:
+        >>> import torch
+        >>> state = LSTMState(torch.zeros(2, 4), torch.zeros(2, 4))
+        >>> weights = torch.ones(16, 3), torch.ones(16, 4), torch.zeros(16)
+        >>> lstm_cell(torch.zeros(2, 3), state, *weights).h.shape
+        torch.Size([2, 4])
+    """
+    h, c = state
+    z = linear(x, weight_ih, bias) + linear(h, weight_hh)  # (B, 4H)
+    return gates_to_state(z, c, peephole)
+
+
+def gates_to_state(z: Tensor, c: Tensor, peephole: Tensor | None) -> LSTMState:
+    """From the gates' inputs to the new state: everything after the matrix products.
+
+    Args:
+        z: `(B, 4H)` inputs of the gates i, f, g, o.
+        c: `(B, H)` the cell before the step.
+        peephole: `(3, H)` or None.
+    """
+    z_i, z_f, z_g, z_o = z.chunk(4, dim=-1)  # (B, H) each
+    if peephole is not None:
+        z_i = z_i + peephole[0] * c
+        z_f = z_f + peephole[1] * c
+    c = torch.sigmoid(z_f) * c + torch.sigmoid(z_i) * torch.tanh(z_g)
+    if peephole is not None:
+        z_o = z_o + peephole[2] * c
+    return LSTMState(torch.sigmoid(z_o) * torch.tanh(c), c)
+
+
+class PeepholeLSTM(nn.Module):
+    """One layer of peephole LSTM cells, as a Python loop over the points.
+
+    Args:
+        inputs: I, the size of an input.
+        hidden: H, the number of cells.
+        forget_bias: where the forget gate's bias starts; 1 keeps memory open early on.
+
+    Shapes:
+        `forward`: `(B, T, I)` to `(B, T, H)`.
+
+    Example:
+        >>> import torch
+        >>> PeepholeLSTM(3, 8)(torch.zeros(2, 5, 3))[0].shape
+        torch.Size([2, 5, 8])
+    """
+
+    def __init__(self, inputs: int, hidden: int, forget_bias: float = 1.0) -> None:
+        super().__init__()
+        self.inputs, self.hidden = inputs, hidden
+        bound = 1 / math.sqrt(hidden)
+        self.weight_ih = nn.Parameter(
+            torch.empty(4 * hidden, inputs).uniform_(-bound, bound)
+        )
+        self.weight_hh = nn.Parameter(
+            torch.empty(4 * hidden, hidden).uniform_(-bound, bound)
+        )
+        self.bias = nn.Parameter(torch.zeros(4 * hidden))
+        self.peephole = nn.Parameter(torch.empty(3, hidden).uniform_(-bound, bound))
+        with torch.no_grad():
+            self.bias[hidden : 2 * hidden] = forget_bias
+
+    def start(self, batch: int) -> LSTMState:
+        """The state before the first point: zeros, `(B, H)` each."""
+        zero = self.bias.new_zeros(batch, self.hidden)
+        return LSTMState(zero, zero)
+
+    def step(self, x: Tensor, state: LSTMState) -> LSTMState:
+        """One point: `(B, I)` and a state to the next state."""
+        return lstm_cell(
+            x, state, self.weight_ih, self.weight_hh, self.bias, self.peephole
+        )
+
+    def forward(
+        self, x: Tensor, state: LSTMState | None = None
+    ) -> tuple[Tensor, LSTMState]:
+        """All points of a batch of lines.
+
+        Args:
+            x: `(B, T, I)`.
+            state: to go on from; None starts with zeros.
+
+        Returns:
+            Outputs `(B, T, H)` and the state after the last point.
+        """
+        state = self.start(x.shape[0]) if state is None else state
+        outputs = []
+        for x_t in x.unbind(1):
+            state = self.step(x_t, state)
+            outputs.append(state.h)
+        return torch.stack(outputs, 1), state
+
+    def extra_repr(self) -> str:
+        return f"inputs={self.inputs}, hidden={self.hidden}"

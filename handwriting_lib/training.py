@@ -1,0 +1,396 @@
+"""The training loop: schedule, validation, checkpoints that a run resumes from.
+
+`train` is the whole of it. What a step sees is a function of the seed and the number of
+the step alone, so a run that was killed and resumed reaches the same losses as one that
+was not. Built in chapter 10.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import random
+import sys
+import time
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .batches import Batch, Buckets, make_batch
+from .checkpoints import (
+    Model,
+    build_network,
+    load_checkpoint,
+    save_checkpoint,
+    save_model,
+)
+from .ink import Corpus, Sample
+from .mixture import mixture_loss
+from .networks import FeedforwardPredictor, SynthesisNetwork
+from .transforms import (
+    Augmentation,
+    Limits,
+    Normalisation,
+    Thinning,
+    measure_normalisation,
+    prepare,
+    split_by_writer,
+)
+
+log = logging.getLogger(__name__)
+
+
+class ConfigError(ValueError):
+    """A training configuration is wrong; the message names the entry and the remedy."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        steps: updates in all.
+        seed: of weights, batches and augmentation.
+        points: about how many points a batch holds.
+        rate: Adam's learning rate at its height.
+        warm_up: steps until the rate is at its height.
+        decay: the share of the steps, at the end, over which the rate falls.
+        last_rate: the rate at the end, as a share of `rate`.
+        clip: the largest norm of the gradient.
+        words: shares of batches of single words, at the start and from `words_until` on.
+        words_until: the share of the steps after which the second share holds.
+        products: `"float32"` or `"bfloat16"`, the type of matrix products.
+        validate_every: steps between validations.
+        validation_batches: how many batches a validation reads.
+    """
+
+    steps: int = 10_000
+    seed: int = 1
+    points: int = 9600
+    rate: float = 2e-3
+    warm_up: int = 200
+    decay: float = 0.4
+    last_rate: float = 0.02
+    clip: float = 5.0
+    words: tuple[float, float] = (0.9, 0.2)
+    words_until: float = 0.4
+    products: str = "float32"
+    validate_every: int = 250
+    validation_batches: int = 12
+
+    def rate_at(self, step: int) -> float:
+        """Warm-up, a constant stretch, then half a cosine down."""
+        up = min(1.0, (step + 1) / max(1, self.warm_up))
+        begin = self.steps * (1 - self.decay)
+        done = min(1.0, max(0.0, (step - begin) / max(1.0, self.steps - begin)))
+        low = self.last_rate
+        return self.rate * up * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def words_at(self, step: int) -> float:
+        """The share of batches of words at a step."""
+        first, last = self.words
+        done = step / max(1.0, self.steps * self.words_until)
+        return max(last, first + (last - first) * done) if first > last else last
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides a training; `read_config` reads it from TOML.
+
+    Attributes:
+        network: `"synthesis"`, `"prediction"` or `"feedforward"`.
+        model: the network's sizes.
+        corpus: a source as `load_corpus` takes it.
+        corpus_options: for the reader.
+        thinning: which points stay.
+        limits: which samples stay.
+        augmentation: changes to each line.
+        recipe: how it is trained.
+    """
+
+    network: str = "synthesis"
+    model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    corpus: str = "unipen"
+    corpus_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    thinning: Thinning = Thinning()
+    limits: Limits = Limits()
+    augmentation: Augmentation = Augmentation()
+    recipe: Recipe = Recipe()
+
+
+def read_config(path: str | Path) -> TrainingConfig:
+    """Read a TOML file with the tables of `TrainingConfig`.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or has an unknown entry.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"there is no configuration file {path}")
+    try:
+        table = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    return _from_table(TrainingConfig, table, str(path))
+
+
+def _from_table(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
+    """A frozen dataclass from a table, with lists as tuples; errors name the entry."""
+    known = typing.get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(
+                f"{where}: there is no entry {key!r}; there are {', '.join(known)}"
+            )
+        kind = known[key]
+        if dataclasses.is_dataclass(kind):
+            value = _from_table(kind, value, f"{where} [{key}]")  # type: ignore[arg-type]
+        elif isinstance(value, list) and typing.get_origin(kind) is tuple:
+            value = tuple(value)
+        elif kind is float and isinstance(value, int):
+            value = float(value)
+        elif isinstance(kind, type | types.UnionType) and not isinstance(value, kind):
+            raise ConfigError(f"{where}: {key} must be {kind.__name__}, not {value!r}")
+        values[key] = value
+    return cls(**values)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Prepared ink, split by writer, and the factors measured on the training side."""
+
+    train: list[Sample]
+    validation: list[Sample]
+    normalisation: Normalisation
+
+
+def prepare_data(corpus: Corpus, config: TrainingConfig) -> TrainingData:
+    """Scale, thin, select and split a corpus as a configuration says.
+
+    Raises:
+        ConfigError: nothing is left for one side.
+    """
+    prepared = prepare(corpus, config.thinning, config.limits)
+    for reason, count in prepared.skipped.items():
+        log.info("left out %d: %s", count, reason)
+    split = split_by_writer(prepared.samples)
+    if not split.train or not split.validation:
+        raise ConfigError(
+            f"{corpus.name} leaves {len(split.train)} samples for training and "
+            f"{len(split.validation)} for validation; both need some: more writers, "
+            "or wider limits"
+        )
+    return TrainingData(
+        split.train, split.validation, measure_normalisation(split.train)
+    )
+
+
+class _Batches:
+    """The batches of a training: a function of the seed and the step."""
+
+    def __init__(self, data: TrainingData, config: TrainingConfig) -> None:
+        self.data, self.config = data, config
+        lines = [s for s in data.train if s.kind == "line"]
+        others = [s for s in data.train if s.kind != "line"]
+        points = config.recipe.points
+        self.lines = Buckets(lines or others, points)
+        self.words = Buckets(others or lines, points)
+
+    def at(self, step: int) -> Batch:
+        recipe = self.config.recipe
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        is_words = torch.rand(1, generator=generator).item() < recipe.words_at(step)
+        pool = self.words if is_words else self.lines
+        return make_batch(
+            pool.draw(generator),
+            self.data.normalisation,
+            self.config.augmentation,
+            generator,
+        )
+
+    def for_validation(self) -> list[Batch]:
+        """The same batches each time: lines and words by turns, of all lengths."""
+        chosen: list[list[Sample]] = []
+        half = max(1, self.config.recipe.validation_batches // 2)
+        for is_line in (True, False):
+            side = [s for s in self.data.validation if (s.kind == "line") == is_line]
+            if side:
+                random.Random(0).shuffle(side)
+                batches = Buckets(side, self.config.recipe.points).in_order()
+                every = max(1, len(batches) // half)
+                chosen += batches[every // 2 :: every][:half]
+        return [make_batch(samples, self.data.normalisation) for samples in chosen]
+
+
+def batch_loss(
+    network: nn.Module, batch: Batch, products: torch.dtype | None = None
+) -> Tensor:
+    """The negative log-likelihood a point of a batch, in nats and normalised units.
+
+    Args:
+        network: any of the library's networks.
+        batch: the network reads all points but the last and is asked for the next.
+        products: the type of matrix products.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    seen, target = batch.ink[:, :-1], batch.ink[:, 1:]
+    if isinstance(network, SynthesisNetwork):
+        out = network(seen, batch.text, batch.text_mask, products=products)
+    elif isinstance(network, FeedforwardPredictor):
+        out = network(seen)
+    else:
+        out = network(seen, products=products)
+    return mixture_loss(out.mixture(), target, batch.mask[:, 1:])
+
+
+@torch.no_grad()
+def validate(network: nn.Module, batches: list[Batch], device: torch.device) -> float:
+    """Nats a point over all points of some batches, in float32."""
+    total = points = 0.0
+    for batch in batches:
+        count = float(batch.mask[:, 1:].sum())
+        total += float(batch_loss(network, batch.to(device))) * count
+        points += count
+    return total / points
+
+
+@dataclass
+class Progress:
+    """One line of a training's log: what `log.jsonl` holds."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    rate: float
+    points: int
+    seconds: float
+    validation: float | None = None
+
+
+def train(
+    config: TrainingConfig,
+    data: TrainingData,
+    folder: str | Path,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+    quiet: bool = False,
+    on_step: Callable[[Progress], None] | None = None,
+) -> Model:
+    """Train a network, with validation and checkpoints.
+
+    Args:
+        config: what to train and how.
+        data: as `prepare_data` gives it.
+        folder: gets `checkpoint.pt` (to resume from), `model.safetensors` and
+            `log.jsonl`.
+        minutes: stop after so many, at a step that `resume` goes on from.
+        resume: go on from the folder's checkpoint.
+        device: where to train.
+        quiet: show no progress bar.
+        on_step: is called after each step.
+
+    Returns:
+        The model as it is at the end.
+
+    Raises:
+        ConfigError: `products` is no type of matrix products.
+        ModelError: `resume` without a checkpoint.
+        FloatingPointError: the loss or a gradient is not finite.
+    """
+    recipe, folder, device = config.recipe, Path(folder), torch.device(device)
+    folder.mkdir(parents=True, exist_ok=True)
+    if recipe.products not in ("float32", "bfloat16"):
+        raise ConfigError(
+            f"products must be float32 or bfloat16, not {recipe.products!r}"
+        )
+    products = torch.bfloat16 if recipe.products == "bfloat16" else None
+    torch.manual_seed(recipe.seed)
+    network = build_network(config.network, config.model).to(device)
+    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
+    step, points, seconds = 0, 0, 0.0
+    if resume:
+        state = load_checkpoint(folder / "checkpoint.pt")
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, points, seconds = state["step"], state["points"], state["seconds"]
+    batches = _Batches(data, config)
+    held_out = batches.for_validation()
+    begin, before = time.monotonic(), seconds
+    model = Model(network, data.normalisation, config.thinning)
+
+    def save(validation: float | None) -> None:
+        nonlocal model
+        save_checkpoint(
+            {
+                "network": network.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step,
+                "points": points,
+                "seconds": seconds,
+            },
+            folder / "checkpoint.pt",
+        )
+        about = {
+            "steps": step,
+            "points_seen": points,
+            "hours": round(seconds / 3600, 3),
+            "validation_nats_a_point": validation,
+            "config": json.loads(json.dumps(dataclasses.asdict(config))),
+        }
+        model = Model(network, data.normalisation, config.thinning, about)
+        save_model(model, folder / "model.safetensors", half=False)
+
+    bar = tqdm(total=recipe.steps, initial=step, disable=quiet, unit="step")
+    validation: float | None = None
+    with (folder / "log.jsonl").open("a" if resume else "w") as record, bar:
+        while step < recipe.steps:
+            out_of_time = minutes is not None and seconds - before >= 60 * minutes
+            if out_of_time:
+                break
+            batch = batches.at(step).to(device)
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.rate_at(step)
+            loss = batch_loss(network, batch, products)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(
+                network.parameters(), recipe.clip, error_if_nonfinite=True
+            )
+            optimiser.step()
+            step += 1
+            points += int(batch.mask[:, 1:].sum())
+            seconds = before + time.monotonic() - begin
+            line = Progress(
+                step, loss.item(), float(norm), recipe.rate_at(step - 1), points, seconds
+            )
+            if step % recipe.validate_every == 0 or step == recipe.steps:
+                line.validation = validation = validate(network, held_out, device)
+                save(validation)
+            record.write(json.dumps(dataclasses.asdict(line)) + "\n")
+            record.flush()
+            bar.update()
+            bar.set_postfix(loss=f"{line.loss:.3f}", validation=validation)
+            if on_step is not None:
+                on_step(line)
+    save(validation)
+    network.eval()
+    return model
