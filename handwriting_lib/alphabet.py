@@ -102,7 +102,7 @@ def to_ascii(text: str) -> str:
     """
     text = "".join(_REPLACEMENTS.get(c, c) for c in text)
     plain = []
-    for c in text:
+    for c in unicodedata.normalize("NFC", text):  # accents may be on their own
         base = unicodedata.normalize("NFKD", c)
         base = "".join(b for b in base if not unicodedata.combining(b))
         plain.append(base if base and not missing(base) else c)

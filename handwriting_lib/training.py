@@ -11,6 +11,7 @@ import dataclasses
 import json
 import logging
 import math
+import os
 import random
 import sys
 import time
@@ -22,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from .batches import Batch, Buckets, make_batch
@@ -251,9 +254,10 @@ def batch_loss(
         FloatingPointError: the loss is not finite.
     """
     seen, target = batch.ink[:, :-1], batch.ink[:, 1:]
-    if isinstance(network, SynthesisNetwork):
+    bare = network.module if isinstance(network, DistributedDataParallel) else network
+    if isinstance(bare, SynthesisNetwork):
         out = network(seen, batch.text, batch.text_mask, products=products)
-    elif isinstance(network, FeedforwardPredictor):
+    elif isinstance(bare, FeedforwardPredictor):
         out = network(seen)
     else:
         out = network(seen, products=products)
@@ -269,6 +273,42 @@ def validate(network: nn.Module, batches: list[Batch], device: torch.device) -> 
         total += float(batch_loss(network, batch.to(device))) * count
         points += count
     return total / points
+
+
+class _Team:
+    """The processes of one training: one by itself, or those that `torchrun` started.
+
+    Each takes its share of every batch's lines; DistributedDataParallel averages the
+    gradients, so the losses are those of one process with the whole batch.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank = int(os.environ.get("RANK", "0"))
+        if self.size > 1 and not torch.distributed.is_initialized():
+            backend = "nccl" if device.type == "cuda" else "gloo"
+            torch.distributed.init_process_group(backend)
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        return DistributedDataParallel(network) if self.size > 1 else network
+
+    def share(self, batch: Batch) -> tuple[Batch, float]:
+        """This process's lines, and the weight of their mean loss in the average."""
+        if self.size == 1:
+            return batch, 1.0
+        whole = batch.mask[:, 1:].sum()
+        own = Batch(*(tensor[self.rank :: self.size] for tensor in batch))
+        return own, float(own.mask[:, 1:].sum() * self.size / whole)
+
+    def mean(self, value: Tensor) -> float:
+        value = value.detach().clone()
+        if self.size > 1:
+            torch.distributed.all_reduce(value)
+        return float(value) / self.size
+
+    def finish(self) -> None:
+        if self.size > 1:
+            torch.distributed.destroy_process_group()
 
 
 @dataclass
@@ -323,6 +363,8 @@ def train(
             f"products must be float32 or bfloat16, not {recipe.products!r}"
         )
     products = torch.bfloat16 if recipe.products == "bfloat16" else None
+    team = _Team(device)
+    first = team.rank == 0
     torch.manual_seed(recipe.seed)
     network = build_network(config.network, config.model).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
@@ -332,6 +374,7 @@ def train(
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         step, points, seconds = state["step"], state["points"], state["seconds"]
+    wrapped = team.wrap(network)
     batches = _Batches(data, config)
     held_out = batches.for_validation()
     begin, before = time.monotonic(), seconds
@@ -359,17 +402,18 @@ def train(
         model = Model(network, data.normalisation, config.thinning, about)
         save_model(model, folder / "model.safetensors", half=False)
 
-    bar = tqdm(total=recipe.steps, initial=step, disable=quiet, unit="step")
+    bar = tqdm(total=recipe.steps, initial=step, disable=quiet or not first, unit="step")
     validation: float | None = None
-    with (folder / "log.jsonl").open("a" if resume else "w") as record, bar:
+    record_file = folder / "log.jsonl" if first else Path(os.devnull)
+    with record_file.open("a" if resume else "w") as record, bar:
         while step < recipe.steps:
             out_of_time = minutes is not None and seconds - before >= 60 * minutes
             if out_of_time:
                 break
-            batch = batches.at(step).to(device)
+            batch, weight = team.share(batches.at(step).to(device))
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate_at(step)
-            loss = batch_loss(network, batch, products)
+            loss = weight * batch_loss(wrapped, batch, products)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(
@@ -377,12 +421,12 @@ def train(
             )
             optimiser.step()
             step += 1
-            points += int(batch.mask[:, 1:].sum())
+            points += round(team.mean(batch.mask[:, 1:].sum()) * team.size)
             seconds = before + time.monotonic() - begin
             line = Progress(
-                step, loss.item(), float(norm), recipe.rate_at(step - 1), points, seconds
+                step, team.mean(loss), float(norm), recipe.rate_at(step - 1), points, seconds
             )
-            if step % recipe.validate_every == 0 or step == recipe.steps:
+            if first and (step % recipe.validate_every == 0 or step == recipe.steps):
                 line.validation = validation = validate(network, held_out, device)
                 save(validation)
             record.write(json.dumps(dataclasses.asdict(line)) + "\n")
@@ -391,6 +435,8 @@ def train(
             bar.set_postfix(loss=f"{line.loss:.3f}", validation=validation)
             if on_step is not None:
                 on_step(line)
-    save(validation)
+    if first:
+        save(validation)
+    team.finish()
     network.eval()
     return model

@@ -23,6 +23,8 @@ NITPICK_IGNORE = [
     ("py:.*", r"(torch|numpy|np|matplotlib|safetensors|tqdm|ipywidgets|anywidget)\..*"),
     # The names under which modules of the library import them.
     ("py:.*", r"(Tensor|Module|Axes|Figure|Generator|ArrayLike|NDArray)"),
+    # Names that modules of the library give to types of arrays.
+    ("py:.*", r"(Points|Stroke|Strokes)"),
     # The standard library.
     ("py:.*", r"(collections|typing|pathlib|dataclasses|datetime|enum|os|io)\..*"),
     ("py:.*", r"(Path|Any|Callable|Iterable|Iterator|Sequence|Mapping|Literal|Self)"),

@@ -8,6 +8,7 @@ and warnings fail the build: no module stays undocumented.
 from __future__ import annotations
 
 import pkgutil
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,14 +69,32 @@ def write_reference(app: Sphinx, page: str, source: list[str]) -> None:
             wanted = [line.strip() for line in block.body if line.strip()]
             lines, missing = expand(wanted, public_modules())
             for name in missing:
-                logger.warning("module %s is not on the list", name, location=page)
+                logger.warning("add module %s to the list", name, location=page)
             out += lines
         else:
             out += block.source
     source[0] = "\n".join(out) + "\n"
 
 
+def literal(line: str) -> str:
+    """Code between single backticks, as in Markdown, for reStructuredText.
+
+    >>> literal("two `Sample`s and a :func:`role`")
+    'two ``Sample``\\\\ s and a :func:`role`'
+    """
+    if line.lstrip().startswith((">>>", "...")):
+        return line
+    line = re.sub(r"(?<![`:\w])`([^`]+)`(?=\w)", r"``\1``\\ ", line)
+    return re.sub(r"(?<![`:\w])`([^`]+)`(?!`)", r"``\1``", line)
+
+
+def mark_code(app: Sphinx, what: str, name: str, thing, options, lines: list) -> None:
+    """Rewrite a docstring in place, on `autodoc-process-docstring`."""
+    lines[:] = [literal(line) for line in lines]
+
+
 def setup(app: Sphinx) -> dict:
-    """Register the extension."""
+    """Register the extension; napoleon comes after it."""
     app.connect("source-read", write_reference)
+    app.connect("autodoc-process-docstring", mark_code, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -125,7 +125,9 @@ def requests(driver: webdriver.Chrome) -> list[str]:
             addresses.append(event["params"]["request"]["url"])
         elif event["method"] == "Network.webSocketCreated":
             addresses.append(event["params"]["url"])
-    return [one for one in addresses if not one.startswith(("data:", "blob:"))]
+    # chrome: is the browser's own first tab
+    own = ("data:", "blob:", "chrome:")
+    return [one for one in addresses if not one.startswith(own)]
 
 
 def picture(driver: webdriver.Chrome, *, whole_page: bool) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,10 @@ from project import ROOT, cache_folder
 # Inside the kernels, where stderr is dropped. By name, because -W error would also stop
 # at deprecations inside packages that a chapter only imports.
 KERNEL_WARNINGS = "error::UserWarning,error::RuntimeWarning,error::FutureWarning"
+# Where Jupyter Book and Sphinx start to describe their own state.
+END = re.compile(r'^Exception occurred:|^Traceback.*\n  File "<string>"', re.M)
+# From Jupyter's executor down to the cell that failed.
+EXECUTOR = re.compile(r"^Traceback[^\n]*\n  File.*?^nbclient\.\S+ ", re.M | re.S)
 
 
 def clean(root: Path) -> None:
@@ -66,9 +71,8 @@ def build(root: Path) -> int:
     html = root / "_build" / "html"
     missing = [page for page in toc_pages(root) if not (html / f"{page}.html").exists()]
     if done.returncode or missing:
-        print(problems(done.stderr), file=sys.stderr)
-        for page in missing:
-            print(f"not built: {page}", file=sys.stderr)
+        unbuilt = "\n".join(f"not built: {page}" for page in missing)
+        print(problems(done.stderr) or unbuilt, file=sys.stderr)
         print(f"The book was not built; see {log}", file=sys.stderr)
         return 1
     print(html / f"{toc_pages(root)[0]}.html")
@@ -76,8 +80,10 @@ def build(root: Path) -> int:
 
 
 def problems(stderr: str) -> str:
-    """The lines of Sphinx's report, without the traceback of Jupyter Book itself."""
-    return stderr.split("\nTraceback (most recent call last):\n  File")[0].rstrip()
+    """What a person needs of the report: the warnings, and the cell that failed."""
+    report = END.split(re.sub(r"\x1b\[[0-9;]*m", "", stderr))[0]
+    lines = EXECUTOR.sub("", report).splitlines()
+    return "\n".join(line for line in lines if "[IPKernelApp]" not in line).strip()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -97,9 +97,9 @@ _LOWER = "abcdefghijklmnopqrstuvwxyz"
 _OTHER = "".join(c for c in CHARACTERS if not c.isalpha())
 _HANDS = {
     "EMSTech": _Hand(False, 57, "AMNPQ4^"),
-    "EMSReadability": _Hand(False, 60, "ABDFHMNPRkhmnpr", "$", "EMSTech"),
+    "EMSReadability": _Hand(False, 60, "ABDFHMNPRkhmnpr", "$Y", "EMSTech"),
     "EMSFelix": _Hand(True, 52, "abcdehijklmnopqrstuvwxyzABDKMNPRVW", "$", "EMSTech"),
-    "EMSAllure": _Hand(True, 36, _LOWER + _LOWER.upper()),
+    "EMSAllure": _Hand(True, 39, _LOWER + _LOWER.upper()),
     "HersheySans1": _Hand(False, 57, "N", "$@[]{}~`", "EMSTech"),
     "HersheyScript1": _Hand(True, 36, _LOWER + _LOWER.upper(), _OTHER, "EMSAllure"),
 }

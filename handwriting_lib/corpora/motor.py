@@ -32,7 +32,7 @@ SHARP = 0.16  # the turn over one step from which a curvature peak is a target
 TURN = 1.25  # a target at the latest after this much turning,
 REACH = 1.1  # and longer arcs are divided into parts of about this length
 CUSP = 1.0  # how much longer a movement waits where the pen turns right round
-AT_REST = 0.012  # x-heights per reading: slower at a stroke's ends is not yet writing
+AT_REST = 0.6  # x-heights per second: slower at a stroke's ends is not yet writing
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ def even(line: Points) -> Points:
     """
     line = line[np.r_[True, np.any(np.diff(line, axis=0) != 0, axis=1)]]
     way = np.r_[0, np.cumsum(np.hypot(*np.diff(line, axis=0).T))]
-    even = np.linspace(0, way[-1], max(2, round(way[-1] / STEP) + 1))
-    return np.stack([np.interp(even, way, axis) for axis in line.T], 1)
+    places = np.linspace(0, way[-1], max(2, round(way[-1] / STEP) + 1))
+    return np.stack([np.interp(places, way, axis) for axis in line.T], 1)
 
 
 def aim(line: Points) -> tuple[Points, Points]:
@@ -200,11 +200,11 @@ def move(
 ) -> tuple[list[Points], NDArray[np.int64]]:
     """Carry the plans out.
 
-    Movement j begins at `t0_j` and has done the part `w = Phi((ln(t - t0) - mu) / s)` of
-    its arc at time t; the pen is where the sum of all parts leads. Berio and Leymarie
-    give s and mu by how long the movement lasts and how skewed its speed is. All N
-    movements of a line are computed at once, on a clock of W readings each, and added
-    up on one time axis of T readings, on which stroke follows stroke.
+    By time t a movement has done the part `Phi((ln(t - t0) - mu) / sigma)` of its arc;
+    the pen is where the sum of all parts leads. Berio and Leymarie get sigma and mu
+    from how long a movement lasts and how skewed its speed is. All N movements of a
+    line are computed at once, on a clock of W readings each, and added up on one time
+    axis of T readings, on which stroke follows stroke.
 
     Args:
         plans: the strokes in the order of writing.
@@ -252,9 +252,9 @@ def move(
     pause = writer.onset * duration * np.exp(rng.normal(0, 0.06, n))
     # The pen waits longer before it goes back than before it goes on.
     heading = np.arctan2(way[:, 1], way[:, 0])
-    bend = np.diff(heading, prepend=0.0) - (turn + np.r_[0, turn[:-1]]) / 2
+    corner = np.diff(heading, prepend=0.0) - (turn + np.r_[0, turn[:-1]]) / 2
+    pause *= 1 + CUSP * (1 - np.cos(corner)) / 2
     pause *= np.concatenate([plan.care for plan in plans])
-    pause *= 1 + CUSP * (1 - np.cos(bend)) / 2
     pause[first] = 0
     begin = np.cumsum(pause)
     begin -= begin[first][stroke]
@@ -285,7 +285,7 @@ def move(
     for k, (a, b) in enumerate(pairwise(base)):
         before = moved[a - 1] if a else np.zeros(2)
         xy = targets[k][0] + moved[a:b] - before + tremor[a:b]
-        awake = np.hypot(*np.diff(moved[a:b], axis=0).T) > AT_REST
+        awake = np.hypot(*np.diff(moved[a:b], axis=0).T) > AT_REST / rate
         awake_at = np.flatnonzero(awake)
         low, high = (awake_at[0], awake_at[-1] + 2) if len(awake_at) else (0, b - a)
         strokes.append(xy[low:high])
@@ -296,7 +296,7 @@ def move(
 def _lognormal_progress(time: Points, mu: Points, sigma: Points) -> Points:
     """The part of each movement done after `time` `(N, W)` since its `t0`: `(N, W)`."""
     z = (np.log(np.maximum(time, 1e-9)) - mu[:, None]) / sigma[:, None]
-    return np.asarray(torch.special.ndtr(torch.from_numpy(z)))
+    return np.asarray(0.5 + 0.5 * torch.erf(torch.from_numpy(z / math.sqrt(2))))
 
 
 def _arc(done: Points, way: Points, turn: Points) -> Points:

@@ -1,8 +1,8 @@
 """Synthetic ink: single-line letters, written by a model of the hand. No download.
 
-The shapes are those of single-line fonts (`glyphs.py`), the movement is the
-sigma-lognormal model (`motor.py`, with references), and each writer bends and places the
-letters in a manner of their own.
+The shapes are those of single-line fonts (`glyphs.py`), the movement is that of the
+sigma-lognormal model of Plamondon (`motor.py`, with references), and each writer bends
+and places the letters in a manner of their own.
 
 Because the plan is known, so is the character that every point belongs to: the
 alignment that the soft window of chapter 09 has to find. Chapter 01 draws its first
@@ -19,7 +19,7 @@ import torch
 
 from ..alphabet import CHARACTERS, missing
 from ..ink import KINDS, Corpus, Sample, from_strokes
-from .glyphs import FONTS, Font, load_font
+from .glyphs import FONTS, Font, Stroke, load_font
 from .motor import Plan, Points, Writer, draw_writer, move
 
 __all__ = [
@@ -75,6 +75,7 @@ def write_text(
         kind="character" if len(text) == 1 else "word" if " " not in text else "line",
         character_of_point=torch.from_numpy(characters),
         points_per_second=rate,
+        units="x-heights",
     )
 
 
@@ -88,24 +89,25 @@ def _plan(
     joinable = False  # whether the last plan may go on
     phases = rng.uniform(0, 2 * math.pi, 2)
 
-    def place(points: Points, bend: Points) -> Points:
-        px, py = (points * [writer.width, 1] @ bend.T).T
-        px = px + x
+    def place(stroke: Stroke, bend: Points) -> tuple[Points, Points]:
+        px, py = bend @ np.concatenate([stroke.targets, stroke.middles]).T
+        px += x
         waves = np.sin(0.23 * px + phases[0]) + 0.6 * np.sin(0.61 * px + phases[1])
         lifted = py + writer.drift * waves + writer.tilt * px
-        return np.stack([px + writer.slant * py, lifted], 1)
+        placed = np.stack([px + writer.slant * py, lifted], 1)
+        return placed[: len(stroke.targets)], placed[len(stroke.targets) :]
 
     for u, character in enumerate(text):
         glyph = font.glyphs[character]
         bend = np.eye(2) + rng.normal(0, writer.deformation, (2, 2))
+        bend[:, 0] *= writer.width
         letter = font.cursive and character.isalpha()
         if not letter:
             plans += waiting
             waiting, joinable = [], False
         for stroke in glyph.strokes:
             plan = Plan(
-                place(stroke.targets, bend),
-                place(stroke.middles, bend),
+                *place(stroke, bend),
                 np.full(len(stroke.middles), u, dtype=np.int64),
                 np.full(len(stroke.middles), 1.0 if character.isalnum() else CARE),
             )

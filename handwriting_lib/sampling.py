@@ -1,0 +1,327 @@
+"""Writing: from texts to lines of ink, with a stop rule and a check of every line.
+
+Graves 2013, section 5.3 (the stop rule) and 5.4 (bias). Each line draws from a generator
+of its own, seeded from (seed, position, draw number), so a line does not depend on its
+neighbours in the batch. No line goes out unmarked: see `check_line`. Chapters 10 and 11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .batches import pad_texts
+from .checkpoints import Model, load_pretrained
+from .ink import offsets_to_positions
+from .mixture import StrokeMixture, draw_noise
+from .networks import PredictionNetwork, SynthesisNetwork
+
+LONGEST_TEXT = 256  # characters; longer texts are for several lines
+# Nobody in UNIPEN's thinned lines needs more points a character than this.
+POINTS_A_CHARACTER = 40
+# After the stop rule has fired the stroke under way may be finished, within this.
+LAST_STROKE = 40
+
+
+class Line(NamedTuple):
+    """One written line.
+
+    Attributes:
+        text: what was asked for.
+        sample: its number among the samples of this text, from 0.
+        ink: `(T, 3)` offsets in letter-body heights.
+        complete: whether `check_line` found nothing wrong.
+        problem: what it found, or "".
+        seed: the one asked for.
+        draws: how often the line was drawn.
+        phi: `(T, U)` the window's weights at each point.
+        output: `(T, 6M + 1)` the raw output after each point, if asked for.
+        seconds: the time that the batch took.
+    """
+
+    text: str
+    sample: int
+    ink: Tensor
+    complete: bool
+    problem: str
+    seed: int
+    draws: int
+    phi: Tensor
+    output: Tensor | None
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """What `handwriting write --json` says of a line: absolute positions, y up."""
+        rows = offsets_to_positions(self.ink).tolist()
+        return {
+            "text": self.text,
+            "sample": self.sample,
+            "strokes": [[round(x, 4), round(y, 4), int(end)] for x, y, end in rows],
+            "complete": self.complete,
+            "seed": self.seed,
+            "draws": self.draws,
+            "points": len(self.ink),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def check_line(phi: Tensor, text: str) -> str:
+    """What is wrong with a line, from the window's weights; "" when it is complete.
+
+    A line is complete when the end slot came to have the largest weight, writing ended
+    soon after, and until then the most attended character visited every character but
+    spaces in order, skipping none and going back by no more than one.
+
+    Args:
+        phi: `(T, U)` weights at each point, the end slot last.
+        text: the U - 1 characters.
+
+    Raises:
+        ValueError: phi and text do not belong together.
+
+    Example:
+        >>> import torch
+        >>> check_line(torch.eye(3), "ab")
+        ''
+        >>> check_line(torch.eye(3)[:2], "ab")
+        'ended before the text did'
+    """
+    end = len(text)
+    if phi.ndim != 2 or phi.shape[1] != end + 1:
+        raise ValueError(
+            f"phi must have the shape (T, {end + 1}) for {text!r}: a column for each "
+            f"character and one for the end slot; it has {tuple(phi.shape)}"
+        )
+    attended = phi.argmax(1).tolist()
+    if end not in attended:
+        return "ended before the text did"
+    stop = attended.index(end)
+    if len(attended) - stop - 1 > LAST_STROKE:
+        return "went on after the end of the text"
+    furthest = 0
+    for at in attended[: stop + 1]:
+        if at < furthest - 1:
+            return f"went back from {text[min(furthest, end - 1)]!r} to {text[at]!r}"
+        furthest = max(furthest, at)
+    visited = set(attended)
+    for i, character in enumerate(text):
+        if character != " " and i not in visited:
+            return f"skipped {character!r}, character {i + 1}"
+    return ""
+
+
+def line_generator(seed: int, position: int, draw: int) -> torch.Generator:
+    """The source of randomness of one draw of one line."""
+    digest = hashlib.sha256(f"{seed} {position} {draw}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def length_bound(text: str) -> int:
+    """The most points that a text may take."""
+    return POINTS_A_CHARACTER * (len(text) + 1)
+
+
+def write(
+    texts: str | Sequence[str],
+    model: Model | None = None,
+    *,
+    bias: float = 0.5,
+    temperature: float = 1.0,
+    samples: int = 1,
+    seed: int = 1,
+    redraws: int = 10,
+    positions: Sequence[int] | None = None,
+    keep_output: bool = False,
+) -> list[Line]:
+    """Write texts by hand.
+
+    Args:
+        texts: one text or several, of printable ASCII, up to 256 characters each.
+        model: with a `SynthesisNetwork`; None takes the library's own.
+        bias: 0 writes as people do, 1 and more neatly; section 5.4 of the paper.
+        temperature: below 1 more alike, above 1 more varied.
+        samples: lines a text.
+        seed: with the position of a line and the number of its draw it decides the
+            line's randomness.
+        redraws: how often an incomplete line may be drawn again.
+        positions: one a line, to get a line again that was written in another batch;
+            None numbers the lines from 0.
+        keep_output: keep the raw output at each point, for figures.
+
+    Returns:
+        `len(texts) * samples` lines, texts in order and samples within them.
+
+    Raises:
+        ValueError: an empty text, a text too long or with characters that the model
+            lacks, or an argument out of its range; the message names it.
+
+    Example:
+        >>> line = write("hi", seed=3)[0]
+        >>> line.ink.shape[1], line.phi.shape[1]
+        (3, 3)
+    """
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    model = load_pretrained() if model is None else model
+    network = model.network
+    if not isinstance(network, SynthesisNetwork):
+        raise ValueError(f"{model.name} is not a synthesis network: it cannot read text")
+    if not texts:
+        raise ValueError("there is no text to write")
+    if samples < 1 or redraws < 0:
+        raise ValueError(
+            f"samples must be at least 1 and redraws at least 0, not {samples}, {redraws}"
+        )
+    for text in texts:
+        if len(text) > LONGEST_TEXT:
+            raise ValueError(
+                f"a text of {len(text)} characters is too long for one line: "
+                f"{LONGEST_TEXT} is the most; break it into several"
+            )
+    pad_texts(texts)  # names a character that is missing before anything is written
+    jobs = [(text, k) for text in texts for k in range(samples)]
+    numbers = list(range(len(jobs))) if positions is None else list(positions)
+    if len(numbers) != len(jobs):
+        raise ValueError(f"{len(jobs)} lines need as many positions, not {len(numbers)}")
+    begin = time.monotonic()
+    done: dict[int, Line] = {}
+    waiting = list(range(len(jobs)))
+    was_training = network.training
+    network.eval()
+    for draw in range(1, redraws + 2):
+        drawn = _draw(
+            model,
+            [jobs[i][0] for i in waiting],
+            [line_generator(seed, numbers[i], draw) for i in waiting],
+            bias,
+            temperature,
+            keep_output,
+        )
+        for i, (ink, phi, output) in zip(waiting, drawn, strict=True):
+            text, sample = jobs[i]
+            problem = check_line(phi, text)
+            done[i] = Line(
+                text, sample, ink, not problem, problem, seed, draw, phi, output, 0.0
+            )
+        waiting = [i for i in waiting if not done[i].complete]
+        if not waiting:
+            break
+    network.train(was_training)
+    seconds = time.monotonic() - begin
+    return [done[i]._replace(seconds=seconds) for i in range(len(jobs))]
+
+
+@torch.inference_mode()
+def _draw(
+    model: Model,
+    texts: list[str],
+    generators: list[torch.Generator],
+    bias: float,
+    temperature: float,
+    keep_output: bool,
+) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+    """Draw each text once: ink in letter-body heights, phi, raw output."""
+    network = model.network
+    assert isinstance(network, SynthesisNetwork)
+    device = network.output.bias.device
+    text, text_mask = (t.to(device) for t in pad_texts(texts))
+    bounds = [length_bound(t) for t in texts]
+    like = network.output.bias.new_zeros(1, device="cpu")
+    noise = torch.nn.utils.rnn.pad_sequence(
+        [draw_noise((n,), g, like) for n, g in zip(bounds, generators, strict=True)],
+        batch_first=True,
+    ).to(device)  # (B, T, 4)
+    ends = torch.tensor([len(t) for t in texts], device=device)
+    limit = torch.tensor(bounds, device=device)
+    rows = torch.arange(len(texts), device=device)  # lines still being written
+    state, point = network.start(len(texts)), noise.new_zeros(len(texts), 3)
+    fired = torch.full((len(texts),), -1, device=device)
+    lengths = torch.zeros_like(limit)
+    trace: list[tuple[Tensor, ...]] = []  # one entry a step, with a row for every line
+    for t in range(max(bounds)):
+        output, state, phi = network.step(point, state, text[rows], text_mask[rows])
+        kept = (point, phi, output) if keep_output else (point, phi)
+        trace.append(tuple(_spread(values, rows, len(texts)) for values in kept))
+        lengths[rows] = t + 1
+        at_end = phi.argmax(1) == ends[rows]
+        fired[rows] = torch.where((fired[rows] < 0) & at_end, t, fired[rows])
+        since = torch.where(fired[rows] >= 0, t - fired[rows], -1)
+        lifted = (point[:, 2] > 0.5) if t else torch.zeros_like(at_end)
+        over = (since >= 0) & (lifted | (since >= LAST_STROKE))
+        over |= t + 1 >= limit[rows]
+        if over.any():
+            keep = ~over
+            rows, output = rows[keep], output[keep]
+            if not len(rows):
+                break
+            state = _select(state, keep)
+        mixture = StrokeMixture.from_output(output, bias, temperature)
+        point = mixture.sample(noise=noise[rows, t])
+    columns = [torch.stack(step, 1) for step in zip(*trace, strict=True)]  # (B, T, ...)
+    drawn = []
+    for i, length in enumerate(lengths.tolist()):
+        ink = _to_ink(model, columns[0][i, :length])
+        phi = columns[1][i, :length, : len(texts[i]) + 1].cpu()
+        raw = columns[2][i, :length].cpu() if keep_output else None
+        drawn.append((ink, phi, raw))
+    return drawn
+
+
+def _spread(values: Tensor, rows: Tensor, lines: int) -> Tensor:
+    """Rows of the lines still being written, among zeros for the others."""
+    return values.new_zeros(lines, *values.shape[1:]).index_copy_(0, rows, values)
+
+
+def _select(state: Any, keep: Tensor) -> Any:
+    """The rows of a state for the lines that are kept."""
+    if isinstance(state, Tensor):
+        return state[keep]
+    parts = [_select(part, keep) for part in state]
+    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+
+
+def _to_ink(model: Model, points: Tensor) -> Tensor:
+    """Normalised points as ink: the first row's offset is 0, the last point ends."""
+    ink = model.normalisation.invert(points).cpu()
+    ink[0, :2] = 0
+    ink[-1, 2] = 1
+    return ink.clone()
+
+
+@torch.inference_mode()
+def write_freely(
+    model: Model,
+    points: int = 600,
+    *,
+    samples: int = 1,
+    bias: float = 0.0,
+    temperature: float = 1.0,
+    seed: int = 1,
+) -> list[Tensor]:
+    """Ink without a text, from a `PredictionNetwork` (section 4.3 of the paper).
+
+    Returns:
+        One `(points, 3)` tensor a sample, in letter-body heights.
+
+    Raises:
+        ValueError: the model has another network.
+    """
+    network = model.network
+    if not isinstance(network, PredictionNetwork):
+        raise ValueError(f"{model.name} is not a prediction network")
+    like = network.output.bias
+    noise = torch.stack(
+        [draw_noise((points,), line_generator(seed, i, 1), like) for i in range(samples)]
+    )  # (B, T, 4)
+    state, point = network.start(samples), noise.new_zeros(samples, 3)
+    lines = [point]
+    for t in range(points - 1):
+        output, state = network.step(point, state)
+        mixture = StrokeMixture.from_output(output, bias, temperature)
+        point = mixture.sample(noise=noise[:, t])
+        lines.append(point)
+    return [_to_ink(model, line) for line in torch.stack(lines, 1)]

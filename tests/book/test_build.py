@@ -1,0 +1,79 @@
+"""The build, on three small pages: what it makes of them and what it refuses."""
+
+import re
+from pathlib import Path
+
+import pytest
+from build_book import main
+
+pytest.importorskip("jupyter_book")
+pytestmark = pytest.mark.book
+
+
+def build(root):
+    return main(["--root", str(root)])
+
+
+def change(root, old, new):
+    page = root / "book" / "09_window.md"
+    source = page.read_text(encoding="utf-8")
+    assert old in source
+    page.write_text(source.replace(old, new), encoding="utf-8")
+
+
+def test_a_book(small_book, capfd):
+    assert build(small_book) == 0, capfd.readouterr().err
+    printed = capfd.readouterr().out.splitlines()
+    assert Path(printed[-1]) == small_book / "_build" / "html" / "book" / "index.html"
+    html = small_book / "_build" / "html" / "book"
+    page = (html / "09_window.html").read_text(encoding="utf-8")
+    # numbers are those of the file name, though it is the only chapter
+    for number in ("9. </span>The window", "Fig. 9.1", "Exercise 9.1", "(9.2)"):
+        assert number in re.sub(r'<span class="section-number">', "", page), number
+    assert "Only in the book." in page
+    assert "Only in the notebook." not in page
+    assert "the book must not run this" not in page
+    colab = re.findall(r'href="(https://colab[^"]*)"', page)
+    assert [link.split("/blob/")[1] for link in colab] == [
+        "main/notebooks/09_window.ipynb"
+    ]
+    assert "colab" not in (html / "index.html").read_text(encoding="utf-8")
+    assert len(list((small_book / "_build" / ".jupyter_cache").iterdir())) == 1
+    # the library changes: the old cache goes, the chapter runs again
+    (small_book / "handwriting_lib").mkdir()
+    (small_book / "handwriting_lib" / "ink.py").write_text("x = 1\n")
+    assert build(small_book) == 0
+    assert len(list((small_book / "_build" / ".jupyter_cache").iterdir())) == 1
+    assert "Executed notebook" in (small_book / "_build" / "build.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ("import warnings; warnings.warn('careful')", "UserWarning: careful"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_cell_that_fails_or_warns_fails_the_build(small_book, capfd, new, message):
+    change(small_book, "kappa = 1.5", new)
+    assert build(small_book) == 1
+    assert message in capfd.readouterr().err
+
+
+def test_what_is_written_to_stderr_is_no_warning(small_book, capfd):
+    """Progress bars go there."""
+    change(small_book, "kappa = 1.5", "import sys; print('50 %', file=sys.stderr)")
+    change(small_book, "print(2 * kappa)", "print(3.0)")
+    assert build(small_book) == 0, capfd.readouterr().err
+    page = small_book / "_build" / "html" / "book" / "09_window.html"
+    assert ">50 %" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["{ref}`nowhere`", "{cite:p}`nobody1900`", "{func}`handwriting_lib.nothing`"],
+)
+def test_a_broken_reference_fails_the_build(small_book, capfd, broken):
+    change(small_book, "## Exercises", f"## Exercises\n\n{broken}")
+    assert build(small_book) == 1
+    assert "09_window.md" in capfd.readouterr().err
