@@ -1,3 +1,149 @@
-"""handwriting_lib: the library of the book *A Machine That Writes*."""
+"""handwriting_lib: the library of the book *A Machine That Writes*.
+
+    import handwriting_lib as hw
+
+    line = hw.write("It has to be symphonic", bias=0.8, seed=7)[0]
+    hw.save(line.ink, "line.svg")
+
+Every part of the network of Graves 2013 stands in a module of its own, under the name
+that the book gives it. What is optional (matplotlib, Pillow) loads when it is used.
+"""
+
+from __future__ import annotations
+
+from .alphabet import decode, encode, to_ascii
+from .animation import write_gif
+from .batches import Batch, Buckets, make_batch, pad_texts
+from .checkpoints import (
+    Model,
+    ModelError,
+    find_model,
+    load_model,
+    load_pretrained,
+    pretrained_names,
+    save_model,
+)
+from .corpora import load_corpus
+from .corpora.archives import CorpusError
+from .fused import FusedPeepholeLSTM
+from .ink import (
+    Corpus,
+    Sample,
+    from_strokes,
+    letter_body_height,
+    offsets_to_positions,
+    positions_to_offsets,
+    slant,
+    smooth,
+    thin,
+    to_strokes,
+)
+from .lstm import LSTMState, PeepholeLSTM, lstm_cell
+from .mixture import StrokeMixture, mixture_loss
+from .networks import (
+    FeedforwardConfig,
+    FeedforwardPredictor,
+    NetworkOutput,
+    PredictionConfig,
+    PredictionNetwork,
+    SynthesisConfig,
+    SynthesisNetwork,
+)
+from .plots import (
+    plot_curves,
+    plot_density,
+    plot_ink,
+    plot_mixture,
+    plot_offsets,
+    plot_phi,
+)
+from .rendering import save, to_png, to_svg
+from .sampling import Line, check_line, write, write_freely
+from .training import TrainingConfig, batch_loss, prepare_data, read_config, train
+from .transforms import (
+    Augmentation,
+    Limits,
+    Normalisation,
+    Thinning,
+    augment,
+    measure_normalisation,
+    prepare,
+    scale_by_writer,
+    split_by_writer,
+)
+from .window import Window, WindowParameters, soft_window
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Augmentation",
+    "Batch",
+    "Buckets",
+    "Corpus",
+    "CorpusError",
+    "FeedforwardConfig",
+    "FeedforwardPredictor",
+    "FusedPeepholeLSTM",
+    "LSTMState",
+    "Limits",
+    "Line",
+    "Model",
+    "ModelError",
+    "NetworkOutput",
+    "Normalisation",
+    "PeepholeLSTM",
+    "PredictionConfig",
+    "PredictionNetwork",
+    "Sample",
+    "StrokeMixture",
+    "SynthesisConfig",
+    "SynthesisNetwork",
+    "Thinning",
+    "TrainingConfig",
+    "Window",
+    "WindowParameters",
+    "augment",
+    "batch_loss",
+    "check_line",
+    "decode",
+    "encode",
+    "find_model",
+    "from_strokes",
+    "letter_body_height",
+    "load_corpus",
+    "load_model",
+    "load_pretrained",
+    "lstm_cell",
+    "make_batch",
+    "measure_normalisation",
+    "mixture_loss",
+    "offsets_to_positions",
+    "pad_texts",
+    "plot_curves",
+    "plot_density",
+    "plot_ink",
+    "plot_mixture",
+    "plot_offsets",
+    "plot_phi",
+    "positions_to_offsets",
+    "prepare",
+    "prepare_data",
+    "pretrained_names",
+    "read_config",
+    "save",
+    "save_model",
+    "scale_by_writer",
+    "slant",
+    "smooth",
+    "soft_window",
+    "split_by_writer",
+    "thin",
+    "to_ascii",
+    "to_png",
+    "to_strokes",
+    "to_svg",
+    "train",
+    "write",
+    "write_freely",
+    "write_gif",
+]

@@ -120,7 +120,7 @@ def to_gif_bytes(
         seconds = max(points / POINTS_PER_SECOND, SHORTEST_FRAME)
     if not SHORTEST_FRAME <= seconds <= 600:
         raise ValueError(f"seconds must be {SHORTEST_FRAME} to 600, not {seconds}")
-    count = min(math.ceil(seconds * fps), points)
+    count = max(1, min(int(seconds * fps + 1e-6), points))
     shown = [math.ceil(points * (i + 1) / count) for i in range(count)]
     rgb = [
         np.array(ImageColor.getrgb(name)[:3], dtype=float)

@@ -6,6 +6,7 @@ padding. Built in chapter 10.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -100,7 +101,8 @@ class Buckets:
         samples: sorted by length inside.
         points: about how many points a batch holds.
         largest: the most samples in a batch.
-        spread: a batch comes from this many times its own number of neighbours.
+        spread: a batch comes from this many times its own number of neighbours, but
+            only from those about as long (80 to 125 %): few samples stay small batches.
 
     Raises:
         ValueError: there are no samples.
@@ -116,6 +118,7 @@ class Buckets:
         if not samples:
             raise ValueError("there are no samples to draw batches from")
         self.samples = sorted(samples, key=lambda s: (len(s.ink), s.source))
+        self.lengths = [len(s.ink) for s in self.samples]
         self.points, self.largest, self.spread = points, largest, spread
 
     def __len__(self) -> int:
@@ -125,12 +128,14 @@ class Buckets:
         """Distinct samples of about one length."""
         total = len(self.samples)
         middle = int(torch.randint(total, (1,), generator=generator))
-        length = len(self.samples[middle].ink)
+        length = self.lengths[middle]
         size = max(1, min(self.largest, self.points // length, total))
         window = min(size * self.spread, total)
         start = min(max(0, middle - window // 2), total - window)
-        picks = torch.randperm(window, generator=generator)[:size]
-        return [self.samples[start + int(i)] for i in picks]
+        first = max(start, bisect_left(self.lengths, 0.8 * length))
+        last = min(start + window, bisect_right(self.lengths, 1.25 * length))
+        picks = torch.randperm(last - first, generator=generator)[:size]
+        return [self.samples[first + int(i)] for i in picks]
 
     def in_order(self) -> list[list[Sample]]:
         """Every sample once, shortest first, in batches."""

@@ -8,12 +8,13 @@ Both are written to a new file and then moved into place. Nothing is ever unpick
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,11 +107,16 @@ def build_network(kind: str, config: Mapping[str, Any]) -> nn.Module:
         raise ModelError(f"the configuration of a {kind} network: {error}") from None
 
 
-def _replace_atomically(path: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A new file to write to; it takes the place of `path` when that went well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def save_model(model: Model, path: str | Path, half: bool = True) -> None:
@@ -136,7 +142,8 @@ def save_model(model: Model, path: str | Path, half: bool = True) -> None:
         for k, v in model.network.state_dict().items()
     }
     content = safetensors.torch.save(tensors, {"handwriting_lib": json.dumps(header)})
-    _replace_atomically(Path(path), content)
+    with _replacing(Path(path)) as partial:
+        partial.write_bytes(content)
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
@@ -218,11 +225,8 @@ def find_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> 
 
 def save_checkpoint(state: Mapping[str, Any], path: str | Path) -> None:
     """Write a training checkpoint: tensors, numbers, strings, lists and dicts."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    torch.save(dict(state), partial)
-    os.replace(partial, path)
+    with _replacing(Path(path)) as partial:
+        torch.save(dict(state), partial)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -1,13 +1,92 @@
-"""The command line: `handwriting`, also `python -m handwriting_lib`."""
+"""The command line: `handwriting`, also `python -m handwriting_lib`.
+
+Bad input ends in one sentence on standard error and exit status 2, without a traceback:
+the library's own errors name the file, the value and the remedy.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from . import __version__
+
+
+class UsageError(ValueError):
+    """The arguments do not go together."""
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"the device {name!r} cannot be used: {reason}") from None
+    return name
+
+
+def _texts(arguments: argparse.Namespace) -> list[str]:
+    if bool(arguments.text) == bool(arguments.texts_file):
+        raise UsageError("give texts to write, or --texts-file, and not both")
+    if not arguments.texts_file:
+        return list(arguments.text)
+    try:
+        lines = Path(arguments.texts_file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{arguments.texts_file} cannot be read: {error}") from None
+    texts = [line for line in lines if line.strip()]
+    if not texts:
+        raise UsageError(f"{arguments.texts_file} has no line of text")
+    return texts
+
+
+def _write(arguments: argparse.Namespace) -> None:
+    from . import animation, rendering
+    from .checkpoints import find_model
+    from .sampling import write
+
+    texts = _texts(arguments)
+    if arguments.out and Path(arguments.out).suffix.lower() not in (".svg", ".png"):
+        raise UsageError(f"--out must end in .svg or .png, not {arguments.out!r}")
+    for name in (arguments.out, arguments.json, arguments.gif):
+        if name and not Path(name).absolute().parent.is_dir():
+            raise UsageError(f"there is no folder {Path(name).absolute().parent}")
+    lines = write(
+        texts,
+        find_model(arguments.model, _device(arguments.device)),
+        bias=arguments.bias,
+        temperature=arguments.temperature,
+        samples=arguments.samples,
+        seed=arguments.seed,
+        redraws=arguments.redraws,
+    )
+    inks = [line.ink for line in lines]
+    if arguments.out:
+        rendering.save(inks, arguments.out)
+    if arguments.json:
+        listed = json.dumps([line.to_json() for line in lines])
+        Path(arguments.json).write_text(listed + "\n", encoding="utf-8")
+    if arguments.gif:
+        animation.write_gif(inks, arguments.gif)
+    if not (arguments.out or arguments.json or arguments.gif):
+        sys.stdout.write(rendering.to_svg(inks) + "\n")
+    for line in lines:
+        if not line.complete:
+            logging.warning(
+                "%r, sample %d, is incomplete after %d draws: %s",
+                line.text, line.sample, line.draws, line.problem,
+            )  # fmt: skip
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -15,35 +94,139 @@ def _train(arguments: argparse.Namespace) -> None:
     from .training import prepare_data, read_config, train
 
     config = read_config(arguments.config)
-    changes = {"corpus": arguments.corpus} if arguments.corpus else {}
+    changes: dict[str, Any] = {}
+    if arguments.corpus:
+        changes["corpus"] = arguments.corpus
     if arguments.steps:
-        recipe = dataclasses.replace(config.recipe, steps=arguments.steps)
-        changes["recipe"] = recipe
+        changes["recipe"] = dataclasses.replace(config.recipe, steps=arguments.steps)
     config = dataclasses.replace(config, **changes)
     folder = arguments.out or Path("runs") / Path(arguments.config).stem
     corpus = load_corpus(config.corpus, **config.corpus_options)
-    data = prepare_data(corpus, config)
     train(
-        config, data, folder, minutes=arguments.minutes, resume=arguments.resume,
-        device=arguments.device,
-    )  # fmt: skip
+        config,
+        prepare_data(corpus, config),
+        folder,
+        minutes=arguments.minutes,
+        resume=arguments.resume,
+        device=_device(arguments.device),
+    )
+    logging.info("the model is in %s", folder / "model.safetensors")
+
+
+def _corpus_info(arguments: argparse.Namespace) -> None:
+    from .corpora import load_corpus
+    from .ink import KINDS
+
+    name = arguments.source.partition(":")[0]
+    options = {"kinds": KINDS} if name == "unipen" else {}
+    corpus = load_corpus(arguments.source, **options)
+    print(corpus.name)
+    print(
+        f"{'kind':<12}{'samples':>9}{'distinct':>10}{'aligned':>9}{'writers':>9}"
+        f"{'characters':>12}{'points':>12}{'points/char':>13}"
+    )
+    for kind in KINDS:
+        samples = [s for s in corpus.samples if s.kind == kind]
+        if not samples:
+            continue
+        characters = sum(len(s.text) for s in samples)
+        points = sum(len(s.ink) for s in samples)
+        print(
+            f"{kind:<12}{len(samples):>9,}{len({s.source for s in samples}):>10,}"
+            f"{sum(s.character_of_point is not None for s in samples):>9,}"
+            f"{len({s.writer for s in samples}):>9,}{characters:>12,}{points:>12,}"
+            f"{points / characters:>13.1f}"
+        )
+    print(f"writers in all: {len({s.writer for s in corpus.samples}):,}")
+    if corpus.skipped:
+        print("skipped:")
+    for reason, count in corpus.skipped.items():
+        print(f"{count:>12,}  {reason}")
+    if arguments.sheet:
+        _contact_sheet(corpus.samples, arguments.sheet)
+
+
+def _contact_sheet(samples: Sequence[Any], file: str, rows: int = 24) -> None:
+    """A picture of lines (or of what there is) by as many writers as fit."""
+    from . import rendering
+    from .transforms import scale_by_writer
+
+    lines = [s for s in samples if s.kind == "line"] or list(samples)
+    by_writer: dict[str, Any] = {}
+    for s in lines:
+        by_writer.setdefault(s.writer, s)
+    one_each = list(by_writer.values())
+    chosen = (one_each[:: max(1, len(one_each) // rows)] + lines)[:rows]
+    rendering.save([s.ink for s in scale_by_writer(chosen)], file)
+
+
+def _corpus_get(arguments: argparse.Namespace) -> None:
+    from .corpora import unipen
+
+    print(unipen.download(arguments.url))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="handwriting", description="Teach a computer to write by hand."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    write = commands.add_parser("write", help="write lines of text")
+    write.add_argument("text", nargs="*", metavar="TEXT", help="a line to write")
+    write.add_argument("--texts-file", help="a file with one text a line")
+    write.add_argument("--bias", type=float, default=0.5, help="0: as people write")
+    write.add_argument("--temperature", type=float, default=1.0)
+    write.add_argument("--model", default="unipen-256", help="a name or a file")
+    write.add_argument("--seed", type=int, default=1)
+    write.add_argument("--samples", type=int, default=1, help="lines a text")
+    write.add_argument(
+        "--redraws", type=int, default=10, help="of a line that is not complete"
+    )
+    write.add_argument("--out", help="a picture, .svg or .png, of all lines")
+    write.add_argument("--json", help="the points of all lines")
+    write.add_argument("--gif", help="the lines as they are written")
+    write.add_argument("--device", default="auto")
+    write.set_defaults(run=_write)
+
+    train = commands.add_parser("train", help="train a network")
+    train.add_argument("config", metavar="CONFIG.toml")
+    train.add_argument("--corpus", help="instead of the configuration's")
+    train.add_argument("--steps", type=int, help="instead of the configuration's")
+    train.add_argument("--minutes", type=float, help="stop after so many; see --resume")
+    train.add_argument("--device", default="auto")
+    train.add_argument("--out", type=Path, help="a folder; default: runs/CONFIG")
+    train.add_argument("--resume", action="store_true", help="go on where it stopped")
+    train.set_defaults(run=_train)
+
+    corpus = commands.add_parser("corpus", help="get a corpus, or look at one")
+    actions = corpus.add_subparsers(required=True, metavar="ACTION")
+    info = actions.add_parser("info", help="counts, writers, what was skipped and why")
+    info.add_argument("source", metavar="SOURCE", help="unipen:PATH, iam:PATH, ...")
+    info.add_argument("--sheet", help="draw a contact sheet, .svg or .png")
+    info.set_defaults(run=_corpus_info)
+    get = actions.add_parser("get", help="download a corpus into the cache")
+    get.add_argument("name", choices=["unipen"])
+    get.add_argument("--url", help="instead of the public release's")
+    get.set_defaults(run=_corpus_get)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="handwriting")
-    commands = parser.add_subparsers(required=True)
-    t = commands.add_parser("train")
-    t.add_argument("config")
-    t.add_argument("--corpus")
-    t.add_argument("--steps", type=int)
-    t.add_argument("--minutes", type=float)
-    t.add_argument("--device", default="cpu")
-    t.add_argument("--out", type=Path)
-    t.add_argument("--resume", action="store_true")
-    t.set_defaults(run=_train)
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    arguments.run(arguments)
+    """Run one command; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        arguments.run(arguments)
+    except BrokenPipeError:  # whoever read our output has stopped
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, FloatingPointError, ImportError, OSError) as error:
+        sys.stderr.write(f"handwriting: {error}\n")
+        return 2
     return 0
 
 

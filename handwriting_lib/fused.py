@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from .lstm import LSTMState, PeepholeLSTM
@@ -113,6 +114,7 @@ class _PeepholeSequence(torch.autograd.Function):
         return hs[1:], cs[-1]
 
     @staticmethod
+    @once_differentiable  # a second derivative is an error, not a wrong number
     def backward(ctx: Any, d_hs: Tensor, d_last_c: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         gates, hs, cs, tanh_c, weight_hh, peephole = ctx.saved_tensors
         products = ctx.products
@@ -144,6 +146,7 @@ class _InProducts(torch.autograd.Function):
         return linear(x_low, weight_low).to(x.dtype).add_(bias)
 
     @staticmethod
+    @once_differentiable  # a second derivative is an error, not a wrong number
     def backward(ctx: Any, d_out: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         x, weight = ctx.saved_tensors
         d_low = d_out.to(x.dtype)
@@ -274,6 +277,7 @@ class _WindowedSequence(torch.autograd.Function):
         return out[..., symbols:], out[..., :symbols], phis, cs[-1], kappas[-1]
 
     @staticmethod
+    @once_differentiable  # a second derivative is an error, not a wrong number
     def backward(  # type: ignore[override]
         ctx: Any, d_hs: Tensor, d_ws: Tensor, _phi: Tensor, d_c: Tensor, d_kappa: Tensor
     ) -> tuple[Any, ...]:

@@ -71,7 +71,7 @@ class StrokeMixture(NamedTuple):
         if size % 6 != 1 or size < 7:
             raise ValueError(f"a mixture's output has 6M + 1 numbers, not {size}")
         b = torch.as_tensor(bias, dtype=output.dtype, device=output.device)
-        if (b < 0).any():
+        if not (b >= 0).all():
             raise ValueError(f"the bias must be at least 0, not {bias}")
         if not temperature > 0:
             raise ValueError(f"the temperature must be above 0, not {temperature}")

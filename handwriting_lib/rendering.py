@@ -124,7 +124,7 @@ def _measure_unit(inks: Sequence[Tensor], size: Tensor) -> float:
     """The letter-body height of the median line, within reason for dots and dashes."""
     height = statistics.median(letter_body_height(ink) for ink in inks)
     across, up = size.amax(0).tolist()
-    return max(height, 0.1 * up, 0.005 * across) or 1.0
+    return max(height, 0.15 * up, 0.005 * across) or 1.0
 
 
 def _baseline(strokes: Sequence[Tensor]) -> float:

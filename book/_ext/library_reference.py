@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 from sphinx.util import logging
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "_tools"))
@@ -22,6 +23,12 @@ from myst import Fence, blocks
 
 logger = logging.getLogger(__name__)
 PACKAGE = "handwriting_lib"
+# Lines of an example, roles and what is literal already; then code.
+CODE = re.compile(
+    r"^ *(?:>>>|\.\.\.).*$|:[\w:]+:`[^`]*`|``.+?``|`(?P<code>[^`]+)`", re.M
+)
+# A default value that is an object: its repr fills lines, and Sphinx cannot parse it.
+OBJECT = re.compile(r"(?<== )([A-Z]\w*)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))+\)")
 
 
 def public_modules(package: str = PACKAGE) -> list[str]:
@@ -45,7 +52,6 @@ def module_section(module: str) -> list[str]:
         "```{eval-rst}",
         f".. automodule:: {PACKAGE}.{module}",
         "   :members:",
-        "   :show-inheritance:",
         "```",
         "",
     ]
@@ -76,25 +82,42 @@ def write_reference(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = "\n".join(out) + "\n"
 
 
-def literal(line: str) -> str:
-    """Code between single backticks, as in Markdown, for reStructuredText.
+def literal(docstring: str) -> str:
+    """Code between single backticks, as in Markdown, for reStructuredText."""
 
-    >>> literal("two `Sample`s and a :func:`role`")
-    'two ``Sample``\\\\ s and a :func:`role`'
-    """
-    if line.lstrip().startswith((">>>", "...")):
-        return line
-    line = re.sub(r"(?<![`:\w])`([^`]+)`(?=\w)", r"``\1``\\ ", line)
-    return re.sub(r"(?<![`:\w])`([^`]+)`(?!`)", r"``\1``", line)
+    def double(match: re.Match) -> str:
+        if match["code"] is None:
+            return match[0]
+        # An escaped space ends the code where a letter follows: `Sample`s.
+        following = match.string[match.end() : match.end() + 1]
+        gap = "\\ " if following.isalnum() else ""
+        return f"``{match['code']}``{gap}"
+
+    return CODE.sub(double, docstring)
 
 
 def mark_code(app: Sphinx, what: str, name: str, thing, options, lines: list) -> None:
     """Rewrite a docstring in place, on `autodoc-process-docstring`."""
-    lines[:] = [literal(line) for line in lines]
+    lines[:] = literal("\n".join(lines)).split("\n")
+
+
+def short_defaults(signature: str) -> str:
+    """Cut what stands in a default value that is an object: `Font(...)`."""
+    signature = re.sub(r"= <[^<>]*>", "= ...", signature)  # as of a field's factory
+    return OBJECT.sub(r"\1(...)", signature)
+
+
+def shorten(app, what, name, thing, options, signature, returned) -> tuple | None:
+    """Shorten the signature, on `autodoc-process-signature`."""
+    return (short_defaults(signature), returned) if signature else None
 
 
 def setup(app: Sphinx) -> dict:
     """Register the extension; napoleon comes after it."""
     app.connect("source-read", write_reference)
     app.connect("autodoc-process-docstring", mark_code, priority=100)
+    app.connect("autodoc-process-signature", shorten)
+    for kind in PyObject.doc_field_types:
+        if kind.name == "variable":
+            kind.label = "Attributes"  # as in the docstrings
     return {"parallel_read_safe": True, "parallel_write_safe": True}

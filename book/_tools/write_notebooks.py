@@ -105,6 +105,9 @@ Addresses are never typed out: `{{ repository }}` and `{{ site }}` are links,
 `[the licence](repo:LICENSE)` links to a file of the repository.
 Tables are Markdown tables, or `{table} Caption` with `:name:` around one. Links to
 other places are Markdown links. Footnotes and directives inside lists do not survive.
+
+To look at it: `python book/_tools/build_book.py`, then
+`python book/_tools/screenshot.py book/09_window out.png --width 360 --dark --whole`.
 """
 
 from __future__ import annotations

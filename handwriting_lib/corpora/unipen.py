@@ -21,6 +21,7 @@ import hashlib
 import logging
 import os
 import re
+import urllib.request
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,12 +30,17 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from .. import alphabet
 from ..ink import KINDS, Corpus, Sample
 from .archives import CorpusError, cache_folder, read_files
 
-VERSION = 1  # of this reader: a new number makes old caches stale
+VERSION = 2  # of this reader: a new number makes old caches stale
+PUBLIC_RELEASE = (
+    "https://codeload.github.com/GreenCappuccino/train_r01_v07/tar.gz/"
+    "552a4d440bc94bb34710650c0826be7deb986f7c"
+)
 CATEGORIES = ("1a", "1b", "1c", "1d", "2", "3", "6", "7", "8")
 LARGEST_OFFSET = 32767  # readings are kept as 16-bit offsets
 _DATA = re.compile(r"(?:^|/)data/(1[abcd]|[2-8])/(.+)$", re.I)
@@ -413,6 +419,7 @@ def read(path: str | Path) -> Corpus:
         seen.add(key)
         groups[segment.includes].append(segment)
     samples: list[Sample] = []
+    taken: set[tuple[str, str]] = set()
     absent: Counter[str] = Counter()
     for includes, group in groups.items():
         components = read_components(includes, files, absent)
@@ -420,7 +427,12 @@ def read(path: str | Path) -> Corpus:
             skipped["pen file that the release lacks"] += len(group)
             continue
         pen_files = tuple(n for n in includes if n in with_points)
-        samples.extend(_samples_of(group, letters[pen_files], components, skipped))
+        for s in _samples_of(group, letters[pen_files], components, skipped):
+            if (s.kind, s.source) in taken:  # a TEXT of one word is a WORD as well
+                skipped[f"{s.kind}: the same segment again"] += 1
+            else:
+                taken.add((s.kind, s.source))
+                samples.append(s)
     for name in absent:
         log.info("include file %s is missing from %s", name, path)
     writers = _numbered("w", (s.writer for s in samples))
@@ -435,6 +447,52 @@ def _numbered(letter: str, names: Iterable[str]) -> dict[str, str]:
     """A number for each distinct name, in an order that does not follow the names."""
     ordered = sorted(set(names), key=lambda n: hashlib.sha256(n.encode()).digest())
     return {name: f"{letter}{i:03d}" for i, name in enumerate(ordered)}
+
+
+# --- getting it --------------------------------------------------------------------
+
+
+def download(url: str | None = None) -> Path:
+    """Download the release into the cache, where `load()` without a path finds it.
+
+    Args:
+        url: of an archive; None takes the patched public release.
+
+    Returns:
+        The archive's path.
+
+    Raises:
+        CorpusError: the server does not answer, or sends something that is no release.
+    """
+    url = url or PUBLIC_RELEASE
+    folder = default_path()
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"download-{os.getpid()}.part.tar.gz"
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            size = int(answer.headers.get("Content-Length") or 0) or None
+            with (
+                partial.open("wb") as file,
+                tqdm(total=size, unit="B", unit_scale=True, desc="UNIPEN") as bar,
+            ):
+                while block := answer.read(1 << 20):
+                    file.write(block)
+                    bar.update(len(block))
+                got = file.tell()
+        if size is not None and got != size:
+            raise CorpusError(f"{url} broke off after {got} of {size} bytes: try again")
+        names = (name for name, _ in read_files(partial))
+        if not any(_DATA.search(name) for name in names):
+            raise CorpusError(f"{url} holds no UNIPEN release: there is no folder data/")
+        target = folder / "train_r01_v07.tar.gz"
+        os.replace(partial, target)
+        return target
+    except (OSError, ValueError) as error:
+        if isinstance(error, CorpusError):
+            raise
+        raise CorpusError(f"{url} cannot be downloaded: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 # --- the cache -------------------------------------------------------------------

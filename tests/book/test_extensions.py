@@ -1,0 +1,37 @@
+"""The extensions of the build, as functions."""
+
+import sys
+
+from conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "book" / "_ext"))
+
+from library_reference import expand, literal, public_modules, short_defaults
+
+
+def test_markdown_code_in_docstrings():
+    assert literal("`a`, two `Sample`s") == "``a``, two ``Sample``\\ s"
+    assert literal("`(a)` or `b`c") == "``(a)`` or ``b``\\ c"
+    assert literal("a `wide\n  name` and `b`") == "a ``wide\n  name`` and ``b``"
+
+
+def test_what_is_no_markdown_code_stays():
+    for text in ("``a`` b", ":func:`a` :py:class:`~b`", ">>> x = '`a`'\n... '`b`'"):
+        assert literal(text) == text
+
+
+def test_long_defaults_are_cut():
+    signature = "(a: Font = Font(size=(1, (2, 3)), name='x'), b: int = 3, c=None)"
+    assert short_defaults("(a: dict = <factory>)") == "(a: dict = ...)"
+    assert short_defaults(signature) == "(a: Font = Font(...), b: int = 3, c=None)"
+
+
+def test_modules_in_the_order_of_the_list():
+    lines, missing = expand(["b", "gone", "a"], ["a", "b", "c"])
+    assert [line for line in lines if line.startswith("## ")] == ["## `b`", "## `a`"]
+    assert missing == ["c"]
+
+
+def test_the_reference_lists_every_module():
+    listed = (REPOSITORY / "book" / "api.md").read_text(encoding="utf-8").splitlines()
+    assert set(public_modules()) <= set(listed)
