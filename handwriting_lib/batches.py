@@ -142,9 +142,7 @@ class Buckets:
         batches: list[list[Sample]] = [[]]
         for s in self.samples:
             size = len(batches[-1]) + 1
-            if batches[-1] and (
-                size * len(s.ink) > self.points or size > self.largest
-            ):
+            if batches[-1] and (size * len(s.ink) > self.points or size > self.largest):
                 batches.append([])
             batches[-1].append(s)
         return batches

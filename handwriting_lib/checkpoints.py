@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 import os
-import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,26 +165,24 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
                 f"{path} has the format {header['format']!r}; this version of the "
                 f"library reads {FORMAT!r}"
             )
+        kind, config, letters, about, n = (
+            header[k] for k in ("kind", "config", "alphabet", "about", "normalisation")
+        )
+        normalisation = Normalisation(tuple(n["mean"]), tuple(n["std"]))
+        thinning = Thinning(**header["thinning"])
     except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError):
         raise ModelError(
             f"{path} is not a model file of handwriting_lib (a .safetensors file that "
             "`handwriting train` or save_model wrote)"
         ) from None
-    if header["alphabet"] != alphabet.CHARACTERS:
+    if letters != alphabet.CHARACTERS:
         raise ModelError(f"{path} was trained with another alphabet")
-    network = build_network(header["kind"], header["config"])
+    network = build_network(kind, config)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(f"the weights in {path} do not fit: {error}") from None
-    n, t = header["normalisation"], header["thinning"]
-    return Model(
-        network.to(device).eval(),
-        Normalisation(tuple(n["mean"]), tuple(n["std"])),
-        Thinning(**t),
-        header["about"],
-        path.stem,
-    )
+    return Model(network.to(device).eval(), normalisation, thinning, about, path.stem)
 
 
 def pretrained_names() -> list[str]:
@@ -238,10 +236,15 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"there is no checkpoint {path}: train without --resume first")
+    reason: Exception | None = None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that torch did not write
+            state = torch.load(path, map_location="cpu", weights_only=True)
         if isinstance(state, dict) and "step" in state:
             return state
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError):
-        pass
-    raise ModelError(f"{path} is not a training checkpoint, or it is cut short")
+    except Exception as error:  # damaged bytes end in errors of a dozen kinds
+        reason = error
+    raise ModelError(
+        f"{path} is not a training checkpoint, or it is cut short"
+    ) from reason

@@ -73,14 +73,14 @@ def _write(arguments: argparse.Namespace) -> None:
     )
     inks = [line.ink for line in lines]
     if arguments.out:
-        rendering.save(inks, arguments.out)
+        rendering.save(inks, arguments.out, unit=1.0)
     if arguments.json:
         listed = json.dumps([line.to_json() for line in lines])
         Path(arguments.json).write_text(listed + "\n", encoding="utf-8")
     if arguments.gif:
-        animation.write_gif(inks, arguments.gif)
+        animation.write_gif(inks, arguments.gif, unit=1.0)
     if not (arguments.out or arguments.json or arguments.gif):
-        sys.stdout.write(rendering.to_svg(inks) + "\n")
+        sys.stdout.write(rendering.to_svg(inks, unit=1.0) + "\n")
     for line in lines:
         if not line.complete:
             logging.warning(
@@ -157,7 +157,7 @@ def _contact_sheet(samples: Sequence[Any], file: str, rows: int = 24) -> None:
         by_writer.setdefault(s.writer, s)
     one_each = list(by_writer.values())
     chosen = (one_each[:: max(1, len(one_each) // rows)] + lines)[:rows]
-    rendering.save([s.ink for s in scale_by_writer(chosen)], file)
+    rendering.save([s.ink for s in scale_by_writer(chosen)], file, unit=1.0)
 
 
 def _corpus_get(arguments: argparse.Namespace) -> None:

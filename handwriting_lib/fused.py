@@ -2,8 +2,8 @@
 
 Autograd records a Python loop point by point and keeps every intermediate tensor. The
 functions here run the same loop in place, keep what the backward pass needs, and write
-that pass out by hand: the derivatives of chapter 05 (peephole LSTM) and chapter 09 (soft
-window). All weight gradients are one matrix product over the whole sequence at the end.
+that pass out by hand: the derivatives of chapter 05 (peephole LSTM) and chapter 09
+(soft window). All weight gradients are one matrix product over the whole sequence at the end.
 
 `products` is the type that matrix products are made in: `torch.bfloat16` halves their
 time on processors that have it; states and sums stay in the type of the input. Inside,
@@ -77,7 +77,10 @@ def _peephole_gradient(d_z: Tensor, c_before: Tensor, c_after: Tensor) -> Tensor
     """`(3, H)` from `(T, B, 4H)` and the cells `(T, B, H)`."""
     d_i, d_f, _, d_o = d_z.chunk(4, -1)
     return torch.stack(
-        [(d * c).sum((0, 1)) for d, c in ((d_i, c_before), (d_f, c_before), (d_o, c_after))]
+        [
+            (d * c).sum((0, 1))
+            for d, c in ((d_i, c_before), (d_f, c_before), (d_o, c_after))
+        ]
     )
 
 
@@ -165,7 +168,10 @@ def linear_in(
 
 
 def peephole_sequence(
-    x: Tensor, layer: PeepholeLSTM, state: LSTMState, products: torch.dtype | None = None
+    x: Tensor,
+    layer: PeepholeLSTM,
+    state: LSTMState,
+    products: torch.dtype | None = None,
 ) -> tuple[Tensor, LSTMState]:
     """A peephole layer over whole lines; equal to `layer.forward`, and faster.
 
@@ -313,7 +319,9 @@ class _WindowedSequence(torch.autograd.Function):
             d_h.addmm_(d_moves[t], window_weight)
             _backward_gates(d_h, d_c, slopes, t, peephole, d_z[t])
             d_wh = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
-        d_weight = d_z.flatten(0, 1).to(products).t() @ wh[:-1].flatten(0, 1).to(products)
+        d_weight = d_z.flatten(0, 1).to(products).t() @ wh[:-1].flatten(0, 1).to(
+            products
+        )
         h = wh[1:, :, symbols:].flatten(0, 1)
         flat_moves = d_moves.flatten(0, 1)
         return (

@@ -300,7 +300,7 @@ def thin(
 
 
 def _way(positions: Tensor, unit: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The pen-down way gone so far in `unit`s, the stroke of each point, stroke ends."""
+    """The pen-down way so far in `unit`s, the stroke of each point, stroke ends."""
     end = positions[:, 2] > 0.5
     stroke = torch.zeros(len(end), dtype=torch.long, device=end.device)
     stroke[1:] = end[:-1].cumsum(0)

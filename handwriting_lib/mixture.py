@@ -179,8 +179,12 @@ def draw_noise(
 ) -> Tensor:
     """`(*shape, 4)`: the uniform and normal numbers that `sample` turns into points."""
     device = generator.device if generator is not None else like.device
-    uniform = torch.rand(*shape, 2, generator=generator, dtype=like.dtype, device=device)
-    normal = torch.randn(*shape, 2, generator=generator, dtype=like.dtype, device=device)
+    uniform = torch.rand(
+        *shape, 2, generator=generator, dtype=like.dtype, device=device
+    )
+    normal = torch.randn(
+        *shape, 2, generator=generator, dtype=like.dtype, device=device
+    )
     return torch.cat([uniform, normal], -1).to(like.device)
 
 

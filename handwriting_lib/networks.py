@@ -85,7 +85,7 @@ class FeedforwardPredictor(nn.Module):
 
 @dataclass(frozen=True)
 class PredictionConfig:
-    """Sizes: `hidden` cells a layer (H), `layers`, `mixtures` (M). Default: the paper's."""
+    """Sizes: `hidden` cells a layer (H), `layers`, `mixtures` (M), as in the paper."""
 
     hidden: int = 400
     layers: int = 3
@@ -266,8 +266,10 @@ class SynthesisNetwork(nn.Module):
         """
         state = self.start(ink.shape[0]) if state is None else state
         x = ink.transpose(0, 1)  # (T, B, 3)
+        layer = self.layers[0]
+        assert isinstance(layer, PeepholeLSTM)
         first = windowed_sequence(
-            x, self.layers[0], self.window, state.layers[0], state.w, state.kappa,
+            x, layer, self.window, state.layers[0], state.w, state.kappa,
             text, text_mask, products,
         )  # fmt: skip
         hidden, states = [first.h], [LSTMState(first.h[-1], first.c)]

@@ -1,8 +1,9 @@
 """Writing: from texts to lines of ink, with a stop rule and a check of every line.
 
-Graves 2013, section 5.3 (the stop rule) and 5.4 (bias). Each line draws from a generator
-of its own, seeded from (seed, position, draw number), so a line does not depend on its
-neighbours in the batch. No line goes out unmarked: see `check_line`. Chapters 10 and 11.
+Graves 2013, section 5.3 (the stop rule) and 5.4 (bias). Each line draws from a
+generator of its own, seeded from (seed, position, draw number), so a line does not
+depend on its neighbours in the batch. No line goes out unmarked: see `check_line`.
+Chapters 10 and 11.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ def check_line(phi: Tensor, text: str) -> str:
     """What is wrong with a line, from the window's weights; "" when it is complete.
 
     A line is complete when the end slot came to have the largest weight, writing ended
-    soon after, and until then the most attended character visited every character but
-    spaces in order, skipping none and going back by no more than one.
+    soon after, and the most attended character visited every character but spaces in
+    order, skipping none and going back by no more than one.
 
     Args:
         phi: `(T, U)` weights at each point, the end slot last.
@@ -104,7 +105,7 @@ def check_line(phi: Tensor, text: str) -> str:
     if len(attended) - stop - 1 > LAST_STROKE:
         return "went on after the end of the text"
     furthest = 0
-    for at in attended[: stop + 1]:
+    for at in attended:
         if at < furthest - 1:
             return f"went back from {text[min(furthest, end - 1)]!r} to {text[at]!r}"
         furthest = max(furthest, at)
@@ -169,12 +170,15 @@ def write(
     model = load_pretrained() if model is None else model
     network = model.network
     if not isinstance(network, SynthesisNetwork):
-        raise ValueError(f"{model.name} is not a synthesis network: it cannot read text")
+        raise ValueError(
+            f"{model.name} is not a synthesis network: it cannot read text"
+        )
     if not texts:
         raise ValueError("there is no text to write")
     if samples < 1 or redraws < 0:
         raise ValueError(
-            f"samples must be at least 1 and redraws at least 0, not {samples}, {redraws}"
+            "samples must be at least 1 and redraws at least 0, not "
+            f"{samples} and {redraws}"
         )
     for text in texts:
         if len(text) > LONGEST_TEXT:
@@ -186,7 +190,9 @@ def write(
     jobs = [(text, k) for text in texts for k in range(samples)]
     numbers = list(range(len(jobs))) if positions is None else list(positions)
     if len(numbers) != len(jobs):
-        raise ValueError(f"{len(jobs)} lines need as many positions, not {len(numbers)}")
+        raise ValueError(
+            f"{len(jobs)} lines need as many positions, not {len(numbers)}"
+        )
     begin = time.monotonic()
     done: dict[int, Line] = {}
     waiting = list(range(len(jobs)))
@@ -315,7 +321,10 @@ def write_freely(
         raise ValueError(f"{model.name} is not a prediction network")
     like = network.output.bias
     noise = torch.stack(
-        [draw_noise((points,), line_generator(seed, i, 1), like) for i in range(samples)]
+        [
+            draw_noise((points,), line_generator(seed, i, 1), like)
+            for i in range(samples)
+        ]
     )  # (B, T, 4)
     state, point = network.start(samples), noise.new_zeros(samples, 3)
     lines = [point]

@@ -15,7 +15,6 @@ import os
 import random
 import sys
 import time
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,7 +68,8 @@ class Recipe:
         decay: the share of the steps, at the end, over which the rate falls.
         last_rate: the rate at the end, as a share of `rate`.
         clip: the largest norm of the gradient.
-        words: shares of batches of single words, at the start and from `words_until` on.
+        words: shares of batches of single words: at the start, and from `words_until`
+            on.
         words_until: the share of the steps after which the second share holds.
         products: `"float32"` or `"bfloat16"`, the type of matrix products.
         validate_every: steps between validations.
@@ -145,7 +145,7 @@ def read_config(path: str | Path) -> TrainingConfig:
     if not path.is_file():
         raise ConfigError(f"there is no configuration file {path}")
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
     return _from_table(TrainingConfig, table, str(path))
@@ -160,17 +160,28 @@ def _from_table(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
             raise ConfigError(
                 f"{where}: there is no entry {key!r}; there are {', '.join(known)}"
             )
-        kind = known[key]
-        if dataclasses.is_dataclass(kind):
-            value = _from_table(kind, value, f"{where} [{key}]")  # type: ignore[arg-type]
-        elif isinstance(value, list) and typing.get_origin(kind) is tuple:
-            value = tuple(value)
-        elif kind is float and isinstance(value, int):
-            value = float(value)
-        elif isinstance(kind, type | types.UnionType) and not isinstance(value, kind):
-            raise ConfigError(f"{where}: {key} must be {kind.__name__}, not {value!r}")
-        values[key] = value
+        if dataclasses.is_dataclass(known[key]) and isinstance(value, Mapping):
+            values[key] = _from_table(known[key], value, f"{where} [{key}]")  # type: ignore[arg-type]
+        else:
+            values[key] = _from_entry(known[key], value, f"{where}: {key}")
     return cls(**values)
+
+
+def _from_entry(kind: Any, value: Any, where: str) -> Any:
+    """A value of type `kind`: a number, a text, a tuple of such, or a table."""
+    parts = typing.get_args(kind)
+    if typing.get_origin(kind) is tuple:
+        if isinstance(value, list) and len(value) == len(parts):
+            pairs = zip(parts, value, strict=True)
+            return tuple(_from_entry(part, entry, where) for part, entry in pairs)
+        raise ConfigError(f"{where} must be a list of {len(parts)}, not {value!r}")
+    if kind is float and type(value) is int:
+        return float(value)
+    names = {int: "a whole number", float: "a number", str: "a text"}
+    if not isinstance(value, typing.get_origin(kind) or kind) or type(value) is bool:
+        wanted = names.get(kind, "a table")
+        raise ConfigError(f"{where} must be {wanted}, not {value!r}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -311,6 +322,18 @@ class _Team:
             torch.distributed.destroy_process_group()
 
 
+def _cut_log(file: Path, step: int) -> None:
+    """Drop what a run that was killed logged after its last checkpoint."""
+    size = 0
+    if file.exists():
+        with file.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n") or json.loads(line)["step"] > step:
+                    break
+                size += len(line)
+        os.truncate(file, size)
+
+
 @dataclass
 class Progress:
     """One line of a training's log: what `log.jsonl` holds."""
@@ -352,7 +375,8 @@ def train(
         The model as it is at the end.
 
     Raises:
-        ConfigError: `products` is no type of matrix products.
+        ConfigError: `products` is no type of matrix products, or the checkpoint holds
+            a network of another size.
         ModelError: `resume` without a checkpoint.
         FloatingPointError: the loss or a gradient is not finite.
     """
@@ -369,11 +393,21 @@ def train(
     network = build_network(config.network, config.model).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
     step, points, seconds = 0, 0, 0.0
+    validation: float | None = None
     if resume:
         state = load_checkpoint(folder / "checkpoint.pt")
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
+        try:
+            network.load_state_dict(state["network"])
+            optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(
+                f"{folder / 'checkpoint.pt'} holds another network than the "
+                f"configuration: {error}"
+            ) from None
         step, points, seconds = state["step"], state["points"], state["seconds"]
+        validation = state.get("validation")
+        if first:
+            _cut_log(folder / "log.jsonl", step)
     wrapped = team.wrap(network)
     batches = _Batches(data, config)
     held_out = batches.for_validation()
@@ -389,6 +423,7 @@ def train(
                 "step": step,
                 "points": points,
                 "seconds": seconds,
+                "validation": validation,
             },
             folder / "checkpoint.pt",
         )
@@ -402,8 +437,9 @@ def train(
         model = Model(network, data.normalisation, config.thinning, about)
         save_model(model, folder / "model.safetensors", half=False)
 
-    bar = tqdm(total=recipe.steps, initial=step, disable=quiet or not first, unit="step")
-    validation: float | None = None
+    bar = tqdm(
+        total=recipe.steps, initial=step, disable=quiet or not first, unit="step"
+    )
     record_file = folder / "log.jsonl" if first else Path(os.devnull)
     with record_file.open("a" if resume else "w") as record, bar:
         while step < recipe.steps:
@@ -416,21 +452,30 @@ def train(
             loss = weight * batch_loss(wrapped, batch, products)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            norm = nn.utils.clip_grad_norm_(
-                network.parameters(), recipe.clip, error_if_nonfinite=True
-            )
+            norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+            if not torch.isfinite(norm):
+                raise FloatingPointError(
+                    f"the gradient is not finite at step {step + 1}: lower the rate "
+                    "and go on from the last checkpoint with resume"
+                )
             optimiser.step()
             step += 1
             points += round(team.mean(batch.mask[:, 1:].sum()) * team.size)
             seconds = before + time.monotonic() - begin
             line = Progress(
-                step, team.mean(loss), float(norm), recipe.rate_at(step - 1), points, seconds
+                step,
+                team.mean(loss),
+                float(norm),
+                recipe.rate_at(step - 1),
+                points,
+                seconds,
             )
             if first and (step % recipe.validate_every == 0 or step == recipe.steps):
                 line.validation = validation = validate(network, held_out, device)
-                save(validation)
             record.write(json.dumps(dataclasses.asdict(line)) + "\n")
             record.flush()
+            if line.validation is not None:  # the log is never behind the checkpoint
+                save(validation)
             bar.update()
             bar.set_postfix(loss=f"{line.loss:.3f}", validation=validation)
             if on_step is not None:

@@ -105,7 +105,8 @@ def scale_by_writer(samples: Sequence[Sample]) -> list[Sample]:
     factor = torch.tensor([1.0, 1.0, 0.0])
     return [
         s.replace(
-            ink=s.ink * (factor / height[s.writer, s.units] + torch.tensor([0, 0, 1.0])),
+            ink=s.ink
+            * (factor / height[s.writer, s.units] + torch.tensor([0, 0, 1.0])),
             units="letter-body heights",
         )
         for s in samples
@@ -154,7 +155,9 @@ def prepare(
             continue
         owner = s.character_of_point
         kept.append(
-            s.replace(ink=ink, character_of_point=None if owner is None else owner[rows])
+            s.replace(
+                ink=ink, character_of_point=None if owner is None else owner[rows]
+            )
         )
     return Corpus(corpus.name, kept, dict(skipped.most_common()))
 

@@ -118,7 +118,7 @@ def test_a_dot_and_a_second_run_and_a_file(tmp_path):
     pictures, times = frames(to_gif_bytes(dot, hold=0.5))
     assert len(pictures) == 1
     assert times == [520]
-    assert pictures[0].min() == 0
+    assert pictures[0].min() < 60
     write_gif(wave(), tmp_path / "a.gif", seconds=1)
     assert (tmp_path / "a.gif").read_bytes() == to_gif_bytes(wave(), seconds=1)
     assert os.listdir(tmp_path) == ["a.gif"]

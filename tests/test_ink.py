@@ -1,6 +1,7 @@
 """Offsets and positions, strokes, smoothing, slant and thinning."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def curve(points=200, turns=2.0, length=10.0):
 def polyline(*corners, step=0.05):
     """Straight lines through `corners`, read every `step`."""
     rows = [torch.tensor(corners[0]).double()[None]]
-    for a, b in zip(corners[:-1], corners[1:], strict=True):
+    for a, b in pairwise(corners):
         a, b = torch.tensor(a).double(), torch.tensor(b).double()
         n = round(float((b - a).norm()) / step)
         rows.append(a + (b - a) * torch.arange(1, n + 1)[:, None] / n)

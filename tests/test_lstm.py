@@ -46,7 +46,7 @@ def peephole_cell_by_scalars(x, h, c, layer):
 
 
 def copy_to_torch(layer, other):
-    """The weights of `layer`, without its peepholes, into `nn.LSTM` or `nn.LSTMCell`."""
+    """The weights of `layer`, without its peepholes, into one of torch's."""
     suffix = "_l0" if isinstance(other, nn.LSTM) else ""
     with torch.no_grad():
         layer.peephole.zero_()

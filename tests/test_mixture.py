@@ -27,7 +27,8 @@ ERRORS = 4.5  # tolerance of statistics, in standard errors: one false alarm in 
 
 
 def random_mixture(*shape, components=5, dtype=DOUBLE):
-    return StrokeMixture.from_output(torch.randn(*shape, 6 * components + 1, dtype=dtype))
+    output = torch.randn(*shape, 6 * components + 1, dtype=dtype)
+    return StrokeMixture.from_output(output)
 
 
 def random_points(*shape, dtype=DOUBLE):

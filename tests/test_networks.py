@@ -1,4 +1,4 @@
-"""The wiring of the networks, and that lines, steps and batches give the same numbers."""
+"""The wiring of the networks; lines, steps and batches give the same numbers."""
 
 import pytest
 import torch
@@ -144,12 +144,10 @@ def test_nobody_sees_the_future():
     changed = points.clone()
     changed[:, 5:] += 1
     feedforward = FeedforwardPredictor(FeedforwardConfig(4, 8, mixtures=2)).double()
-    for run in (
-        lambda x, n=synthesis(): n(x, text, mask).output,
-        lambda x, n=prediction(): n(x).output,
-        lambda x: feedforward(x).output,
-    ):
-        one, other = run(points), run(changed)
+    networks = (synthesis(), text, mask), (prediction(),), (feedforward,)
+    for network, *arguments in networks:
+        one = network(points, *arguments).output
+        other = network(changed, *arguments).output
         assert torch.equal(one[:, :5], other[:, :5])
         assert (one[:, 5] != other[:, 5]).any()
 

@@ -32,21 +32,21 @@ def load_corpus(source: str, **options: object) -> Corpus:
 
     name, _, path = source.partition(":")
     if name == "synthetic" and not path:
-        from . import synthetic
+        from .synthetic import load as load_synthetic
 
-        return synthetic.load(**options)  # type: ignore[arg-type]
+        return load_synthetic(**options)  # type: ignore[arg-type]
     if name == "unipen":
-        from . import unipen
+        from .unipen import load as load_unipen
 
-        return unipen.load(path or None, **options)  # type: ignore[arg-type]
+        return load_unipen(path or None, **options)  # type: ignore[arg-type]
     if name == "iam" and path:
-        from . import iam
+        from .iam import load as load_iam
 
-        return iam.load(path, **options)  # type: ignore[arg-type]
+        return load_iam(path, **options)  # type: ignore[arg-type]
     if source.endswith(".json"):
-        from . import collected
+        from .collected import load as load_collected
 
-        return collected.load(source, **options)  # type: ignore[arg-type]
+        return load_collected(source, **options)  # type: ignore[arg-type]
     raise CorpusError(
         f"there is no corpus {source!r}: say synthetic, unipen[:PATH], iam:PATH, "
         "or the path of a .json file"

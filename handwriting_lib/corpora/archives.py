@@ -79,6 +79,7 @@ def read_files(
         EOFError,
         OSError,
     ) as error:
+        reason = str(error).partition("\n")[0]  # tarfile lists all it has tried
         raise CorpusError(
-            f"{path} is damaged or cut short ({error}): get it again"
+            f"{path} is damaged or cut short ({reason}): get it again"
         ) from error

@@ -100,7 +100,9 @@ def _read_segments(category: str, content: bytes) -> Iterator[Segment]:
     )
     pen_files = tuple(n for n in includes if not n.endswith((".lex", ".freq")))
     for match in _SEGMENT.finditer(content):
-        kind, where, quality, label = (group.decode("latin-1") for group in match.groups())
+        kind, where, quality, label = (
+            group.decode("latin-1") for group in match.groups()
+        )
         if kind in _KIND:
             yield Segment(_KIND[kind], pen_files, where, quality, label, category)
 
@@ -178,7 +180,7 @@ def _columns_of_first_line(numbers: bytes) -> int:
 
 
 class Span(NamedTuple):
-    """Points `first` to `last` (inclusive, None: to the end) of component `component`."""
+    """Points `first` to `last` (inclusive; None: to the end) of one component."""
 
     component: int
     first: int
@@ -246,7 +248,9 @@ def clean_label(label: str) -> str:
     return label
 
 
-def _strokes(spans: Iterable[Span], points: _Points) -> Iterator[tuple[int, int, np.ndarray]]:
+def _strokes(
+    spans: Iterable[Span], points: _Points
+) -> Iterator[tuple[int, int, np.ndarray]]:
     """Pen-down pieces of a segment: component number, first point, readings."""
     for span in spans:
         if span.component >= len(points.components):
@@ -310,7 +314,9 @@ class _Labels:
                 )
                 owner[first : None if last is None else last + 1] = index
 
-    def spell(self, text: str, pieces: list[tuple[int, int, np.ndarray]]) -> np.ndarray | None:
+    def spell(
+        self, text: str, pieces: list[tuple[int, int, np.ndarray]]
+    ) -> np.ndarray | None:
         """The character of each point, if the labels in order spell `text`."""
         owners = []
         for component, first, xy in pieces:
@@ -483,7 +489,9 @@ def download(url: str | None = None) -> Path:
             raise CorpusError(f"{url} broke off after {got} of {size} bytes: try again")
         names = (name for name, _ in read_files(partial))
         if not any(_DATA.search(name) for name in names):
-            raise CorpusError(f"{url} holds no UNIPEN release: there is no folder data/")
+            raise CorpusError(
+                f"{url} holds no UNIPEN release: there is no folder data/"
+            )
         target = folder / "train_r01_v07.tar.gz"
         os.replace(partial, target)
         return target
@@ -528,7 +536,9 @@ def load(path: str | Path | None = None, kinds: Sequence[str] = KINDS[:2]) -> Co
     else:
         whole = read(source)
         _to_cache(whole, cached)
-        corpus = Corpus("", [s for s in whole.samples if s.kind in kinds], whole.skipped)
+        corpus = Corpus(
+            "", [s for s in whole.samples if s.kind in kinds], whole.skipped
+        )
     return Corpus(f"unipen:{source.name}", corpus.samples, corpus.skipped)
 
 

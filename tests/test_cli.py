@@ -1,0 +1,192 @@
+"""The command line: what it writes, and how it says that something is wrong."""
+
+import functools
+import http.server
+import json
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import xml.etree.ElementTree as ET
+
+import pytest
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib.cli import main
+
+SEGMENT = '.INCLUDE aaa/x.dat\n.SEGMENT WORD 0 OK "hi"\n.SEGMENT TEXT 0-1 OK "hi yo"\n'
+PEN = ".WRITER_ID someone\n.COORD X Y\n.PEN_DOWN\n{}\n.PEN_UP\n.PEN_DOWN\n{}\n"
+
+
+@pytest.fixture
+def release(tmp_path):
+    """A UNIPEN release of one word and one line."""
+    root = tmp_path / "train_r01_v07"
+    (root / "data/8/aaa").mkdir(parents=True)
+    (root / "include/aaa").mkdir(parents=True)
+    (root / "data/8/aaa/x.dat").write_text(SEGMENT)
+    word = "\n".join(f"{3 * i} {i * i % 7}" for i in range(12))
+    other = "\n".join(f"{60 + 3 * i} {i * i % 5}" for i in range(12))
+    (root / "include/aaa/x.dat").write_text(PEN.format(word, other))
+    archive = tmp_path / "release.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(root, root.name)
+    return archive
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HANDWRITING_CACHE", str(tmp_path / "cache"))
+
+
+def fails(capsys, *arguments):
+    """The one sentence that a command ends with."""
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("handwriting: ") and said.err.count("\n") == 1
+    assert "Traceback" not in said.err
+    return said.err
+
+
+def test_write_makes_all_three_files(tmp_path):
+    out, data, gif = (tmp_path / name for name in ("a.svg", "a.json", "a.gif"))
+    assert main([
+        "write", "ab", "cd", "--samples", "2", "--out", str(out), "--json", str(data),
+        "--gif", str(gif),
+    ]) == 0  # fmt: skip
+    assert ET.parse(out).getroot().tag.endswith("svg")
+    lines = json.loads(data.read_text())
+    assert [(line["text"], line["sample"]) for line in lines] == [
+        ("ab", 0), ("ab", 1), ("cd", 0), ("cd", 1)
+    ]  # fmt: skip
+    assert set(lines[0]) == {
+        "text", "sample", "strokes", "complete", "seed", "draws", "points", "seconds"
+    }  # fmt: skip
+    assert gif.read_bytes().startswith(b"GIF8")
+
+
+def test_write_twice_gives_the_same(tmp_path):
+    said = []
+    for name in ("a.json", "b.json"):
+        main(["write", "same", "--seed", "3", "--json", str(tmp_path / name)])
+        lines = json.loads((tmp_path / name).read_text())
+        said.append([{k: v for k, v in x.items() if k != "seconds"} for x in lines])
+    assert said[0] == said[1]
+
+
+def test_write_reads_texts_from_a_file_and_prints_svg(tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("one\n\ntwo\n")
+    assert main(["write", "--texts-file", str(tmp_path / "texts.txt")]) == 0
+    assert ET.fromstring(capsys.readouterr().out).tag.endswith("svg")
+
+
+@pytest.mark.slow
+def test_eight_samples_are_complete_in_fifteen_seconds(tmp_path):
+    begin = time.monotonic()
+    subprocess.run(
+        [
+            sys.executable, "-m", "handwriting_lib", "write", "It has to be symphonic",
+            "--samples", "8", "--json", str(tmp_path / "ink.json"),
+            "--out", str(tmp_path / "ink.svg"),
+        ],
+        check=True,
+    )  # fmt: skip
+    # a bound on something that hangs, not a measure of speed
+    assert time.monotonic() - begin < 60
+    lines = json.loads((tmp_path / "ink.json").read_text())
+    assert len(lines) == 8 and all(line["complete"] for line in lines)
+
+
+def test_bad_input_to_write(tmp_path, capsys):
+    not_weights = tmp_path / "x.safetensors"
+    not_weights.write_bytes(b"not weights at all")
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"Z\xfcrich")
+    say = functools.partial(fails, capsys, "write")
+    assert "empty" in say("")
+    assert "'ü'" in say("Zürich")
+    assert "2000 characters" in say("x" * 2000)
+    assert "not a model file" in say("a", "--model", str(not_weights))
+    assert "no model 'nothere'" in say("a", "--model", "nothere")
+    assert "no model file" in say("a", "--model", str(tmp_path / "none.safetensors"))
+    assert ".svg or .png" in say("a", "--out", str(tmp_path / "a.bmp"))
+    assert "no folder" in say("a", "--out", str(tmp_path / "none" / "a.svg"))
+    assert "--texts-file" in say()
+    assert "cannot be read" in say("--texts-file", str(latin))
+    assert "temperature" in say("a", "--temperature", "0")
+    assert "bias" in say("a", "--bias", "nan")
+    assert "device" in say("a", "--device", "nodevice")
+
+
+def test_bad_input_to_corpus(tmp_path, capsys, release):
+    whole = release.read_bytes()
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(whole[: len(whole) // 2])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    say = functools.partial(fails, capsys, "corpus", "info")
+    assert "no file or folder" in say(f"unipen:{tmp_path / 'none.tar.xz'}")
+    assert "damaged or cut short" in say(f"unipen:{cut}")
+    assert "no UNIPEN release" in say(f"unipen:{empty}")
+    assert "corpus get unipen" in say("unipen")
+    assert "no corpus 'nonsense'" in say("nonsense")
+
+
+def test_bad_input_to_train(tmp_path, capsys):
+    config = tmp_path / "c.toml"
+    say = functools.partial(fails, capsys, "train")
+    assert "no configuration file" in say(str(config))
+    config.write_text("networks = 'synthesis'")
+    assert "'networks'" in say(str(config))
+    config.write_text("network = ")
+    assert "not TOML" in say(str(config))
+
+
+def test_corpus_info_counts(release, capsys, tmp_path):
+    sheet = tmp_path / "sheet.svg"
+    assert main(["corpus", "info", f"unipen:{release}", "--sheet", str(sheet)]) == 0
+    said = capsys.readouterr().out
+    assert "line                1         1" in said
+    assert "word                1         1" in said
+    assert "someone" not in said  # writers are numbers
+    assert sheet.exists()
+
+
+def test_corpus_get_downloads_into_the_cache(release, capsys):
+    folder = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=release.parent
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), folder) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        try:
+            got = ["corpus", "get", "unipen", "--url"]
+            assert main([*got, f"{address}/{release.name}"]) == 0
+            assert main(["corpus", "info", "unipen"]) == 0
+            capsys.readouterr()
+            assert "cannot be downloaded" in fails_quietly(capsys, *got, address + "/x")
+            assert "damaged" in fails_quietly(capsys, *got, address + "/")
+        finally:
+            server.shutdown()
+
+
+def fails_quietly(capsys, *arguments):
+    """As `fails`, after a progress bar."""
+    assert main(arguments) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_train_writes_a_model_that_write_can_use(tmp_path):
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        'corpus = "synthetic"\n[corpus_options]\nsamples = 60\n'
+        "[model]\nhidden = 8\n[limits]\npoints = 2000\n"
+        "[recipe]\nsteps = 4\npoints = 3000\nvalidate_every = 2\n"
+    )
+    out = tmp_path / "run"
+    assert main(["train", str(config), "--out", str(out), "--device", "cpu"]) == 0
+    model = hw.load_model(out / "model.safetensors")
+    assert model.about["steps"] == 4
+    assert torch.isfinite(torch.tensor(model.about["validation_nats_a_point"]))

@@ -1,0 +1,164 @@
+"""Writing: the check of a line, the stop rule, seeds, and independence in a batch."""
+
+import pytest
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib import sampling
+from handwriting_lib.sampling import LAST_STROKE, check_line, length_bound
+
+TEXT = "the quick brown fox"
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """Complete lines that the shipped model wrote."""
+    written = hw.write([TEXT] * 4, bias=1.0, seed=5, redraws=20)
+    complete = [line for line in written if line.complete]
+    assert complete
+    return complete
+
+
+def phi_of(path, characters):
+    """Weights whose largest is at the given character of each point."""
+    return torch.nn.functional.one_hot(torch.tensor(path), characters + 1).float()
+
+
+def test_line_in_order_is_complete():
+    assert check_line(phi_of([0, 0, 1, 2, 2, 3], 3), "abc") == ""
+
+
+def test_one_step_back_is_allowed_and_two_are_not():
+    assert check_line(phi_of([0, 1, 0, 1, 2, 3], 3), "abc") == ""
+    assert "went back" in check_line(phi_of([0, 1, 2, 0, 1, 2, 3], 3), "abc")
+
+
+def test_skipped_character_is_named_but_spaces_may_be_skipped():
+    assert check_line(phi_of([0, 2, 3], 3), "a b") == ""
+    assert check_line(phi_of([0, 2, 3], 3), "abc") == "skipped 'b', character 2"
+
+
+def test_phi_that_does_not_belong_to_the_text_is_an_error():
+    with pytest.raises(ValueError, match=r"\(T, 4\)"):
+        check_line(torch.zeros(5, 3), "abc")
+
+
+def test_line_cut_short_is_incomplete(lines):
+    for line in lines:
+        phi = line.phi[: int(0.6 * len(line.phi))]
+        assert check_line(phi, TEXT) == "ended before the text did"
+
+
+def test_line_that_repeats_a_word_is_incomplete(lines):
+    for line in lines:
+        attended = line.phi.argmax(1)
+        word = line.phi[(attended >= 4) & (attended <= 8)]  # "quick"
+        after = int((attended <= 8).nonzero()[-1]) + 1
+        phi = torch.cat([line.phi[:after], word, line.phi[after:]])
+        assert "went back" in check_line(phi, TEXT)
+
+
+def test_line_that_runs_on_is_incomplete(lines):
+    for line in lines:
+        more = line.phi[-1:].expand(LAST_STROKE + 1, -1)
+        assert "went on" in check_line(torch.cat([line.phi, more]), TEXT)
+
+
+def test_complete_line_ends_with_its_last_stroke(lines):
+    # others cut the last letter: here the stroke under way is finished
+    for line in lines:
+        assert line.ink[-1, 2] == 1
+        assert len(line.phi) == len(line.ink) <= length_bound(TEXT)
+        assert line.phi[-1].argmax() >= len(TEXT) - 1
+        assert torch.equal(line.ink[0, :2], torch.zeros(2))
+
+
+def test_same_seed_same_lines_and_another_seed_others():
+    first, again, other = (hw.write(TEXT, seed=s, redraws=0)[0] for s in (3, 3, 4))
+    assert torch.equal(first.ink, again.ink)
+    assert first.ink.shape != other.ink.shape or not torch.equal(first.ink, other.ink)
+
+
+def test_a_line_alone_is_the_line_in_a_batch():
+    texts = [TEXT, "a", "It has to be symphonic", "Q X Z", "1984"]
+    together = hw.write(texts, bias=1.0, seed=9, redraws=1)
+    for position, line in enumerate(together):
+        alone = hw.write(line.text, bias=1.0, seed=9, redraws=1, positions=[position])[
+            0
+        ]
+        assert alone.draws == line.draws
+        assert alone.ink.shape == line.ink.shape
+        assert torch.equal(alone.ink[:, 2], line.ink[:, 2])
+        torch.testing.assert_close(alone.ink, line.ink, atol=1e-3, rtol=0)
+
+
+def test_samples_of_one_text_differ_and_come_in_order():
+    written = hw.write(["ab", "cd"], samples=2, seed=1, redraws=0)
+    assert [(line.text, line.sample) for line in written] == [
+        ("ab", 0), ("ab", 1), ("cd", 0), ("cd", 1)
+    ]  # fmt: skip
+    assert not torch.equal(written[0].ink[:5], written[1].ink[:5])
+
+
+def test_incomplete_lines_are_drawn_again_and_marked(monkeypatch):
+    asked = []
+
+    def never_complete(phi, text):
+        asked.append(text)
+        return "" if text == "ab" else "made up"
+
+    monkeypatch.setattr(sampling, "check_line", never_complete)
+    good, bad = hw.write(["ab", "cd"], redraws=3)
+    assert (good.complete, good.draws) == (True, 1)
+    assert (bad.complete, bad.draws, bad.problem) == (False, 4, "made up")
+    assert asked.count("ab") == 1 and asked.count("cd") == 4
+
+
+def test_a_network_that_never_stops_is_bounded_and_marked():
+    torch.manual_seed(0)
+    network = hw.SynthesisNetwork(hw.SynthesisConfig(hidden=8, step=1e-6))
+    line = hw.write("ab", hw.Model(network), redraws=1)[0]
+    assert not line.complete and line.problem == "ended before the text did"
+    assert len(line.ink) == length_bound("ab")
+
+
+def test_output_is_kept_when_asked_for():
+    line = hw.write("ab", keep_output=True, redraws=0)[0]
+    assert line.output.shape == (len(line.ink), 121)
+    assert hw.write("ab", redraws=0)[0].output is None
+
+
+def test_json_gives_positions_with_y_up():
+    line = hw.write("ab", redraws=0)[0]
+    said = line.to_json()
+    rows = torch.tensor(said["strokes"])
+    positions = hw.offsets_to_positions(line.ink)
+    torch.testing.assert_close(rows, positions, atol=1e-4, rtol=0)
+    assert said["points"] == len(rows) and said["text"] == "ab"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"texts": []}, "no text"),
+        ({"texts": "   "}, "empty"),
+        ({"texts": "Zürich"}, "'ü'"),
+        ({"texts": "x" * 2000}, "2000 characters"),
+        ({"texts": "a", "bias": -1.0}, "bias"),
+        ({"texts": "a", "temperature": 0.0}, "temperature"),
+        ({"texts": "a", "samples": 0}, "samples"),
+        ({"texts": "a", "positions": [1, 2]}, "positions"),
+        ({"texts": "a", "model": hw.Model(hw.FeedforwardPredictor())}, "synthesis"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        hw.write(**arguments)
+
+
+def test_writing_without_a_text_goes_on_for_as_long_as_asked():
+    model = hw.Model(hw.PredictionNetwork(hw.PredictionConfig(hidden=8)))
+    first, second = hw.write_freely(model, points=30, samples=2, seed=1)
+    assert first.shape == (30, 3) and not torch.equal(first, second)
+    with pytest.raises(ValueError, match="prediction network"):
+        hw.write_freely(hw.load_pretrained())
