@@ -3,7 +3,8 @@
 Autograd records a Python loop point by point and keeps every intermediate tensor. The
 functions here run the same loop in place, keep what the backward pass needs, and write
 that pass out by hand: the derivatives of chapter 05 (peephole LSTM) and chapter 09
-(soft window). All weight gradients are one matrix product over the whole sequence at the end.
+(soft window). All weight gradients are one matrix product over the whole sequence at
+the end.
 
 `products` is the type that matrix products are made in: `torch.bfloat16` halves their
 time on processors that have it; states and sums stay in the type of the input. Inside,
