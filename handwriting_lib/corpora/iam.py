@@ -82,9 +82,9 @@ def load(path: str | Path, *, split: str | None = None) -> Corpus:
     Returns:
         Samples of kind `"line"`, in the order of the source. Ink is `(T, 3)` offsets in
         the units of the whiteboard, y up. The writer is the `writerID` of the file
-        under `original/`; where that is missing, the form's group stands in (`a01-000`
-        for form a01-000u), which several writers share and which says nothing about
-        other forms of the same hand. The source is like `"iam:a01-000u-01"`.
+        under `original/`; where that is missing, the form stands in: one hand wrote it,
+        but the same hand may have written others, so split by the official lists. The
+        source is like `"iam:a01-000u-01"`.
 
     Raises:
         CorpusError: nothing to read, a damaged archive, or no such split.
@@ -101,7 +101,7 @@ def load(path: str | Path, *, split: str | None = None) -> Corpus:
         ...         "</Stroke></StrokeSet></WhiteboardCaptureSession>")
         ...     sample = load(here).samples[0]
         >>> sample.text, sample.source, sample.writer
-        ('A line', 'iam:a01-000u-01', 'a01-000')
+        ('A line', 'iam:a01-000u-01', 'a01-000u')
         >>> sample.ink  # the pen went up: y grows
         tensor([[0., 0., 0.],
                 [1., 2., 1.]])
@@ -373,8 +373,8 @@ def _join(
         _count(skipped, reason, f"{form} ({len(text)} and {len(lines)} lines)")
         return []
     if writer is None:
-        _count(skipped, "forms without a writerID, the group stands in (kept)", form)
-        writer = form[: len("a01-000")]
+        _count(skipped, "forms without a writerID, the form stands in (kept)", form)
+        writer = form
     samples = []
     for (number, line), written in zip(sorted(lines.items()), text, strict=True):
         source = f"iam:{form}-{number:02d}"

@@ -45,9 +45,13 @@ CATEGORIES = ("1a", "1b", "1c", "1d", "2", "3", "6", "7", "8")
 LARGEST_OFFSET = 32767  # readings are kept as 16-bit offsets
 _DATA = re.compile(r"(?:^|/)data/(1[abcd]|[2-8])/(.+)$", re.I)
 _INCLUDE = re.compile(r"(?:^|/)include/(.+)$", re.I)
+# kind, delineation, quality and label; the last two may be absent
 _SEGMENT = re.compile(
-    rb'^\.SEGMENT[ \t]+(\w+)[ \t]+(\S+)[ \t]+(\S+)[ \t]+"((?:[^"\\\r\n]|\\.)*)"', re.M
+    rb'^\.SEGMENT[ \t]+(\w+)[ \t]+(\S+)(?:[ \t]+([^\s"]+))?'
+    rb'(?:\s+"((?:[^"\\\r\n]|\\.)*)")?',
+    re.M,
 )
+_PEN = re.compile(rb"(?:^|[\r\n])\.PEN_")
 _DELINEATION = re.compile(r"^(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?$")
 _KIND = {"TEXT": "line", "WORD": "word", "CHARACTER": "character"}
 _UNKNOWN = -1
@@ -89,7 +93,7 @@ def _lines_of(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _include_name(argument: bytes) -> str:
     name = argument.split(b"\n")[0].strip().strip(b'"').decode("latin-1")
-    return name.replace("\\", "/").removeprefix("include/").lower()
+    return name.replace("\\", "/").lower().removeprefix("include/")
 
 
 def _read_segments(category: str, content: bytes) -> Iterator[Segment]:
@@ -99,9 +103,9 @@ def _read_segments(category: str, content: bytes) -> Iterator[Segment]:
         if keyword == "INCLUDE"
     )
     pen_files = tuple(n for n in includes if not n.endswith((".lex", ".freq")))
-    for match in _SEGMENT.finditer(content):
+    for match in _SEGMENT.finditer(content.replace(b"\r", b"\n")):
         kind, where, quality, label = (
-            group.decode("latin-1") for group in match.groups()
+            group.decode("latin-1") for group in match.groups(b"")
         )
         if kind in _KIND:
             yield Segment(_KIND[kind], pen_files, where, quality, label, category)
@@ -165,7 +169,7 @@ def read_points(component: Component) -> np.ndarray | None:
         warnings.simplefilter("error")
         try:
             values = np.fromstring(component.numbers, sep=" ")
-        except DeprecationWarning:  # something that is not a number
+        except (DeprecationWarning, ValueError):  # something that is not a number
             return None
     columns, x, y = component.columns
     if values.size % columns:
@@ -207,6 +211,8 @@ def parse_delineation(text: str) -> list[Span]:
         assert a is not None
         # "3:10" alone is one point; "3" alone is the whole component
         b, q = (a, p) if b is None else (b, q)
+        if b < a:
+            raise ValueError(f"{text!r} goes backwards from {a} to {b}")
         for i in range(a, b + 1):
             first = p if i == a and p is not None else 0
             spans.append(Span(i, first, q if i == b else None))
@@ -231,7 +237,7 @@ def clean_label(label: str) -> str:
         >>> clean_label("No one , he said , will see them .")
         'No one, he said, will see them.'
     """
-    if re.search(r'\\[^"\\]', label):
+    if "\\" in re.sub(r'\\["\\]', "", label):
         raise Skip("label with an unknown escape")
     label = " ".join(re.sub(r"\\(.)", r"\1", label).split())
     if not label:
@@ -334,10 +340,16 @@ class _Labels:
         return np.asarray(letters)[np.searchsorted(used, owner)]
 
 
+def _pen_files(includes: tuple[str, ...], with_points: set[str]) -> tuple[str, ...]:
+    """Those of the include files that hold points; all, where they nest others."""
+    return tuple(n for n in includes if n in with_points) or includes
+
+
 def _samples_of(
     group: list[Segment],
     letters: list[Segment],
     components: list[Component],
+    pen_file: str,
     skipped: Counter[str],
 ) -> Iterator[Sample]:
     """The samples of all segments that speak of one pen file."""
@@ -377,12 +389,12 @@ def _samples_of(
         yield Sample(
             text,
             torch.from_numpy(np.concatenate([offsets, end], 1).astype(np.float32)),
-            writer=first.writer or segment.includes[-1],
-            source=f"{segment.includes[-1]}#{segment.delineation}",
+            writer=first.writer or pen_file,
+            source=f"{pen_file}#{segment.delineation}",
             kind=kind,
             character_of_point=None if owner is None else torch.from_numpy(owner),
             points_per_second=first.rate if first.rate and first.rate < 1000 else None,
-            units=segment.includes[-1].partition("/")[0],  # donors' tablets differ
+            units=pen_file.partition("/")[0],  # donors' tablets differ
         )
 
 
@@ -411,12 +423,12 @@ def read(path: str | Path) -> Corpus:
             f"{path} holds no UNIPEN release: there must be a folder data/ with "
             "categories 1a to 8 and a folder include/ beside it"
         )
-    with_points = {name for name, content in files.items() if b"\n.PEN_" in content}
+    with_points = {n for n, content in files.items() if _PEN.search(content)}
     groups: dict[tuple[str, ...], list[Segment]] = defaultdict(list)
     letters: dict[tuple[str, ...], list[Segment]] = defaultdict(list)
     for segment in segments:
-        pen_files = tuple(n for n in segment.includes if n in with_points)
-        key = (segment.kind, pen_files or segment.includes, segment.delineation)
+        pen_files = _pen_files(segment.includes, with_points)
+        key = (segment.kind, pen_files, segment.delineation)
         if segment.category == "3":
             letters[pen_files].append(segment)
         if key in seen:  # category 6 recurs in category 7
@@ -432,8 +444,10 @@ def read(path: str | Path) -> Corpus:
         if not components:
             skipped["pen file that the release lacks"] += len(group)
             continue
-        pen_files = tuple(n for n in includes if n in with_points)
-        for s in _samples_of(group, letters[pen_files], components, skipped):
+        pen_files = _pen_files(includes, with_points)
+        for s in _samples_of(
+            group, letters[pen_files], components, pen_files[-1], skipped
+        ):
             if (s.kind, s.source) in taken:  # a TEXT of one word is a WORD as well
                 skipped[f"{s.kind}: the same segment again"] += 1
             else:
@@ -531,14 +545,9 @@ def load(path: str | Path | None = None, kinds: Sequence[str] = KINDS[:2]) -> Co
         raise ValueError(f"no such kinds: {sorted(unknown)}; there are {KINDS}")
     source = Path(path) if path is not None else _downloaded()
     cached = cache_folder() / f"unipen-{_fingerprint(source)}-v{VERSION}.npz"
-    if cached.exists():
-        corpus = _from_cache(cached, kinds)
-    else:
-        whole = read(source)
-        _to_cache(whole, cached)
-        corpus = Corpus(
-            "", [s for s in whole.samples if s.kind in kinds], whole.skipped
-        )
+    if not cached.exists():
+        _to_cache(read(source), cached)
+    corpus = _from_cache(cached, kinds)
     return Corpus(f"unipen:{source.name}", corpus.samples, corpus.skipped)
 
 
@@ -557,7 +566,7 @@ def _fingerprint(path: Path) -> str:
     """A hash of an archive's bytes, or of a folder's names, sizes and times."""
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(path.rglob("*.*")):
+        for file in sorted(path.rglob("*")):
             about = file.stat()
             digest.update(f"{file} {about.st_size} {about.st_mtime_ns}\n".encode())
     elif path.exists():

@@ -24,7 +24,7 @@ from handwriting_lib.corpora.iam import (
 from handwriting_lib.ink import check_ink, offsets_to_positions
 
 UNEQUAL = "forms whose numbers of lines of text and of stroke files differ"
-NO_WRITER = "forms without a writerID, the group stands in (kept)"
+NO_WRITER = "forms without a writerID, the form stands in (kept)"
 HEAD = '<?xml version="1.0" encoding="ISO-8859-1"?>\n'
 
 
@@ -336,10 +336,10 @@ def test_forms_that_cannot_be_joined_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [writer_xml("0"), b"<Form", b"<!DOCTYPE a><a/>"])
-def test_without_a_writer_the_group_stands_in(tmp_path: Path, content: bytes) -> None:
+def test_without_a_writer_the_form_stands_in(tmp_path: Path, content: bytes) -> None:
     tree(tmp_path, {"original/a01/a01-000/strokesu.xml": content})
     corpus = load(form(tmp_path, text("a"), line(1)))
-    assert corpus.samples[0].writer == "a01-000"
+    assert corpus.samples[0].writer == "a01-000u"
     assert corpus.skipped == {NO_WRITER: 1}
 
 
