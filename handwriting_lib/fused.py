@@ -13,6 +13,7 @@ time comes first, `(T, B, ...)`, so that one point of all lines is one block of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -22,38 +23,47 @@ from torch.nn.functional import linear
 
 from .lstm import LSTMState, PeepholeLSTM
 
+# The backward passes prepare about so many numbers of a kind at a time. They are still
+# in the processor's cache when they are used, and torch works on fewer than 32,768 with
+# one thread: for so few, waking another costs more than it saves.
+BLOCK = 32_000
 
-def _forward_gates(z: Tensor, c: Tensor, peephole: Tensor, new_c: Tensor) -> Tensor:
-    """Turn gate inputs `z` `(B, 4H)` into gate values in place; fill `new_c`.
 
-    Returns the tanh of the new cell, `(B, H)`.
-    """
+def _forward_gates(
+    z: Tensor, c: Tensor, peephole: Tensor, new_c: Tensor, tanh_c: Tensor
+) -> None:
+    """Turn gate inputs `z` `(B, 4H)` into gate values; fill the cell and its tanh."""
     batch, hidden = c.shape
     input_and_forget = z[:, : 2 * hidden].view(batch, 2, hidden)
     input_and_forget.addcmul_(peephole[:2], c[:, None]).sigmoid_()
-    g = z[:, 2 * hidden : 3 * hidden].tanh_()
+    g = z[:, 2 * hidden : 3 * hidden]
+    g.copy_(g.contiguous().tanh_())  # in one piece, tanh is several times as fast
     torch.mul(z[:, hidden : 2 * hidden], c, out=new_c)
     new_c.addcmul_(z[:, :hidden], g)
     z[:, 3 * hidden :].addcmul_(new_c, peephole[2]).sigmoid_()
-    return torch.tanh(new_c)
+    torch.tanh(new_c, out=tanh_c)
 
 
 class _Slopes(NamedTuple):
-    """The local derivatives of a whole sequence that its backward loop needs."""
+    """The local derivatives of a block of points that the backward loop needs."""
 
-    output: Tensor  # (T, B, H) d loss / d z_o, for d h = 1
+    z_o: Tensor  # (T, B, H) d z_o for d h = 1
     cell: Tensor  # (T, B, H) d c for d h = 1, the way through tanh
-    gates: Tensor  # (T, B, 3, H) d z_i, d z_f, d z_g for d c = 1
-    forget: Tensor  # (T, B, H) d c_{t-1} for d c_t = 1
+    z_i: Tensor  # (T, B, H) d z_i for d c = 1, and so on
+    z_f: Tensor
+    z_g: Tensor
+    before: Tensor  # (T, B, H) d c_{t-1} for d c_t = 1
 
 
 def _slopes(gates: Tensor, c_before: Tensor, tanh_c: Tensor) -> _Slopes:
-    """All of them at once, from gate values `(T, B, 4H)` and cells `(T, B, H)`."""
+    """From the gate values `(T, B, 4H)` and cells `(T, B, H)` of T points."""
     i, f, g, o = gates.chunk(4, -1)
     return _Slopes(
         tanh_c * o * (1 - o),
         o * (1 - tanh_c * tanh_c),
-        torch.stack([g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)], 2),
+        g * i * (1 - i),
+        c_before * f * (1 - f),
+        i * (1 - g * g),
         f,
     )
 
@@ -62,27 +72,28 @@ def _backward_gates(
     d_h: Tensor, d_c: Tensor, slopes: _Slopes, t: int, peephole: Tensor, d_z: Tensor
 ) -> None:
     """One point backwards: fill `d_z` `(B, 4H)`, turn `d_c` into that of `c_{t-1}`."""
-    batch, hidden = d_h.shape
-    d_o = d_z[:, 3 * hidden :]
-    torch.mul(d_h, slopes.output[t], out=d_o)
+    d_i, d_f, d_g, d_o = d_z.chunk(4, -1)  # (B, H) each
+    torch.mul(d_h, slopes.z_o[t], out=d_o)
     d_c.addcmul_(d_h, slopes.cell[t]).addcmul_(d_o, peephole[2])
-    torch.mul(
-        d_c[:, None], slopes.gates[t], out=d_z[:, : 3 * hidden].view(batch, 3, hidden)
-    )
-    d_c.mul_(slopes.forget[t])
-    d_c.addcmul_(d_z[:, :hidden], peephole[0])
-    d_c.addcmul_(d_z[:, hidden : 2 * hidden], peephole[1])
+    torch.mul(d_c, slopes.z_i[t], out=d_i)
+    torch.mul(d_c, slopes.z_f[t], out=d_f)
+    torch.mul(d_c, slopes.z_g[t], out=d_g)
+    d_c.mul_(slopes.before[t])
+    d_c.addcmul_(d_i, peephole[0]).addcmul_(d_f, peephole[1])
 
 
-def _peephole_gradient(d_z: Tensor, c_before: Tensor, c_after: Tensor) -> Tensor:
-    """`(3, H)` from `(T, B, 4H)` and the cells `(T, B, H)`."""
+def _peephole_gradient(d_z: Tensor, cs: Tensor) -> Tensor:
+    """`(3, H)` from `(T, B, 4H)` and the cells before, between and after: T + 1."""
     d_i, d_f, _, d_o = d_z.chunk(4, -1)
-    return torch.stack(
-        [
-            (d * c).sum((0, 1))
-            for d, c in ((d_i, c_before), (d_f, c_before), (d_o, c_after))
-        ]
-    )
+    pairs = (d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, cs[1:])
+    return torch.stack([(d * c).sum((0, 1)) for d, c in pairs])
+
+
+def _blocks_from_the_end(steps: int, numbers: int) -> Iterator[tuple[int, int]]:
+    """First point and end of each block, the last block first; `numbers` a point."""
+    size = max(1, BLOCK // numbers)
+    for end in range(steps, 0, -size):
+        yield max(0, end - size), end
 
 
 class _PeepholeSequence(torch.autograd.Function):
@@ -100,7 +111,7 @@ class _PeepholeSequence(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         steps, batch, _ = z_input.shape
         hidden = h.shape[1]
-        gates = z_input.clone()
+        gates = z_input  # overwritten: whoever calls this has made it for it
         hs = z_input.new_empty(steps + 1, batch, hidden)
         cs, tanh_c = torch.empty_like(hs), torch.empty_like(hs[1:])
         hs[0], cs[0] = h, c
@@ -111,7 +122,7 @@ class _PeepholeSequence(torch.autograd.Function):
                 z.addmm_(hs[t], recurrent)
             else:
                 z.add_(hs[t].to(products) @ recurrent)
-            tanh_c[t] = _forward_gates(z, cs[t], peephole, cs[t + 1])
+            _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
             torch.mul(z[:, 3 * hidden :], tanh_c[t], out=hs[t + 1])
         ctx.save_for_backward(gates, hs, cs, tanh_c, weight_hh, peephole)
         ctx.products = products
@@ -125,15 +136,17 @@ class _PeepholeSequence(torch.autograd.Function):
         steps, _, four_hidden = gates.shape
         d_z = torch.empty_like(gates)
         d_h, d_c = torch.zeros_like(hs[0]), d_last_c.clone()
-        slopes = _slopes(gates, cs[:-1], tanh_c)
+        d_peephole = torch.zeros_like(peephole)
         recurrent = weight_hh.to(products)
-        for t in range(steps - 1, -1, -1):
-            d_h += d_hs[t]
-            _backward_gates(d_h, d_c, slopes, t, peephole, d_z[t])
-            d_h = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
+        for begin, end in _blocks_from_the_end(steps, d_c.numel()):
+            slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
+            for t in range(end - 1, begin - 1, -1):
+                d_h += d_hs[t]
+                _backward_gates(d_h, d_c, slopes, t - begin, peephole, d_z[t])
+                d_h = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
+            d_peephole += _peephole_gradient(d_z[begin:end], cs[begin : end + 1])
         flat = d_z.view(-1, four_hidden)
         d_weight = flat.to(products).t() @ hs[:-1].flatten(0, 1).to(products)
-        d_peephole = _peephole_gradient(d_z, cs[:-1], cs[1:])
         return d_z, d_h, d_c, d_weight.to(d_z.dtype), d_peephole, None
 
 
@@ -244,7 +257,7 @@ class _WindowedSequence(torch.autograd.Function):
         steps, batch, _ = z_input.shape
         hidden, symbols, slots = h.shape[1], w.shape[1], text.shape[1]
         components = kappa.shape[1]
-        gates = z_input.clone()
+        gates = z_input  # overwritten: whoever calls this has made it for it
         # the recurrent input is one block: w of the step before, then h
         wh = z_input.new_empty(steps + 1, batch, symbols + hidden)
         cs = z_input.new_empty(steps + 1, batch, hidden)
@@ -263,7 +276,7 @@ class _WindowedSequence(torch.autograd.Function):
                 z.addmm_(wh[t], recurrent)
             else:
                 z.add_(wh[t].to(products) @ recurrent)
-            tanh_c[t] = _forward_gates(z, cs[t], peephole, cs[t + 1])
+            _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
             h = wh[t + 1, :, symbols:]
             torch.mul(z[:, 3 * hidden :], tanh_c[t], out=h)
             move = torch.addmm(window_bias, h, window_t, out=moves[t]).exp_()
@@ -300,26 +313,29 @@ class _WindowedSequence(torch.autograd.Function):
         d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
         d_wh = torch.zeros_like(wh[0])
         d_c, d_kappa = d_c.clone(), d_kappa.clone()
-        slopes = _slopes(gates, cs[:-1], tanh_c)
+        d_peephole = torch.zeros_like(peephole)
         recurrent = weight.to(products)
-        for t in range(steps - 1, -1, -1):
-            d_w = d_wh[:, :symbols] + d_ws[t]
-            d_phi = d_w.gather(1, text).mul_(mask)  # (B, U)
-            alpha, beta, step = moves[t].view(batch, 3, components).unbind(1)
-            distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
-            weighted = (distance.square() * -beta[:, :, None]).exp_()
-            weighted.mul_(alpha[:, :, None]).mul_(d_phi[:, None])
-            d_log = d_moves[t].view(batch, 3, components)
-            torch.sum(weighted, 2, out=d_log[:, 0])
-            weighted.mul_(distance)
-            d_kappa.addcmul_(beta, weighted.sum(2), value=-2)
-            weighted.mul_(distance)
-            torch.mul(weighted.sum(2), beta, out=d_log[:, 1]).neg_()
-            torch.mul(d_kappa, step, out=d_log[:, 2])
-            d_h = d_wh[:, symbols:] + d_hs[t]
-            d_h.addmm_(d_moves[t], window_weight)
-            _backward_gates(d_h, d_c, slopes, t, peephole, d_z[t])
-            d_wh = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
+        for begin, end in _blocks_from_the_end(steps, d_c.numel()):
+            slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
+            for t in range(end - 1, begin - 1, -1):
+                d_w = d_wh[:, :symbols] + d_ws[t]
+                d_phi = d_w.gather(1, text).mul_(mask)  # (B, U)
+                alpha, beta, step = moves[t].view(batch, 3, components).unbind(1)
+                distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
+                weighted = (distance.square() * -beta[:, :, None]).exp_()
+                weighted.mul_(alpha[:, :, None]).mul_(d_phi[:, None])
+                d_log = d_moves[t].view(batch, 3, components)
+                torch.sum(weighted, 2, out=d_log[:, 0])
+                weighted.mul_(distance)
+                d_kappa.addcmul_(beta, weighted.sum(2), value=-2)
+                weighted.mul_(distance)
+                torch.mul(weighted.sum(2), beta, out=d_log[:, 1]).neg_()
+                torch.mul(d_kappa, step, out=d_log[:, 2])
+                d_h = d_wh[:, symbols:] + d_hs[t]
+                d_h.addmm_(d_moves[t], window_weight)
+                _backward_gates(d_h, d_c, slopes, t - begin, peephole, d_z[t])
+                d_wh = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
+            d_peephole += _peephole_gradient(d_z[begin:end], cs[begin : end + 1])
         d_weight = d_z.flatten(0, 1).to(products).t() @ wh[:-1].flatten(0, 1).to(
             products
         )
@@ -327,7 +343,7 @@ class _WindowedSequence(torch.autograd.Function):
         flat_moves = d_moves.flatten(0, 1)
         return (
             d_z, d_wh[:, symbols:], d_c, d_wh[:, :symbols], d_kappa,
-            d_weight.to(d_z.dtype), _peephole_gradient(d_z, cs[:-1], cs[1:]),
+            d_weight.to(d_z.dtype), d_peephole,
             flat_moves.t() @ h, flat_moves.sum(0), None, None, None,
         )  # fmt: skip
 

@@ -98,6 +98,8 @@ def check_line(phi: Tensor, text: str) -> str:
             f"phi must have the shape (T, {end + 1}) for {text!r}: a column for each "
             f"character and one for the end slot; it has {tuple(phi.shape)}"
         )
+    if not phi.any(1).all():
+        return "the window went dark"
     attended = phi.argmax(1).tolist()
     if end not in attended:
         return "ended before the text did"

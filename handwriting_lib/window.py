@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 
 class Window(NamedTuple):
@@ -63,7 +62,7 @@ def soft_window(
     distance = kappa[..., None] - u  # (B, K, U)
     bumps = torch.exp(log_alpha[..., None] - log_beta.exp()[..., None] * distance**2)
     phi = bumps.sum(1) * text_mask  # (B, U)
-    w = torch.bmm(phi[:, None], one_hot(text, symbols).to(phi.dtype))[:, 0]  # (B, V)
+    w = phi.new_zeros(len(phi), symbols).scatter_add(1, text, phi)  # (B, V)
     return Window(w, kappa, phi)
 
 

@@ -38,6 +38,12 @@ def test_skipped_character_is_named_but_spaces_may_be_skipped():
     assert check_line(phi_of([0, 2, 3], 3), "abc") == "skipped 'b', character 2"
 
 
+def test_window_that_fades_out_is_incomplete():
+    phi = phi_of([0, 1, 2, 3], 3)
+    phi[2] = 0
+    assert check_line(phi, "abc") == "the window went dark"
+
+
 def test_phi_that_does_not_belong_to_the_text_is_an_error():
     with pytest.raises(ValueError, match=r"\(T, 4\)"):
         check_line(torch.zeros(5, 3), "abc")

@@ -1,0 +1,65 @@
+"""One peephole LSTM layer, both ways: fused against the loop and `nn.LSTM`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from handwriting_lib.fused import FusedPeepholeLSTM, peephole_sequence
+from handwriting_lib.lstm import PeepholeLSTM
+
+from . import Result, Row, measure
+
+POINTS, BATCH, INPUTS, HIDDEN = 200, 32, 480, 400
+LOOP = "peephole loop under autograd"
+FUSED = "peephole, fused"
+BFLOAT16 = "peephole, fused, bfloat16 products"
+TORCH = "nn.LSTM, no peepholes"
+
+
+def run(rounds: int) -> Result:
+    """A layer of the paper's size inside a network: its input needs a gradient."""
+    torch.manual_seed(0)
+    loop, fused = PeepholeLSTM(INPUTS, HIDDEN), FusedPeepholeLSTM(INPUTS, HIDDEN)
+    fused.load_state_dict(loop.state_dict())
+    reference = nn.LSTM(INPUTS, HIDDEN, batch_first=True)
+    # one point of all lines is one block of memory, as between a network's layers
+    x = torch.randn(POINTS, BATCH, INPUTS).transpose(0, 1).requires_grad_()
+    d_out = torch.randn(POINTS, BATCH, HIDDEN).transpose(0, 1)
+
+    def in_bfloat16() -> Tensor:
+        state = fused.start(BATCH)
+        out, _ = peephole_sequence(x.transpose(0, 1), fused, state, torch.bfloat16)
+        return out.transpose(0, 1)
+
+    layers = {
+        LOOP: (lambda: loop(x)[0], loop),
+        FUSED: (lambda: fused(x)[0], fused),
+        BFLOAT16: (in_bfloat16, fused),
+        TORCH: (lambda: reference(x)[0], reference),
+    }
+
+    def both_ways(name: str) -> Tensor:
+        forward, layer = layers[name]
+        out = forward()
+        torch.autograd.grad(out, [x, *layer.parameters()], d_out)
+        return out
+
+    difference = float((both_ways(LOOP) - both_ways(FUSED)).detach().abs().max())
+    rows: list[Row] = measure(
+        {name: lambda name=name: both_ways(name) for name in layers}, LOOP, rounds
+    )
+    return Result(
+        "One LSTM layer, forward and backward",
+        {
+            "points": POINTS,
+            "batch": BATCH,
+            "inputs": INPUTS,
+            "hidden": HIDDEN,
+            "type": "float32",
+            "device": "cpu",
+        },
+        LOOP,
+        rows,
+        {"largest difference of fused from the loop": difference},
+    )
