@@ -3,9 +3,11 @@
 import sys
 
 from conftest import REPOSITORY
+from nbformat import NotebookNode
 
 sys.path.insert(0, str(REPOSITORY / "book" / "_ext"))
 
+from joined_streams import join_pieces
 from library_reference import expand, literal, public_modules, short_defaults
 
 
@@ -35,3 +37,15 @@ def test_modules_in_the_order_of_the_list():
 def test_the_reference_lists_every_module():
     listed = (REPOSITORY / "book" / "api.md").read_text(encoding="utf-8").splitlines()
     assert set(public_modules()) <= set(listed)
+
+
+def test_printed_pieces_are_put_together_as_they_were_printed():
+    def piece(text, name="stdout"):
+        return NotebookNode(output_type="stream", name=name, text=text)
+
+    figure = NotebookNode(output_type="display_data", data={})
+    outputs = [piece("a b"), piece(" c\n\nd"), figure, piece("\n")]
+    outputs.append(piece("!", "stderr"))
+    joined = join_pieces(outputs)
+    assert [o.get("text") for o in joined] == ["a b c\n\nd\n", None, "!"]
+    assert outputs[0]["text"] == "a b"
