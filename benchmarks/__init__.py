@@ -89,7 +89,7 @@ def measure(
 
 
 def machine() -> dict[str, Any]:
-    """The processor, how many cores, and the versions that matter; no names of hosts."""
+    """The processor, its cores and the versions that matter; no names of hosts."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():

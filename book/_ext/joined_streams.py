@@ -1,8 +1,8 @@
 """Printed output as it was printed, however the kernel cut it into pieces.
 
-A kernel sends what a cell prints in pieces, cut wherever its buffer was flushed. myst-nb
-ends every piece with a newline when it merges them, so a line could break in its middle,
-in one build and not in the next. Here the pieces are put together before.
+A kernel sends what a cell prints in pieces, cut wherever its buffer was flushed.
+myst-nb ends every piece with a newline when it merges them, so a line could break in
+its middle, in one build and not in the next. Here the pieces are put together before.
 """
 
 from __future__ import annotations

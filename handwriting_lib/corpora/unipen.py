@@ -172,15 +172,12 @@ def read_points(component: Component) -> np.ndarray | None:
         except (DeprecationWarning, ValueError):  # something that is not a number
             return None
     columns, x, y = component.columns
-    if values.size % columns:
-        columns = _columns_of_first_line(component.numbers)
+    in_first_line = len(component.numbers.lstrip().partition(b"\n")[0].split())
+    if in_first_line > columns or values.size % columns:  # .COORD is absent or wrong
+        columns = in_first_line
         if columns <= max(x, y) or values.size % columns:
             return None
     return values.reshape(-1, columns)[:, [x, y]]
-
-
-def _columns_of_first_line(numbers: bytes) -> int:
-    return len(numbers.strip().split(b"\n")[0].split())
 
 
 class Span(NamedTuple):
@@ -198,9 +195,8 @@ def parse_delineation(text: str) -> list[Span]:
         ValueError: the text is not a delineation.
 
     Example:
-        >>> parse_delineation("3:10-4:2,7")
-        [Span(component=3, first=10, last=None), Span(component=4, first=0, last=2),
-        Span(component=7, first=0, last=None)]
+        >>> parse_delineation("3:10-4:2,7")[1]
+        Span(component=4, first=0, last=2)
     """
     spans = []
     for part in text.split(","):

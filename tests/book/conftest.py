@@ -1,18 +1,9 @@
-"""The tools of the book are scripts, not a package: put them on the path."""
+"""A small book to build, for the tests of the book's tools."""
 
-import os
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "book" / "_tools"))
-
-# The book to look at; set it to test a copy.
-BOOK = Path(os.environ.get("BOOK_ROOT", REPOSITORY)).resolve()
-PAGES = Path(__file__).parent / "pages"
+from places import PAGES, REPOSITORY
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import ast
 
 import pytest
-from conftest import BOOK
 from IPython.core.inputtransformer2 import TransformerManager
 from myst import Fence, blocks, split_front_matter
+from places import BOOK
 
 CHAPTERS = sorted((BOOK / "book").glob("[0-9][0-9]_*.md"))
 

@@ -1,14 +1,9 @@
 """The extensions of the build, as functions."""
 
-import sys
-
-from conftest import REPOSITORY
-from nbformat import NotebookNode
-
-sys.path.insert(0, str(REPOSITORY / "book" / "_ext"))
-
 from joined_streams import join_pieces
 from library_reference import expand, literal, public_modules, short_defaults
+from nbformat import NotebookNode
+from places import REPOSITORY
 
 
 def test_markdown_code_in_docstrings():

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import BOOK, REPOSITORY
 from labels import label_index, page_labels, read_bibliography
 from myst import ChapterError
 from notebook_markdown import Context, convert
+from places import BOOK, REPOSITORY
 from project import read_project
 from write_notebooks import main, notebook
 
@@ -251,7 +251,7 @@ def leaks(path):
         if cell["cell_type"] == "markdown":
             word = re.sub(r"^```\w*\n.*?^```$", "", text(cell), flags=re.M | re.S)
             # code spans, but not the backticks of a role
-            word = re.sub(r"(?<![}`])(`+)(?!`)[^`]+\1", "", word)
+            word = re.sub(r"(?<![}`])(`+)(?!`)[^`]+\1", "code", word)
             found += [hit[0] for hit in LEAK.finditer(word)]
     return found
 

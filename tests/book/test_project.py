@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import REPOSITORY
+from places import REPOSITORY
 from project import inputs_hash, read_project
 
 

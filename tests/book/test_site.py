@@ -8,9 +8,9 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import BOOK
 from labels import toc_pages
 from myst import chapter_number
+from places import BOOK
 from project import read_project
 from site_pages import broken_links, leads_somewhere, read_page
 

@@ -180,12 +180,16 @@ def test_columns_are_read_in_the_order_of_coord(tmp_path, coord, order):
     assert sample.ink[1:12, 1].tolist() == np.diff(stroke(0), axis=0)[:, 1].tolist()
 
 
-def test_points_with_more_columns_than_coord_says(tmp_path):
-    rows = [(x, y, 3, 4, 5) for x, y in stroke(2, 11)]
+@pytest.mark.parametrize("points", [11, 12])
+@pytest.mark.parametrize("coord", ["X Y", "P"])  # "P" tells nothing, as no .COORD does
+def test_points_with_more_columns_than_coord_says(tmp_path, coord, points):
+    # 12 points of 3 numbers also make 18 of 2: eight files of the release are like that
+    rows = [(x, y, 40710) for x, y in stroke(2, points)]
     corpus = reading(
-        tmp_path, '.SEGMENT WORD 0 OK "abc"', pen_file=pen(block(rows), coord="X Y")
+        tmp_path, '.SEGMENT WORD 0 OK "abc"', pen_file=pen(block(rows), coord=coord)
     )
     assert numbers_of(only(corpus)) == [2]
+    assert len(only(corpus).ink) == points
 
 
 def test_several_writers_in_one_file_and_one_writer_in_several(tmp_path):
@@ -318,7 +322,7 @@ def test_letters_that_cannot_be_read_spoil_nothing(tmp_path):
     [
         ([block(stroke(0), down=False)], "word: no pen-down point"),
         ([".PEN_DOWN\n1 2\n3 x\n5 6\n"], "word: readings that are not numbers"),
-        ([".PEN_DOWN\n1 2 3\n4 5\n6 7\n"], "word: readings that are not numbers"),
+        ([".PEN_DOWN\n1 2 3\n4 5\n6 7 8\n"], "word: readings that are not numbers"),
         ([block([(0, 0), (0.5, 1), (2, 2), (3, 3)])],
          "word: offsets that are not 16-bit integers"),
         ([block([(0, 0), (40000, 1), (2, 2), (3, 3)])],
@@ -528,7 +532,7 @@ def test_every_layout_reads_alike(tmp_path, layout, ending):
     assert_same(corpus, read(packed(tmp_path / "other", FILES, "", "")))
 
 
-# --- the cache -------------------------------------------------------------------------
+# --- the cache ---------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -617,7 +621,7 @@ def cut(path):
     return path
 
 
-# --- the real release --------------------------------------------------------------------
+# --- the real release --------------------------------------------------------------
 
 REAL = Path(
     os.environ.get("UNIPEN", ROOT.parent / "shared/data/unipen/train_r01_v07.tar.xz")
