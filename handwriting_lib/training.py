@@ -296,6 +296,9 @@ class _Team:
     def __init__(self, device: torch.device) -> None:
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
+        self.device = device
+        if self.size > 1 and device.type == "cuda":
+            self.device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         if self.size > 1 and not torch.distributed.is_initialized():
             backend = "nccl" if device.type == "cuda" else "gloo"
             torch.distributed.init_process_group(backend)
@@ -305,7 +308,7 @@ class _Team:
 
     def share(self, batch: Batch) -> tuple[Batch, float]:
         """This process's lines, and the weight of their mean loss in the average."""
-        if self.size == 1:
+        if len(batch.ink) < self.size:  # too few lines to share: each takes them all
             return batch, 1.0
         whole = batch.mask[:, 1:].sum()
         own = Batch(*(tensor[self.rank :: self.size] for tensor in batch))
@@ -316,6 +319,10 @@ class _Team:
         if self.size > 1:
             torch.distributed.all_reduce(value)
         return float(value) / self.size
+
+    def agrees_with_first(self, answer: bool) -> bool:
+        """What the first process answers: clocks differ."""
+        return self.mean(torch.tensor(float(answer and self.rank == 0))) > 0
 
     def finish(self) -> None:
         if self.size > 1:
@@ -388,6 +395,7 @@ def train(
         )
     products = torch.bfloat16 if recipe.products == "bfloat16" else None
     team = _Team(device)
+    device = team.device
     first = team.rank == 0
     torch.manual_seed(recipe.seed)
     network = build_network(config.network, config.model).to(device)
@@ -443,10 +451,13 @@ def train(
     record_file = folder / "log.jsonl" if first else Path(os.devnull)
     with record_file.open("a" if resume else "w") as record, bar:
         while step < recipe.steps:
-            out_of_time = minutes is not None and seconds - before >= 60 * minutes
-            if out_of_time:
+            if minutes is not None and team.agrees_with_first(
+                seconds - before >= 60 * minutes
+            ):
                 break
-            batch, weight = team.share(batches.at(step).to(device))
+            batch = batches.at(step)
+            points += int(batch.mask[:, 1:].sum())
+            batch, weight = team.share(batch.to(device))
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate_at(step)
             loss = weight * batch_loss(wrapped, batch, products)
@@ -460,7 +471,6 @@ def train(
                 )
             optimiser.step()
             step += 1
-            points += round(team.mean(batch.mask[:, 1:].sum()) * team.size)
             seconds = before + time.monotonic() - begin
             line = Progress(
                 step,

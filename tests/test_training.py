@@ -195,6 +195,28 @@ def test_a_killed_run_goes_on_to_the_same_losses(tmp_path):
     assert seconds == sorted(seconds)
 
 
+def test_two_processes_reach_the_losses_of_one(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    few = {"steps": 6, "validate_every": 3}
+    train(config(**few), data(), one, quiet=True)
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import test_training as t\n"
+        f"t.train(t.config(**{few!r}), t.data(), {str(two)!r}, quiet=True)\n"
+    )
+    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone",
+         "--nproc-per-node", "2", str(script)],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for a, b in zip(losses(one), losses(two), strict=True):
+        assert a == pytest.approx(b, rel=1e-4)
+
+
 def test_minutes_stop_a_run_that_goes_on_later(tmp_path):
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     train(config(steps=12), data(), whole, quiet=True)

@@ -36,7 +36,7 @@ from .. import alphabet
 from ..ink import KINDS, Corpus, Sample
 from .archives import CorpusError, cache_folder, read_files
 
-VERSION = 2  # of this reader: a new number makes old caches stale
+VERSION = 3  # of this reader: a new number makes old caches stale
 PUBLIC_RELEASE = (
     "https://codeload.github.com/GreenCappuccino/train_r01_v07/tar.gz/"
     "552a4d440bc94bb34710650c0826be7deb986f7c"
