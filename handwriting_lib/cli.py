@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     write = commands.add_parser("write", help="write lines of text")
     write.add_argument("text", nargs="*", metavar="TEXT", help="a line to write")
     write.add_argument("--texts-file", help="a file with one text a line")
-    write.add_argument("--bias", type=float, default=0.5, help="0: as people write")
+    write.add_argument("--bias", type=float, default=0.75, help="0: as people write")
     write.add_argument("--temperature", type=float, default=1.0)
     write.add_argument("--model", default="unipen-256", help="a name or a file")
     write.add_argument("--seed", type=int, default=1)

@@ -133,7 +133,7 @@ def write(
     texts: str | Sequence[str],
     model: Model | None = None,
     *,
-    bias: float = 0.5,
+    bias: float = 0.75,
     temperature: float = 1.0,
     samples: int = 1,
     seed: int = 1,
