@@ -209,6 +209,10 @@ def peephole_sequence(
 class FusedPeepholeLSTM(PeepholeLSTM):
     """A `PeepholeLSTM` whose `forward` runs fused; the weights are the same.
 
+    Attributes:
+        products: the type of matrix products, such as `torch.bfloat16`; None keeps
+            that of the input.
+
     Example:
         >>> import torch
         >>> layer = FusedPeepholeLSTM(3, 8)
@@ -217,11 +221,13 @@ class FusedPeepholeLSTM(PeepholeLSTM):
         True
     """
 
+    products: torch.dtype | None = None
+
     def forward(
         self, x: Tensor, state: LSTMState | None = None
     ) -> tuple[Tensor, LSTMState]:
         state = self.start(x.shape[0]) if state is None else state
-        h, state = peephole_sequence(x.transpose(0, 1), self, state)
+        h, state = peephole_sequence(x.transpose(0, 1), self, state, self.products)
         return h.transpose(0, 1), state
 
 
