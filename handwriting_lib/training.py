@@ -435,12 +435,15 @@ def train(
             },
             folder / "checkpoint.pt",
         )
+        # which corpus, not where on this machine it lies
+        source = Path(config.corpus.partition(":")[0]).name
+        told = dataclasses.replace(config, corpus=source)
         about = {
             "steps": step,
             "points_seen": points,
             "hours": round(seconds / 3600, 3),
             "validation_nats_a_point": validation,
-            "config": json.loads(json.dumps(dataclasses.asdict(config))),
+            "config": json.loads(json.dumps(dataclasses.asdict(told))),
         }
         model = Model(network, data.normalisation, config.thinning, about)
         save_model(model, folder / "model.safetensors", half=False)

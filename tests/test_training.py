@@ -239,6 +239,13 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
     assert model.about == before[1].about
 
 
+def test_a_model_names_its_corpus_but_not_where_it_lay(tmp_path):
+    told = dataclasses.replace(config(steps=1), corpus="unipen:/home/me/release.tgz")
+    model = train(told, data(), tmp_path, quiet=True)
+    assert model.about["config"]["corpus"] == "unipen"
+    assert b"/home/me" not in (tmp_path / "model.safetensors").read_bytes()
+
+
 def test_a_run_may_be_made_longer(tmp_path):
     train(config(steps=6), data(), tmp_path, quiet=True)
     train(config(steps=9), data(), tmp_path, quiet=True, resume=True)
