@@ -1,7 +1,7 @@
 """Samples of different lengths as one rectangular batch: padding and masks.
 
 Samples of like length go together (*length buckets*), so that little of a batch is
-padding. Built in chapter 10.
+padding. Chapter 01 shows it, chapter 10 trains with it.
 """
 
 from __future__ import annotations

@@ -203,6 +203,8 @@ def prepare_data(corpus: Corpus, config: TrainingConfig) -> TrainingData:
     for reason, count in prepared.skipped.items():
         log.info("left out %d: %s", count, reason)
     split = split_by_writer(prepared.samples)
+    if split.left_out:
+        log.info("left out %d: training line with a held-out text", split.left_out)
     if not split.train or not split.validation:
         raise ConfigError(
             f"{corpus.name} leaves {len(split.train)} samples for training and "

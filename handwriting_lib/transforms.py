@@ -192,10 +192,18 @@ def _draw(name: str) -> float:
 
 @dataclass(frozen=True)
 class Split:
-    """Training and validation samples with no writer in common."""
+    """Training and validation samples with no writer in common.
+
+    Attributes:
+        train: of the training writers.
+        validation: of the held-out writers.
+        left_out: how many lines of training writers went to neither side, because
+            their texts are held out.
+    """
 
     train: list[Sample]
     validation: list[Sample]
+    left_out: int = 0
 
 
 def split_by_writer(
@@ -223,7 +231,7 @@ def split_by_writer(
             validation.append(s)
         elif s.kind != "line" or not text_is_held_out(s.text, text_share):
             train.append(s)
-    return Split(train, validation)
+    return Split(train, validation, len(samples) - len(train) - len(validation))
 
 
 def text_is_held_out(text: str, text_share: float = 0.05) -> bool:

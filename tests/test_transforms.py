@@ -142,6 +142,9 @@ def test_some_texts_of_lines_are_never_trained_on():
     assert unseen
     assert all(text_is_held_out(text, 0.3) for text in unseen)
     assert not any(text_is_held_out(text, 0.3) for text in trained)
+    assert split.left_out > 0
+    counted = len(split.train) + len(split.validation) + split.left_out
+    assert counted == len(crowd())
 
 
 def test_words_are_trained_on_whatever_they_say():
