@@ -31,13 +31,15 @@ from .batches import Batch, Buckets, make_batch
 from .checkpoints import (
     Model,
     build_network,
+    find_model,
     load_checkpoint,
     save_checkpoint,
     save_model,
 )
+from .corpora.synthetic import load as load_synthetic
 from .ink import Corpus, Sample
 from .mixture import mixture_loss
-from .networks import FeedforwardPredictor, SynthesisNetwork
+from .networks import FeedforwardPredictor, SynthesisNetwork, grow
 from .transforms import (
     Augmentation,
     Limits,
@@ -71,6 +73,8 @@ class Recipe:
         words: shares of batches of single words: at the start, and from `words_until`
             on.
         words_until: the share of the steps after which the second share holds.
+        characters: the share of batches of single characters.
+        synthetic: the share of batches of synthetic lines.
         products: `"float32"` or `"bfloat16"`, the type of matrix products.
         validate_every: steps between validations.
         validation_batches: how many batches a validation reads.
@@ -86,6 +90,8 @@ class Recipe:
     clip: float = 5.0
     words: tuple[float, float] = (0.9, 0.2)
     words_until: float = 0.4
+    characters: float = 0.0
+    synthetic: float = 0.0
     products: str = "float32"
     validate_every: int = 250
     validation_batches: int = 12
@@ -114,6 +120,10 @@ class TrainingConfig:
         model: the network's sizes.
         corpus: a source as `load_corpus` takes it.
         corpus_options: for the reader.
+        synthetic: what `corpora.synthetic.load` takes, for the synthetic lines that
+            `recipe.synthetic` mixes in; they are never validated on.
+        start: the name or path of a model to begin with; a wider network is grown from
+            it (`networks.grow`). Empty: begin with random weights.
         thinning: which points stay.
         limits: which samples stay.
         augmentation: changes to each line.
@@ -124,6 +134,8 @@ class TrainingConfig:
     model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     corpus: str = "unipen"
     corpus_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    synthetic: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    start: str = ""
     thinning: Thinning = Thinning()
     limits: Limits = Limits()
     augmentation: Augmentation = Augmentation()
@@ -191,6 +203,7 @@ class TrainingData:
     train: list[Sample]
     validation: list[Sample]
     normalisation: Normalisation
+    synthetic: list[Sample] = dataclasses.field(default_factory=list)
 
 
 def prepare_data(corpus: Corpus, config: TrainingConfig) -> TrainingData:
@@ -199,6 +212,15 @@ def prepare_data(corpus: Corpus, config: TrainingConfig) -> TrainingData:
     Raises:
         ConfigError: nothing is left for one side.
     """
+    # a writer of characters alone has no letter-body height to scale them by
+    scaled = {(s.writer, s.units) for s in corpus.samples if s.kind != "character"}
+    known = [s for s in corpus.samples if (s.writer, s.units) in scaled]
+    if len(known) < len(corpus.samples):
+        log.info(
+            "left out %d: character of a writer without lines or words",
+            len(corpus.samples) - len(known),
+        )
+    corpus = dataclasses.replace(corpus, samples=known)
     prepared = prepare(corpus, config.thinning, config.limits)
     for reason, count in prepared.skipped.items():
         log.info("left out %d: %s", count, reason)
@@ -211,8 +233,12 @@ def prepare_data(corpus: Corpus, config: TrainingConfig) -> TrainingData:
             f"{len(split.validation)} for validation; both need some: more writers, "
             "or wider limits"
         )
+    made: list[Sample] = []
+    if config.recipe.synthetic:
+        lines = load_synthetic(**config.synthetic)
+        made = prepare(lines, config.thinning, config.limits).samples
     return TrainingData(
-        split.train, split.validation, measure_normalisation(split.train)
+        split.train, split.validation, measure_normalisation(split.train), made
     )
 
 
@@ -222,16 +248,30 @@ class _Batches:
     def __init__(self, data: TrainingData, config: TrainingConfig) -> None:
         self.data, self.config = data, config
         lines = [s for s in data.train if s.kind == "line"]
-        others = [s for s in data.train if s.kind != "line"]
-        points = config.recipe.points
-        self.lines = Buckets(lines or others, points)
-        self.words = Buckets(others or lines, points)
+        words = [s for s in data.train if s.kind == "word"]
+        characters = [s for s in data.train if s.kind == "character"]
+        recipe, points = config.recipe, config.recipe.points
+        self.lines = Buckets(lines or words or characters, points)
+        self.words = Buckets(words or lines or characters, points)
+        self.mixed = [
+            (share, Buckets(samples, points))
+            for share, samples in (
+                (recipe.synthetic, data.synthetic),
+                (recipe.characters, characters),
+            )
+            if share and samples
+        ]
 
     def at(self, step: int) -> Batch:
         recipe = self.config.recipe
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         is_words = torch.rand(1, generator=generator).item() < recipe.words_at(step)
         pool = self.words if is_words else self.lines
+        left = torch.rand(1, generator=generator).item() if self.mixed else 1.0
+        for share, other in self.mixed:
+            if 0 <= left < share:
+                pool = other
+            left -= share
         return make_batch(
             pool.draw(generator),
             self.data.normalisation,
@@ -243,8 +283,9 @@ class _Batches:
         """The same batches each time: lines and words by turns, of all lengths."""
         chosen: list[list[Sample]] = []
         half = max(1, self.config.recipe.validation_batches // 2)
-        for is_line in (True, False):
-            side = [s for s in self.data.validation if (s.kind == "line") == is_line]
+        kinds = {s.kind for s in self.data.validation}
+        for kind in ("line", "word") if kinds & {"line", "word"} else ("character",):
+            side = [s for s in self.data.validation if s.kind == kind]
             if side:
                 random.Random(0).shuffle(side)
                 batches = Buckets(side, self.config.recipe.points).in_order()
@@ -400,7 +441,10 @@ def train(
     device = team.device
     first = team.rank == 0
     torch.manual_seed(recipe.seed)
-    network = build_network(config.network, config.model).to(device)
+    network = build_network(config.network, config.model)
+    if config.start and not resume:
+        grow(find_model(config.start).network, network)
+    network = network.to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
     step, points, seconds = 0, 0, 0.0
     validation: float | None = None
