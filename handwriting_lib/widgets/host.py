@@ -1,0 +1,190 @@
+"""From arrays to a widget in a page: what is common to all widgets on Python's side.
+
+A widget's HTML is a `<figure>` with a still picture, a caption, a block of JSON and an
+inline module script. External module scripts are blocked on `file://`; inline ones are
+not. The script is whole in each figure, so an output in a notebook lives on when its
+neighbours are deleted. Ids come from the content: a page built again stays the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..ink import offsets_to_positions
+from ..rendering import write_whole
+
+STATIC = Path(__file__).parent / "static"
+# Stored as these; the script reads all of them as float32.
+DTYPES = {"float32": np.float32, "int16": np.int16, "uint8": np.uint8}
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+body {{ font-family: system-ui, sans-serif; margin: 1rem auto; max-width: 52rem;
+  padding: 0 1rem; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def pack(array: Tensor | np.ndarray, dtype: str = "float32") -> dict[str, Any]:
+    """An array for the page: base64, little-endian, row by row.
+
+    Args:
+        array: numbers of any shape.
+        dtype: `"float32"`; `"int16"` or `"uint8"` spread the array's range over the
+            integers, with an error of at most half a step.
+
+    Returns:
+        `dtype`, `shape`, `data`, and `scale` and `offset` for integers:
+        a number is `offset + scale * integer`.
+
+    Raises:
+        ValueError: a number that is not finite.
+
+    Example:
+        >>> pack(np.array([0.0, 0.5, 1.0]), "uint8")["data"]
+        'AID/'
+    """
+    if isinstance(array, Tensor):
+        array = array.detach().cpu().double().numpy()
+    values = np.asarray(array, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("a widget's array has a number that is not finite")
+    packed: dict[str, Any] = {"dtype": dtype, "shape": list(values.shape)}
+    if dtype != "float32":
+        limits = np.iinfo(dtype)
+        low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
+        scale = float(high - low) / (int(limits.max) - int(limits.min)) or 1.0
+        offset = float(low) - scale * int(limits.min)
+        values = np.rint((values - offset) / scale).clip(limits.min, limits.max)
+        packed |= {"scale": scale, "offset": offset}
+    little = values.astype(np.dtype(DTYPES[dtype]).newbyteorder("<"))
+    return packed | {"data": base64.b64encode(little.tobytes()).decode()}
+
+
+def pack_ink(ink: Tensor) -> dict[str, Any]:
+    """A line of ink for the page: positions, y up, in 16 bits each, and stroke ends.
+
+    Args:
+        ink: `(T, 3)` offsets.
+    """
+    x, y, end = offsets_to_positions(ink.detach().cpu().double()).unbind(1)
+    return {"x": pack(x, "int16"), "y": pack(y, "int16"), "end": pack(end, "uint8")}
+
+
+@cache
+def module_source(*names: str) -> str:
+    """The JavaScript of a widget: the shared base, then files of `static/` in order.
+
+    Args:
+        names: without `.js`; the last one exports `mount` and a default.
+    """
+    style = (STATIC / "base.css").read_text(encoding="utf-8")
+    parts = [f"const STYLE = {script_json(style)};"]
+    for name in ("base", *names):
+        parts.append((STATIC / f"{name}.js").read_text(encoding="utf-8").strip())
+    source = "\n".join(parts) + "\n"
+    if "</script" in source.lower() or "<!--" in source:
+        raise ValueError(f"the source of {names} would end its <script> early")
+    return source
+
+
+def script_json(data: Any) -> str:
+    """JSON that can stand inside a `<script>`, whatever the strings in it hold.
+
+    Example:
+        >>> script_json("</script>")
+        '"\\\\u003c/script\\\\u003e"'
+    """
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def to_html(
+    modules: Sequence[str],
+    data: Mapping[str, Any],
+    *,
+    still: str,
+    label: str,
+    caption: str = "",
+) -> str:
+    """The figure of a widget.
+
+    Args:
+        modules: files of `static/`, without `.js`, in order; the last is the widget.
+        data: what `mount` gets; JSON can hold it.
+        still: SVG or HTML of our own making, with all text in it escaped: what shows
+            until the script takes over, and where scripts do not run.
+        label: what the figure is, in words; any text is safe.
+        caption: below the figure; any text is safe.
+    """
+    source = module_source(*modules)
+    block = script_json(dict(data))
+    name = hashlib.sha256(f"{source}{block}".encode()).hexdigest()[:16]
+    words = f"<figcaption>{html.escape(caption)}</figcaption>\n" if caption else ""
+    return (
+        f'<figure data-widget="{name}" aria-label="{html.escape(label)}"'
+        ' style="margin: 0.5rem 0; max-width: 100%;">\n'
+        f'<div data-still style="max-width: 100%; overflow-x: auto;">{still}</div>\n'
+        f"{words}"
+        f'<script type="application/json">{block}</script>\n'
+        f'<script type="module">\n{source}start("{name}", mount);\n</script>\n'
+        "</figure>"
+    )
+
+
+class Widget:
+    """A figure that shows itself where HTML is shown, and can be saved as a page.
+
+    Args:
+        modules: files of `static/`, without `.js`, in order; the last is the widget.
+        data: what the script gets; JSON can hold it.
+        still: SVG, for where scripts do not run.
+        label: what the figure is, in words.
+        caption: below the figure.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[str],
+        data: Mapping[str, Any],
+        *,
+        still: str,
+        label: str,
+        caption: str = "",
+    ) -> None:
+        self.label = label
+        self.html = to_html(modules, data, still=still, label=label, caption=caption)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.label}>"
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a page of its own that works from the disk, without any other file."""
+        page = PAGE.format(title=html.escape(self.label), body=self.html)
+        write_whole(path, page.encode())

@@ -1,0 +1,385 @@
+// What all widgets share. It imports nothing, and host.py puts it before each widget,
+// so that a page needs no second file. Text only ever becomes text: nothing here, and
+// nothing in a widget, parses HTML.
+
+// --- elements ---------------------------------------------------------------------
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element with attributes and children; a string becomes text, a function a
+ * listener, and a property whose value is false or null is left out. */
+export function node(tag, properties = {}, ...children) {
+  return fill(document.createElement(tag), properties, children);
+}
+
+/** The same in SVG. */
+export function svgNode(tag, properties = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), properties, children);
+}
+
+function fill(element, properties, children) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (name === "value") element.value = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null));
+  return element;
+}
+
+// --- where a widget lives ---------------------------------------------------------
+
+// Okabe and Ito's colours, and lighter ones of the same hues for a dark page. Stops of
+// a ramp run from nothing to the largest value; its first colour is transparent.
+const PALETTES = {
+  light: {
+    blue: "#0072b2", vermillion: "#d55e00", green: "#00805c", purple: "#a8508a",
+    ink: "#14171c", muted: "#5d6570", faint: "#c4cad2", grid: "#e6e9ed",
+    surface: "#ffffff", field: "#f4f5f7",
+    heat: ["#fee3bd00", "#fdc98f", "#fc8d59", "#d7301f", "#7f0000"],
+    phi: ["#cfe5f400", "#9cc9e6", "#3f97cc", "#0072b2", "#003f66"],
+  },
+  dark: {
+    blue: "#5ab4ec", vermillion: "#ff9147", green: "#3fcf9f", purple: "#e39ac6",
+    ink: "#eceff4", muted: "#a3acb8", faint: "#4b525c", grid: "#30353c",
+    surface: "#16181c", field: "#22262c",
+    heat: ["#5a1d0000", "#8c3206", "#dd5f14", "#fdae6b", "#fff3e2"],
+    phi: ["#0a2f4a00", "#0d4f7d", "#2385c2", "#7cc5f2", "#e6f5ff"],
+  },
+};
+
+/** Whether the text around an element is light, and so the page dark: this holds in
+ * any host, whatever it calls its themes. */
+function isDark(element) {
+  const [r, g, b] = getComputedStyle(element).color.match(/[\d.]+/g).map(Number);
+  return 0.299 * r + 0.587 * g + 0.114 * b > 140;
+}
+
+/** Whether the reader asked for less motion. */
+export function reducedMotion() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/**
+ * A place for a widget inside `host`: a shadow root, so that neither the page's styles
+ * nor the widget's leak, with the colours of the page's theme.
+ *
+ * Gives `root` (put children there), `colors` (of the theme at this moment),
+ * `onChange(f)` (called when theme or width change) and `close()`.
+ */
+export function open(host) {
+  const shadow = host.attachShadow({ mode: "open" });
+  const root = node("div", { class: "widget" });
+  shadow.append(node("style", {}, STYLE), root);
+  const listeners = new Set();
+  const stage = {
+    root,
+    colors: PALETTES.light,
+    onChange: (listener) => listeners.add(listener),
+    close() {
+      resized.disconnect();
+      restyled.disconnect();
+      scheme.removeEventListener("change", update);
+      root.replaceChildren();
+      for (const stop of stage.closing) stop();
+    },
+    closing: [],
+  };
+  const tell = () => listeners.forEach((listener) => listener());
+  const update = () => {
+    const dark = isDark(host);
+    stage.colors = PALETTES[dark ? "dark" : "light"];
+    root.dataset.theme = dark ? "dark" : "light";
+    for (const [name, value] of Object.entries(stage.colors)) {
+      if (typeof value === "string") root.style.setProperty(`--${name}`, value);
+    }
+    tell();
+  };
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", update);
+  const restyled = new MutationObserver(update);
+  for (const element of [document.documentElement, document.body]) {
+    restyled.observe(element, { attributes: true });
+  }
+  let width = 0;
+  const resized = new ResizeObserver(() => {
+    if (root.clientWidth === width) return;
+    width = root.clientWidth;
+    tell();
+  });
+  resized.observe(root);
+  update();
+  return stage;
+}
+
+// --- pictures ---------------------------------------------------------------------
+
+/**
+ * A canvas as wide as its place. `height` is in CSS pixels, or a function of the width;
+ * `draw(context, {width, height, colors})` is called again whenever size or theme
+ * change and, once a frame at most, after `redraw()`.
+ */
+export function picture(stage, { label, height, draw, className = "" }) {
+  const canvas = node("canvas", { role: "img", "aria-label": label, class: className });
+  const context = canvas.getContext("2d");
+  let asked = 0;
+  const paint = () => {
+    asked = 0;
+    const width = canvas.clientWidth;
+    if (!width) return;
+    const tall = Math.round(typeof height === "function" ? height(width) : height);
+    const ratio = Math.max(1, window.devicePixelRatio || 1);
+    const across = Math.round(width * ratio);
+    const down = Math.round(tall * ratio);
+    if (canvas.width !== across || canvas.height !== down) {
+      canvas.width = across;
+      canvas.height = down;
+      canvas.style.height = `${tall}px`;
+    }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, tall);
+    draw(context, { width, height: tall, colors: stage.colors });
+  };
+  const redraw = () => {
+    asked ||= requestAnimationFrame(paint);
+  };
+  stage.onChange(redraw);
+  stage.closing.push(() => cancelAnimationFrame(asked));
+  redraw();
+  return { element: canvas, redraw };
+}
+
+/** 256 colours `[r, g, b, a]` between the stops of a ramp. */
+export function ramp(stops) {
+  const parsed = stops.map((stop) =>
+    [1, 3, 5, 7].map((at) => parseInt(stop.slice(at, at + 2) || "ff", 16)),
+  );
+  return Array.from({ length: 256 }, (_, i) => {
+    const place = (i / 255) * (parsed.length - 1);
+    const k = Math.min(Math.floor(place), parsed.length - 2);
+    return parsed[k].map((low, c) => low + (place - k) * (parsed[k + 1][c] - low));
+  });
+}
+
+/** Numbers from 0 to 1, row by row from the top, as a canvas of one pixel each. */
+export function heatImage(values, columns, rows, stops) {
+  const canvas = node("canvas", { width: columns, height: rows });
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(columns, rows);
+  const colors = ramp(stops);
+  for (let i = 0; i < columns * rows; i++) {
+    const level = Math.max(0, Math.min(255, Math.round(255 * values[i])));
+    image.data.set(colors[level], 4 * i);
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+// --- arrays and ink ---------------------------------------------------------------
+
+const ARRAYS = { float32: Float32Array, int16: Int16Array, uint8: Uint8Array };
+
+/** What `host.pack` made, as a Float32Array: `offset + scale * number`. */
+export function unpack({ dtype, data, scale = 1, offset = 0 }) {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const numbers = new ARRAYS[dtype](bytes.buffer);
+  return Float32Array.from(numbers, (number) => offset + scale * number);
+}
+
+/** What `host.pack_ink` made: `x`, `y` (up), `end` of each point, and the `box`. */
+export function unpackInk(packed) {
+  return makeInk(unpack(packed.x), unpack(packed.y), unpack(packed.end));
+}
+
+/** Ink from positions, y up, and ends of strokes. */
+export function makeInk(x, y, end) {
+  const box = { left: Infinity, right: -Infinity, bottom: Infinity, top: -Infinity };
+  for (let i = 0; i < x.length; i++) {
+    box.left = Math.min(box.left, x[i]);
+    box.right = Math.max(box.right, x[i]);
+    box.bottom = Math.min(box.bottom, y[i]);
+    box.top = Math.max(box.top, y[i]);
+  }
+  return { x, y, end, box, length: x.length };
+}
+
+/** Where ink lies in a picture of a width: `x(v)`, `y(v)` in pixels, `scale`, `height`.
+ * `margin` and `most` (pixels a unit) keep short lines from growing huge. */
+export function view(box, width, { margin = 0.6, most = 40 } = {}) {
+  const across = Math.max(box.right - box.left, 1e-6) + 2 * margin;
+  const up = box.top - box.bottom + 2 * margin;
+  const scale = Math.min(width / across, most);
+  const start = (width - scale * across) / 2;
+  return {
+    scale,
+    height: scale * up,
+    x: (v) => start + scale * (v - box.left + margin),
+    y: (v) => scale * (box.top + margin - v),
+  };
+}
+
+/** Draw points `from` to `to` (not included) of ink, pen strokes only. */
+export function drawInk(context, ink, place, { from = 0, to = ink.length, color, width }) {
+  context.strokeStyle = color;
+  context.lineWidth = width ?? Math.max(1.2, 0.12 * place.scale);
+  context.lineCap = context.lineJoin = "round";
+  context.beginPath();
+  let down = false;
+  for (let i = from; i < to; i++) {
+    const x = place.x(ink.x[i]);
+    const y = place.y(ink.y[i]);
+    if (down) context.lineTo(x, y);
+    else context.moveTo(x, y);
+    if (!down) context.lineTo(x, y); // a dot
+    down = !ink.end[i];
+  }
+  context.stroke();
+}
+
+// --- controls ---------------------------------------------------------------------
+
+/** A labelled slider; `element`, and `value` to read and set. `format(value)` is shown
+ * beside it and read out. */
+export function slider({ label, min, max, step, value, format = String, onInput }) {
+  const shown = node("span", { class: "value", "aria-hidden": "true" });
+  const input = node("input", { type: "range", min, max, step, "aria-label": label });
+  const show = () => {
+    const words = format(Number(input.value));
+    shown.textContent = words;
+    input.setAttribute("aria-valuetext", words);
+  };
+  input.value = value;
+  input.addEventListener("input", () => {
+    show();
+    onInput(Number(input.value));
+  });
+  show();
+  return {
+    element: node("label", { class: "slider" }, node("span", {}, label), input, shown),
+    input,
+    get value() {
+      return Number(input.value);
+    },
+    set value(next) {
+      input.value = next;
+      show();
+    },
+  };
+}
+
+/** A button with words, and an optional longer label for screen readers. */
+export function button({ label, describe, onClick, className = "" }) {
+  const properties = { type: "button", class: className, "aria-label": describe };
+  return node("button", { ...properties, click: onClick }, label);
+}
+
+/** A labelled choice; `options` are pairs of value and words. */
+export function select({ label, options, value, onChange }) {
+  const input = node(
+    "select",
+    { change: () => onChange(input.value) },
+    options.map(([key, words]) => node("option", { value: key }, words)),
+  );
+  input.value = value;
+  return {
+    element: node("label", { class: "choice" }, node("span", {}, label), input),
+    input,
+    get value() {
+      return input.value;
+    },
+    set value(next) {
+      input.value = next;
+    },
+  };
+}
+
+/**
+ * Walks from 0 to `length - 1` at `rate()` steps a second and calls `onStep(at)`; where
+ * the reader asked for less motion, `play` goes to the end at once. `onState(playing)`
+ * is for the look of a button.
+ */
+export function clock({ stage, length, rate, onStep, onState = () => {} }) {
+  let at = 0;
+  let last = 0;
+  let frame = 0;
+  const set = (next) => {
+    at = Math.max(0, Math.min(length - 1, next));
+    onStep(Math.floor(at));
+  };
+  const tick = (now) => {
+    set(at + (rate() * Math.min(now - last, 250)) / 1000);
+    last = now;
+    if (at >= length - 1) pause();
+    else frame = requestAnimationFrame(tick);
+  };
+  const play = () => {
+    if (frame) return;
+    if (reducedMotion()) return set(length - 1);
+    if (at >= length - 1) set(0);
+    last = performance.now();
+    frame = requestAnimationFrame(tick);
+    onState(true);
+  };
+  const pause = () => {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    onState(false);
+  };
+  stage.closing.push(pause);
+  return {
+    play,
+    pause,
+    toggle: () => (frame ? pause() : play()),
+    seek(next) {
+      pause();
+      set(next);
+    },
+    get at() {
+      return Math.floor(at);
+    },
+  };
+}
+
+/** A button that says Play or Pause, for a clock that is made after it. */
+export function playButton(toggle) {
+  const words = node("span", {}, "Play");
+  const sign = svgNode("path", { d: "M3 1.5v13l11-6.5z", fill: "currentColor" });
+  const icon = svgNode(
+    "svg",
+    { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" },
+    sign,
+  );
+  const element = button({ label: "", onClick: toggle, className: "primary play" });
+  element.append(icon, words);
+  return {
+    element,
+    show(playing) {
+      words.textContent = playing ? "Pause" : "Play";
+      const bars = "M2.5 1.5h4v13h-4zM9.5 1.5h4v13h-4z";
+      sign.setAttribute("d", playing ? bars : "M3 1.5v13l11-6.5z");
+    },
+  };
+}
+
+// --- start ------------------------------------------------------------------------
+
+/** Mount a widget in every figure of this id that has none yet; host.py adds the call.
+ * The still picture stays where mounting fails. */
+export function start(id, mount) {
+  for (const figure of document.querySelectorAll(`figure[data-widget="${id}"]`)) {
+    if (figure.dataset.live) continue;
+    figure.dataset.live = "true";
+    const still = figure.querySelector(":scope > [data-still]");
+    const live = node("div", { "data-live": true });
+    still.before(live);
+    try {
+      const block = figure.querySelector(':scope > script[type="application/json"]');
+      mount(live, JSON.parse(block.textContent));
+      still.remove();
+    } catch (problem) {
+      live.remove();
+      console.error(problem);
+    }
+  }
+}
