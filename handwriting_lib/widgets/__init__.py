@@ -9,5 +9,6 @@ do not run, a still picture stays. None asks another host for anything.
 from __future__ import annotations
 
 from .host import Widget
+from .player import Player
 
-__all__ = ["Widget"]
+__all__ = ["Player", "Widget"]

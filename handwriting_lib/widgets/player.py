@@ -1,0 +1,176 @@
+"""Player: ink replayed point by point, with what the network read and expected.
+
+From a line that `write` made, a line of a corpus, or bare ink. A model adds where it
+reads (phi of chapter 09), where it expects the pen (the density of chapter 07) and
+whether the stroke will end. What is not known is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..batches import pad_texts
+from ..checkpoints import Model
+from ..ink import Sample, check_ink, letter_body_height, offsets_to_positions
+from ..mixture import StrokeMixture
+from ..networks import SynthesisNetwork
+from ..rendering import to_svg
+from ..sampling import Line
+from ..transforms import Normalisation
+from .host import Widget, pack, pack_ink
+
+POINTS_PER_SECOND = 60.0
+# Components with less weight than this add nothing that one could see.
+LEAST_WEIGHT = 0.005
+
+
+class Player(Widget):
+    """Replays a line: play, scrub, and look at every point.
+
+    Args:
+        line: from `write`, a corpus `Sample`, or ink `(T, 3)`.
+        model: the network whose reading is shown. It is run over the ink, whoever wrote
+            it; a line with its raw output kept is not read again. Ink that it reads
+            must be in letter-body heights.
+        bias: of the density that is shown, as in `write`.
+        temperature: of the density that is shown.
+        at: the point to show first; None takes the last, or one on the way where a
+            model reads.
+        caption: below the figure; any text.
+
+    Raises:
+        ValueError: not a line of ink; a line with its raw output, but no model to say
+            what units it is in; a text that the model cannot read; or no such point.
+
+    Example:
+        >>> ink = torch.tensor([[0., 0., 0.], [3., 4., 1.], [1., 0., 1.]])
+        >>> Player(ink)
+        <Player: 3 points of ink, replayed>
+    """
+
+    def __init__(
+        self,
+        line: Line | Sample | Tensor,
+        model: Model | None = None,
+        *,
+        bias: float = 0.0,
+        temperature: float = 1.0,
+        at: int | None = None,
+        caption: str = "",
+    ) -> None:
+        ink = check_ink((line if isinstance(line, Tensor) else line.ink).detach().cpu())
+        text = "" if isinstance(line, Tensor) else line.text
+        phi = line.phi if isinstance(line, Line) else None
+        output = line.output if isinstance(line, Line) else None
+        truth = line.character_of_point if isinstance(line, Sample) else None
+        if output is not None and model is None:
+            raise ValueError(
+                "the line has its raw output, in the units of the network: give the "
+                "model that wrote it as well, as in Player(line, model)"
+            )
+        if model is not None and output is None:
+            output, phi = read(model, ink, text)
+        unit = _unit(ink)
+        scaled = torch.cat([ink[:, :2] / unit, ink[:, 2:]], 1)
+        data: dict[str, Any] = {
+            "ink": pack_ink(scaled),
+            "text": text,
+            "rate": POINTS_PER_SECOND,
+        }
+        if phi is not None:
+            data["phi"] = pack(phi, "uint8")
+        if truth is not None:
+            data["truth"] = pack(truth, "int16")
+        if output is not None and model is not None:
+            mixture = StrokeMixture.from_output(output.float(), bias, temperature)
+            data |= pack_mixture(mixture, model.normalisation, unit)
+        last = len(ink) - 1
+        first = last if phi is None and output is None else round(0.45 * last)
+        data["at"] = first if at is None else at
+        if not 0 <= data["at"] <= last:
+            raise ValueError(f"at must be a point of the line, 0 to {last}, not {at}")
+        label = f"{text or f'{len(ink)} points of ink'}, replayed"
+        super().__init__(
+            ["player"],
+            data,
+            still=to_svg(ink, title=text or "ink"),
+            label=label,
+            caption=caption,
+        )
+
+
+@torch.inference_mode()
+def read(model: Model, ink: Tensor, text: str = "") -> tuple[Tensor, Tensor | None]:
+    """Run a network over ink that is there.
+
+    Args:
+        model: any of the library's networks.
+        ink: `(T, 3)` offsets in letter-body heights.
+        text: what the ink says; only a `SynthesisNetwork` looks at it.
+
+    Returns:
+        Raw output `(T, 6M + 1)`, and phi `(T, U)` or None.
+
+    Raises:
+        ValueError: the text is empty or has characters that the model lacks.
+    """
+    network = model.network
+    was_training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    points = model.normalisation.apply(ink)[None]  # (1, T, 3)
+    points[:, 0, :2] = 0
+    inputs = [points.to(device)]
+    if isinstance(network, SynthesisNetwork):
+        inputs += [part.to(device) for part in pad_texts([text])]
+    result = network(*inputs)
+    network.train(was_training)
+    phi = None if result.phi is None else result.phi[0].cpu()
+    return result.output[0].cpu(), phi
+
+
+def pack_mixture(
+    mixture: StrokeMixture, normalisation: Normalisation, unit: float = 1.0
+) -> dict[str, Any]:
+    """Densities of the next offset for the page, 8 bytes a component.
+
+    Components of little weight are left out: see `LEAST_WEIGHT`.
+
+    Args:
+        mixture: leading shape `(T,)`.
+        normalisation: between its offsets and letter-body heights.
+        unit: letter-body heights a unit of the picture.
+
+    Returns:
+        `mixture`, its arrays point after point with `count` components each, and
+        `end`, the probability that the next point ends its stroke.
+    """
+    mean = mixture.mu.new_tensor(normalisation.mean)
+    std = mixture.mu.new_tensor(normalisation.std)
+    pi = mixture.log_pi.exp()  # (T, M)
+    keep = (pi >= LEAST_WEIGHT) | (pi == pi.amax(-1, keepdim=True))
+    mu = (mixture.mu * std + mean)[keep] / unit  # (N, 2)
+    log_sigma = (mixture.log_sigma + std.log())[keep] - math.log(unit)  # (N, 2)
+    return {
+        "mixture": {
+            "count": pack(keep.sum(-1), "uint8"),
+            "pi": pack(pi[keep], "uint8"),
+            "mu_x": pack(mu[:, 0], "int16"),
+            "mu_y": pack(mu[:, 1], "int16"),
+            "log_sigma_x": pack(log_sigma[:, 0], "uint8"),
+            "log_sigma_y": pack(log_sigma[:, 1], "uint8"),
+            "rho": pack(mixture.rho[keep], "uint8"),
+        },
+        "end": pack(torch.sigmoid(mixture.end_logit), "uint8"),
+    }
+
+
+def _unit(ink: Tensor) -> float:
+    """The letter-body height, within reason for dots and dashes."""
+    size = offsets_to_positions(ink)[:, :2]
+    across, up = (size.amax(0) - size.amin(0)).tolist()
+    return max(letter_body_height(ink), 0.15 * up, 0.005 * across) or 1.0

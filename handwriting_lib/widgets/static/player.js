@@ -1,0 +1,321 @@
+// Player: a line of ink replayed, with where the network read and what it expected.
+//
+// data: ink (host.pack_ink), text, at (the point shown first), rate (points a second),
+// and, where there is something to show, phi (T x U), truth (a character a point, -1
+// for none), mixture (see player.py) and end (the probability that a stroke ends).
+
+const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"], ["4", "4 ×"]];
+const FIELD = { left: -1.3, right: 2.3, bottom: -1.8, top: 1.8 }; // letter-body heights
+
+/** The parameters of the next offset's density, a slice a point. */
+function readMixture(packed) {
+  const [pi, muX, muY, logX, logY, rho] = [
+    "pi", "mu_x", "mu_y", "log_sigma_x", "log_sigma_y", "rho",
+  ].map((name) => unpack(packed[name]));
+  const first = [0];
+  for (const count of unpack(packed.count)) first.push(first.at(-1) + Math.round(count));
+  return { first, pi, muX, muY, logX, logY, rho };
+}
+
+/** The density of the next offset at point `t`, on a grid, its largest value 1. */
+function densityGrid(mixture, t, columns, rows) {
+  const grid = new Float32Array(columns * rows);
+  for (let k = mixture.first[t]; k < mixture.first[t + 1]; k++) {
+    // never thinner than half a cell, or a sure network would show nothing
+    const least = (0.5 * (FIELD.right - FIELD.left)) / columns;
+    const sx = Math.max(Math.exp(mixture.logX[k]), least);
+    const sy = Math.max(Math.exp(mixture.logY[k]), least);
+    const rest = 1 - mixture.rho[k] ** 2;
+    const height = mixture.pi[k] / (sx * sy * Math.sqrt(rest));
+    for (let row = 0; row < rows; row++) {
+      const y = FIELD.top - ((row + 0.5) / rows) * (FIELD.top - FIELD.bottom);
+      const zy = (y - mixture.muY[k]) / sy;
+      if (zy * zy > 30) continue;
+      for (let column = 0; column < columns; column++) {
+        const x = FIELD.left + ((column + 0.5) / columns) * (FIELD.right - FIELD.left);
+        const zx = (x - mixture.muX[k]) / sx;
+        const square = (zx - mixture.rho[k] * zy) ** 2 / rest + zy * zy;
+        grid[row * columns + column] += height * Math.exp(-0.5 * square);
+      }
+    }
+  }
+  const largest = grid.reduce((a, b) => Math.max(a, b), 0) || 1;
+  return grid.map((value) => Math.sqrt(value / largest));
+}
+
+/** The character that each point belongs to, or has the largest weight at; -1: none. */
+function attended(data, phi, slots, length) {
+  if (phi === null) return data.truth ? Array.from(unpack(data.truth), Math.round) : null;
+  return Array.from({ length }, (_, t) => {
+    const row = phi.subarray(t * slots, (t + 1) * slots);
+    return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+  });
+}
+
+/** The text, one mark a character; `show(t)` shades them by their weights. */
+function textStrip(text, slots, onPick) {
+  const marks = Array.from(text, (character, u) =>
+    node("span", { class: "character", click: () => onPick(u) }, character),
+  );
+  if (slots > marks.length) {
+    marks.push(node("span", { class: "character end", click: () => onPick(text.length) }, "end"));
+  }
+  return { element: node("div", { class: "text", "aria-hidden": "true" }, marks), marks };
+}
+
+/** A canvas with time from left to right, on which a press or a drag seeks. */
+function seekable(canvas, gutter, length, seek) {
+  const move = (event) => {
+    if (event.type === "pointermove" && !event.buttons) return;
+    const place = canvas.getBoundingClientRect();
+    const share = (event.clientX - place.left - gutter) / (place.width - gutter);
+    seek(Math.round(share * length - 0.5));
+  };
+  canvas.classList.add("pointer");
+  canvas.addEventListener("pointerdown", move);
+  canvas.addEventListener("pointermove", move);
+}
+
+export function mount(host, data) {
+  const stage = open(host);
+  stage.root.append(node("style", {}, PLAYER_STYLE));
+  const ink = unpackInk(data.ink);
+  const last = ink.length - 1;
+  const phi = data.phi ? unpack(data.phi) : null;
+  const slots = data.phi ? data.phi.shape[1] : Array.from(data.text).length;
+  const mixture = data.mixture ? readMixture(data.mixture) : null;
+  const end = data.end ? unpack(data.end) : null;
+  const now = attended(data, phi, slots, ink.length);
+  const characters = Array.from(data.text);
+  const largest = phi ? phi.reduce((a, b) => Math.max(a, b), 1e-6) : 1;
+  const name = data.text || "a line of ink";
+  let at = data.at;
+
+  const line = picture(stage, {
+    label: `The ink of: ${name}`,
+    height: (width) => view(ink.box, width).height,
+    draw(context, { width, colors }) {
+      const place = view(ink.box, width);
+      drawInk(context, ink, place, { color: colors.faint });
+      drawInk(context, ink, place, { to: at + 1, color: colors.ink });
+      dot(context, place.x(ink.x[at]), place.y(ink.y[at]), 5, colors.vermillion);
+    },
+  });
+  line.element.classList.add("pointer");
+  const nearest = (event) => {
+    if (event.type === "pointermove" && !event.buttons) return;
+    const spot = line.element.getBoundingClientRect();
+    const place = view(ink.box, spot.width);
+    const gap = (i) =>
+      (place.x(ink.x[i]) - event.clientX + spot.left) ** 2 +
+      (place.y(ink.y[i]) - event.clientY + spot.top) ** 2;
+    let best = 0;
+    for (let i = 1; i <= last; i++) if (gap(i) < gap(best)) best = i;
+    walk.seek(best);
+  };
+  line.element.addEventListener("pointerdown", nearest);
+  line.element.addEventListener("pointermove", nearest);
+
+  // --- what the network read and expected ---
+
+  const gutter = 26;
+  const heat = { image: null, colors: null };
+  const window_ = phi && picture(stage, {
+    label: `Weights of the characters of "${name}" along the line: the window`,
+    height: () => Math.max(110, Math.min(300, 11 * slots)),
+    draw(context, { width, height, colors }) {
+      if (heat.colors !== colors) {
+        const turned = new Float32Array(phi.length); // u upwards
+        for (let t = 0; t < ink.length; t++) {
+          for (let u = 0; u < slots; u++) {
+            turned[(slots - 1 - u) * ink.length + t] = phi[t * slots + u] / largest;
+          }
+        }
+        heat.image = heatImage(turned, ink.length, slots, colors.phi);
+        heat.colors = colors;
+      }
+      const wide = width - gutter;
+      const tall = height / slots;
+      context.imageSmoothingEnabled = false;
+      context.drawImage(heat.image, gutter, 0, wide, height);
+      if (data.truth) {
+        context.fillStyle = colors.vermillion;
+        unpack(data.truth).forEach((u, t) => {
+          if (u < -0.5) return;
+          const x = gutter + ((t + 0.5) / ink.length) * wide;
+          context.fillRect(x - 1, height - (u + 0.5) * tall - 1, 2, 2);
+        });
+      }
+      context.font = `${Math.min(13, tall + 2)}px system-ui, sans-serif`;
+      context.textAlign = "center";
+      context.textBaseline = "middle";
+      for (let u = 0; u < slots; u++) {
+        const here = now[at] === u;
+        if (tall < 8 && !here) continue;
+        context.fillStyle = here ? colors.vermillion : colors.muted;
+        const words = u < characters.length ? characters[u] : "end";
+        context.fillText(words, gutter / 2, height - (u + 0.5) * tall);
+      }
+      cursor(context, gutter, wide, height, colors);
+    },
+  });
+
+  const lift = end && picture(stage, {
+    label: "Probability that the next point ends the stroke, along the line",
+    height: () => 52,
+    draw(context, { width, height, colors }) {
+      const left = phi ? gutter : 0;
+      const wide = width - left;
+      context.fillStyle = colors.purple;
+      for (let t = 0; t <= last; t++) {
+        const tall = end[t] * (height - 4);
+        const x = left + (t / ink.length) * wide;
+        context.fillRect(x, height - tall, Math.max(wide / ink.length, 0.7), tall);
+      }
+      context.fillStyle = colors.faint;
+      context.fillRect(left, height - 1, wide, 1);
+      cursor(context, left, wide, height, colors);
+    },
+  });
+
+  function cursor(context, left, wide, height, colors) {
+    const x = left + ((at + 0.5) / ink.length) * wide;
+    context.fillStyle = colors.vermillion;
+    context.fillRect(x - 0.75, 0, 1.5, height);
+  }
+
+  const field = mixture && picture(stage, {
+    label: "Density of the next offset, around the pen",
+    height: (width) => Math.min(width, 300),
+    draw(context, { width, height, colors }) {
+      const scale = height / (FIELD.top - FIELD.bottom);
+      const wide = scale * (FIELD.right - FIELD.left);
+      const left = (width - wide) / 2;
+      const place = {
+        scale,
+        x: (v) => left + scale * (v - ink.x[at] - FIELD.left),
+        y: (v) => scale * (FIELD.top - v + ink.y[at]),
+      };
+      const cells = Math.max(40, Math.round(wide / 2));
+      const values = densityGrid(mixture, at, cells, cells);
+      const image = heatImage(values, cells, cells, colors.heat);
+      context.save();
+      context.beginPath();
+      context.rect(left, 0, wide, height);
+      context.clip();
+      drawInk(context, ink, place, { to: at + 1, color: colors.faint, width: 0.1 * scale });
+      context.imageSmoothingEnabled = true;
+      context.drawImage(image, left, 0, wide, height);
+      dot(context, place.x(ink.x[at]), place.y(ink.y[at]), 3, colors.ink);
+      if (at < last) {
+        ring(context, place.x(ink.x[at + 1]), place.y(ink.y[at + 1]), 5, colors.blue);
+      }
+      context.restore();
+    },
+  });
+
+  // --- controls ---
+
+  const strip = now ? textStrip(data.text, slots, (u) => {
+    const t = now.indexOf(u);
+    if (t >= 0) walk.seek(t);
+  }) : null;
+  const speed = select({ label: "Speed", options: SPEEDS, value: "1", onChange: () => {} });
+  const play = playButton(() => walk.toggle());
+  const scrub = slider({
+    label: "Point", min: 0, max: last, step: 1, value: at,
+    format: (t) => `${t + 1} / ${ink.length}`,
+    onInput: (t) => walk.seek(t),
+  });
+  const said = node("output", { class: "said" });
+  const show = (t) => {
+    at = t;
+    scrub.value = t;
+    for (const part of [line, window_, lift, field]) part?.redraw();
+    strip?.marks.forEach((mark, u) => {
+      const row = phi ? phi.subarray(t * slots, (t + 1) * slots) : null;
+      const weight = row ? row[u] / Math.max(largest, 1e-6) : Number(now[t] === u);
+      mark.style.setProperty("--weight", `${Math.round(100 * Math.min(1, weight))}%`);
+      mark.classList.toggle("now", now[t] === u);
+    });
+    const words = now && now[t] >= 0 ? `at ${spoken(characters[now[t]])}` : "";
+    const chance = end ? `the next point ends the stroke: ${Math.round(100 * end[t])} %` : "";
+    said.textContent = [words, chance].filter(Boolean).join(", ");
+    if (words) scrub.input.setAttribute("aria-valuetext", `${t + 1} of ${ink.length}, ${words}`);
+  };
+  const walk = clock({
+    stage, length: ink.length, onStep: show, onState: play.show,
+    rate: () => data.rate * Number(speed.value),
+  });
+
+  // --- layout ---
+
+  stage.root.append(node("div", { class: "panel" }, line.element));
+  if (strip) stage.root.append(strip.element);
+  stage.root.append(
+    node("div", { class: "bar" }, play.element, scrub.element, speed.element),
+  );
+  if (now || end) stage.root.append(said);
+  const panels = [];
+  if (window_ || lift) {
+    const panel = node("div", { class: "panel along" });
+    if (window_) panel.append(node("div", { class: "title" }, "Where it reads"), window_.element);
+    if (lift) panel.append(node("div", { class: "title" }, "Will the next point end the stroke?"), lift.element);
+    panels.push(panel);
+  }
+  if (field) {
+    panels.push(node(
+      "div", { class: "panel" },
+      node("div", { class: "title" }, "Where the pen may go next; the ring: where it went"),
+      field.element,
+    ));
+  }
+  if (panels.length) {
+    stage.root.append(node("div", { class: panels.length > 1 ? "both" : "" }, panels));
+  }
+  if (window_) seekable(window_.element, gutter, ink.length, walk.seek);
+  if (lift) seekable(lift.element, phi ? gutter : 0, ink.length, walk.seek);
+  walk.seek(at);
+  return stage.close;
+}
+
+/** A character as words, so that a space is heard. */
+function spoken(character) {
+  if (character === undefined) return "the end";
+  return character === " " ? "a space" : `“${character}”`;
+}
+
+function dot(context, x, y, radius, color) {
+  context.fillStyle = color;
+  context.beginPath();
+  context.arc(x, y, radius, 0, 7);
+  context.fill();
+}
+
+function ring(context, x, y, radius, color) {
+  context.strokeStyle = color;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.arc(x, y, radius, 0, 7);
+  context.stroke();
+}
+
+const PLAYER_STYLE = `
+.text { display: flex; flex-wrap: wrap; justify-content: center; margin: 6px 0; }
+.character {
+  background: color-mix(in srgb, var(--blue) var(--weight, 0%), transparent);
+  border-bottom: 3px solid transparent; border-radius: 3px 3px 0 0; cursor: pointer;
+  font-size: 17px; line-height: 1.3; min-width: 0.5em; text-align: center;
+  white-space: pre;
+}
+.character.now { border-bottom-color: var(--vermillion); }
+.character.end { color: var(--muted); font-size: 12px; line-height: 1.85; padding: 0 3px; }
+.said { color: var(--muted); display: block; font-size: 14px; min-height: 1.5em; }
+.both { align-items: start; display: grid; gap: 8px; grid-template-columns: 1fr; }
+.panel.along { padding-bottom: 6px; }
+@container (min-width: 560px) {
+  .both { grid-template-columns: minmax(0, 1.6fr) minmax(0, 1fr); }
+}
+`;
+
+export default { render: ({ model, el }) => mount(el, model.get("data")) };
