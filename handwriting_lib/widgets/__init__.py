@@ -8,7 +8,15 @@ do not run, a still picture stays. None asks another host for anything.
 
 from __future__ import annotations
 
+from .concepts import ActivationShapes, GateTraces, MixtureSliders, WindowSliders
 from .host import Widget
 from .player import Player
 
-__all__ = ["Player", "Widget"]
+__all__ = [
+    "ActivationShapes",
+    "GateTraces",
+    "MixtureSliders",
+    "Player",
+    "Widget",
+    "WindowSliders",
+]

@@ -74,10 +74,9 @@ class Player(Widget):
             )
         if model is not None and output is None:
             output, phi = read(model, ink, text)
-        unit = _unit(ink)
-        scaled = torch.cat([ink[:, :2] / unit, ink[:, 2:]], 1)
+        unit = measure_unit(ink)
         data: dict[str, Any] = {
-            "ink": pack_ink(scaled),
+            "ink": pack_ink(in_letter_bodies(ink, unit)),
             "text": text,
             "rate": POINTS_PER_SECOND,
         }
@@ -169,7 +168,18 @@ def pack_mixture(
     }
 
 
-def _unit(ink: Tensor) -> float:
+def in_letter_bodies(ink: Tensor, unit: float | None = None) -> Tensor:
+    """Ink in any unit, scaled to a letter body of about 1, as the scripts draw it.
+
+    Args:
+        ink: `(T, 3)` offsets.
+        unit: the letter-body height; None measures it.
+    """
+    unit = measure_unit(ink) if unit is None else unit
+    return torch.cat([ink[:, :2] / unit, ink[:, 2:]], 1)
+
+
+def measure_unit(ink: Tensor) -> float:
     """The letter-body height, within reason for dots and dashes."""
     size = offsets_to_positions(ink)[:, :2]
     across, up = (size.amax(0) - size.amin(0)).tolist()

@@ -70,6 +70,8 @@ export function reducedMotion() {
  */
 export function open(host) {
   const shadow = host.attachShadow({ mode: "open" });
+  // JupyterLab takes keys typed inside a shadow root for commands unless told.
+  host.dataset.lmSuppressShortcuts = "true";
   const root = node("div", { class: "widget" });
   shadow.append(node("style", {}, STYLE), root);
   const listeners = new Set();
@@ -176,6 +178,53 @@ export function heatImage(values, columns, rows, stops) {
   return canvas;
 }
 
+/**
+ * Axes of a plot: a grid with numbers at `xTicks` and `yTicks`. `x` and `y` are the least
+ * and the largest value; gives functions from values to pixels. `pad` is the room around.
+ */
+export function axes(
+  context,
+  { width, height, colors, x, y, xTicks = [], yTicks = [], pad = [10, 12, 22, 34] },
+) {
+  const [above, right, below, left] = pad;
+  const X = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
+  const Y = (v) => height - below - ((v - y[0]) / (y[1] - y[0])) * (height - above - below);
+  context.font = "12px system-ui, sans-serif";
+  context.lineWidth = 1;
+  const line = (x0, y0, x1, y1, strong) => {
+    context.strokeStyle = strong ? colors.muted : colors.grid;
+    context.beginPath();
+    context.moveTo(x0, y0);
+    context.lineTo(x1, y1);
+    context.stroke();
+  };
+  context.fillStyle = colors.muted;
+  context.textBaseline = "middle";
+  for (const v of xTicks) {
+    line(X(v), Y(y[0]), X(v), Y(y[1]), v === 0);
+    context.textAlign = "center";
+    context.fillText(String(v).replace("-", "−"), X(v), height - below + 12);
+  }
+  for (const v of yTicks) {
+    line(X(x[0]), Y(v), X(x[1]), Y(v), v === 0);
+    context.textAlign = "right";
+    context.fillText(String(v).replace("-", "−"), left - 6, Y(v));
+  }
+  return { X, Y };
+}
+
+/** Draw a polyline through `[x, y]` pixels, dashed or not. */
+export function drawCurve(context, points, { color, width = 2.5, dash = [] }) {
+  context.strokeStyle = color;
+  context.lineWidth = width;
+  context.lineJoin = "round";
+  context.setLineDash(dash);
+  context.beginPath();
+  for (const [x, y] of points) context.lineTo(x, y);
+  context.stroke();
+  context.setLineDash([]);
+}
+
 // --- arrays and ink ---------------------------------------------------------------
 
 const ARRAYS = { float32: Float32Array, int16: Int16Array, uint8: Uint8Array };
@@ -219,6 +268,80 @@ export function view(box, width, { margin = 0.6, most = 40 } = {}) {
   };
 }
 
+/**
+ * The same for a line that would be too small to read in one row: it goes on in further
+ * rows, broken between words. `least` is in pixels a letter body. `x` and `y` also take
+ * the index of the point.
+ */
+export function wrap(ink, width, { margin = 0.6, most = 40, least = 14, gap = 0.5 } = {}) {
+  const whole = view(ink.box, width, { margin, most });
+  if (whole.scale >= least) return whole;
+  const words = wordsOf(ink, gap);
+  const room = width / least - 2 * margin;
+  const rows = [];
+  for (const word of words) {
+    const row = rows.at(-1);
+    if (row && word.box.right - row.box.left <= room) {
+      row.points.push(...word.points);
+      row.box = joined(row.box, word.box);
+    } else {
+      rows.push({ ...word });
+    }
+  }
+  const widest = Math.max(...rows.map(({ box }) => box.right - box.left));
+  const scale = Math.min(width / (widest + 2 * margin), most);
+  const shift = new Float32Array(2 * ink.length);
+  let down = 0;
+  for (const { box, points } of rows) {
+    for (const i of points) {
+      shift[2 * i] = margin - box.left;
+      shift[2 * i + 1] = down + margin + box.top;
+    }
+    down += box.top - box.bottom + margin;
+  }
+  return {
+    scale,
+    height: scale * (down + margin),
+    x: (v, i) => scale * (v + shift[2 * i]),
+    y: (v, i) => scale * (shift[2 * i + 1] - v),
+  };
+}
+
+/** Strokes of ink in groups that a wide enough empty column sets apart. */
+function wordsOf(ink, gap) {
+  const strokes = [];
+  let points = [];
+  for (let i = 0; i < ink.length; i++) {
+    points.push(i);
+    if (ink.end[i] || i === ink.length - 1) {
+      const pick = (values) => points.map((k) => values[k]);
+      strokes.push({ points, box: makeInk(pick(ink.x), pick(ink.y), []).box });
+      points = [];
+    }
+  }
+  strokes.sort((a, b) => a.box.left - b.box.left);
+  const words = [strokes[0]];
+  for (const stroke of strokes.slice(1)) {
+    const word = words.at(-1);
+    if (stroke.box.left > word.box.right + gap) {
+      words.push(stroke);
+    } else {
+      word.points.push(...stroke.points);
+      word.box = joined(word.box, stroke.box);
+    }
+  }
+  return words;
+}
+
+function joined(a, b) {
+  return {
+    left: Math.min(a.left, b.left),
+    right: Math.max(a.right, b.right),
+    bottom: Math.min(a.bottom, b.bottom),
+    top: Math.max(a.top, b.top),
+  };
+}
+
 /** Draw points `from` to `to` (not included) of ink, pen strokes only. */
 export function drawInk(context, ink, place, { from = 0, to = ink.length, color, width }) {
   context.strokeStyle = color;
@@ -227,14 +350,45 @@ export function drawInk(context, ink, place, { from = 0, to = ink.length, color,
   context.beginPath();
   let down = false;
   for (let i = from; i < to; i++) {
-    const x = place.x(ink.x[i]);
-    const y = place.y(ink.y[i]);
+    const x = place.x(ink.x[i], i);
+    const y = place.y(ink.y[i], i);
     if (down) context.lineTo(x, y);
     else context.moveTo(x, y);
     if (!down) context.lineTo(x, y); // a dot
     down = !ink.end[i];
   }
   context.stroke();
+}
+
+/** A filled disc. */
+export function dot(context, x, y, radius, color) {
+  context.fillStyle = color;
+  context.beginPath();
+  context.arc(x, y, radius, 0, 7);
+  context.fill();
+}
+
+/** A circle. */
+export function ring(context, x, y, radius, color) {
+  context.strokeStyle = color;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.arc(x, y, radius, 0, 7);
+  context.stroke();
+}
+
+/** Call `found({x, y, width, height})` for a press or a drag on an element: the place in
+ * it, in pixels. A finger may still scroll the page up and down. */
+export function onDrag(element, found) {
+  const move = (event) => {
+    if (event.type === "pointerdown") element.setPointerCapture(event.pointerId);
+    else if (!event.buttons) return;
+    const { left, top, width, height } = element.getBoundingClientRect();
+    found({ x: event.clientX - left, y: event.clientY - top, width, height });
+  };
+  element.classList.add("pointer");
+  element.addEventListener("pointerdown", move);
+  element.addEventListener("pointermove", move);
 }
 
 // --- controls ---------------------------------------------------------------------
@@ -291,6 +445,24 @@ export function select({ label, options, value, onChange }) {
     set value(next) {
       input.value = next;
     },
+  };
+}
+
+/** A labelled box to tick. */
+export function checkbox({ label, value, onChange }) {
+  const change = () => onChange(input.checked);
+  const input = node("input", { type: "checkbox", checked: value, change });
+  return { element: node("label", { class: "choice" }, input, node("span", {}, label)), input };
+}
+
+/** Numbers in [0, 1) that are the same for a seed on every machine (mulberry32). */
+export function randomNumbers(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }
 

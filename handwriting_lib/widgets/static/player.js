@@ -5,7 +5,7 @@
 // for none), mixture (see player.py) and end (the probability that a stroke ends).
 
 const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"], ["4", "4 ×"]];
-const FIELD = { left: -1.3, right: 2.3, bottom: -1.8, top: 1.8 }; // letter-body heights
+const REACH = 1.4; // letter-body heights that are shown above and below the pen
 
 /** The parameters of the next offset's density, a slice a point. */
 function readMixture(packed) {
@@ -17,22 +17,24 @@ function readMixture(packed) {
   return { first, pi, muX, muY, logX, logY, rho };
 }
 
-/** The density of the next offset at point `t`, on a grid, its largest value 1. */
-function densityGrid(mixture, t, columns, rows) {
+/** The density of the next offset at point `t` on a grid over the rectangle `field`: its
+ * square root, for the tails to show; the largest value is 1. */
+function densityGrid(mixture, t, field, columns, rows) {
+  const wide = field.right - field.left;
   const grid = new Float32Array(columns * rows);
   for (let k = mixture.first[t]; k < mixture.first[t + 1]; k++) {
     // never thinner than half a cell, or a sure network would show nothing
-    const least = (0.5 * (FIELD.right - FIELD.left)) / columns;
+    const least = (0.5 * wide) / columns;
     const sx = Math.max(Math.exp(mixture.logX[k]), least);
     const sy = Math.max(Math.exp(mixture.logY[k]), least);
     const rest = 1 - mixture.rho[k] ** 2;
     const height = mixture.pi[k] / (sx * sy * Math.sqrt(rest));
     for (let row = 0; row < rows; row++) {
-      const y = FIELD.top - ((row + 0.5) / rows) * (FIELD.top - FIELD.bottom);
+      const y = field.top - ((row + 0.5) / rows) * (field.top - field.bottom);
       const zy = (y - mixture.muY[k]) / sy;
       if (zy * zy > 30) continue;
       for (let column = 0; column < columns; column++) {
-        const x = FIELD.left + ((column + 0.5) / columns) * (FIELD.right - FIELD.left);
+        const x = field.left + ((column + 0.5) / columns) * wide;
         const zx = (x - mixture.muX[k]) / sx;
         const square = (zx - mixture.rho[k] * zy) ** 2 / rest + zy * zy;
         grid[row * columns + column] += height * Math.exp(-0.5 * square);
@@ -52,6 +54,13 @@ function attended(data, phi, slots, length) {
   });
 }
 
+/** The weight that is drawn darkest: few points have a larger one. Weights are not
+ * normalised, and a single large one would leave all others pale. */
+function brightest(phi, slots, now) {
+  const tops = Float32Array.from(now, (u, t) => phi[t * slots + u]).sort();
+  return Math.max(tops[Math.floor(0.9 * tops.length)], 1e-6);
+}
+
 /** The text, one mark a character; `show(t)` shades them by their weights. */
 function textStrip(text, slots, onPick) {
   const marks = Array.from(text, (character, u) =>
@@ -61,19 +70,6 @@ function textStrip(text, slots, onPick) {
     marks.push(node("span", { class: "character end", click: () => onPick(text.length) }, "end"));
   }
   return { element: node("div", { class: "text", "aria-hidden": "true" }, marks), marks };
-}
-
-/** A canvas with time from left to right, on which a press or a drag seeks. */
-function seekable(canvas, gutter, length, seek) {
-  const move = (event) => {
-    if (event.type === "pointermove" && !event.buttons) return;
-    const place = canvas.getBoundingClientRect();
-    const share = (event.clientX - place.left - gutter) / (place.width - gutter);
-    seek(Math.round(share * length - 0.5));
-  };
-  canvas.classList.add("pointer");
-  canvas.addEventListener("pointerdown", move);
-  canvas.addEventListener("pointermove", move);
 }
 
 export function mount(host, data) {
@@ -87,34 +83,28 @@ export function mount(host, data) {
   const end = data.end ? unpack(data.end) : null;
   const now = attended(data, phi, slots, ink.length);
   const characters = Array.from(data.text);
-  const largest = phi ? phi.reduce((a, b) => Math.max(a, b), 1e-6) : 1;
+  const bright = phi ? brightest(phi, slots, now) : 1;
   const name = data.text || "a line of ink";
   let at = data.at;
 
   const line = picture(stage, {
     label: `The ink of: ${name}`,
-    height: (width) => view(ink.box, width).height,
+    height: (width) => wrap(ink, width).height,
     draw(context, { width, colors }) {
-      const place = view(ink.box, width);
+      const place = wrap(ink, width);
       drawInk(context, ink, place, { color: colors.faint });
       drawInk(context, ink, place, { to: at + 1, color: colors.ink });
-      dot(context, place.x(ink.x[at]), place.y(ink.y[at]), 5, colors.vermillion);
+      dot(context, place.x(ink.x[at], at), place.y(ink.y[at], at), 5, colors.vermillion);
     },
   });
-  line.element.classList.add("pointer");
-  const nearest = (event) => {
-    if (event.type === "pointermove" && !event.buttons) return;
-    const spot = line.element.getBoundingClientRect();
-    const place = view(ink.box, spot.width);
+  onDrag(line.element, ({ x, y, width }) => {
+    const place = wrap(ink, width);
     const gap = (i) =>
-      (place.x(ink.x[i]) - event.clientX + spot.left) ** 2 +
-      (place.y(ink.y[i]) - event.clientY + spot.top) ** 2;
+      (place.x(ink.x[i], i) - x) ** 2 + (place.y(ink.y[i], i) - y) ** 2;
     let best = 0;
     for (let i = 1; i <= last; i++) if (gap(i) < gap(best)) best = i;
     walk.seek(best);
-  };
-  line.element.addEventListener("pointerdown", nearest);
-  line.element.addEventListener("pointermove", nearest);
+  });
 
   // --- what the network read and expected ---
 
@@ -128,7 +118,7 @@ export function mount(host, data) {
         const turned = new Float32Array(phi.length); // u upwards
         for (let t = 0; t < ink.length; t++) {
           for (let u = 0; u < slots; u++) {
-            turned[(slots - 1 - u) * ink.length + t] = phi[t * slots + u] / largest;
+            turned[(slots - 1 - u) * ink.length + t] = phi[t * slots + u] / bright;
           }
         }
         heat.image = heatImage(turned, ink.length, slots, colors.phi);
@@ -146,15 +136,16 @@ export function mount(host, data) {
           context.fillRect(x - 1, height - (u + 0.5) * tall - 1, 2, 2);
         });
       }
-      context.font = `${Math.min(13, tall + 2)}px system-ui, sans-serif`;
+      const size = Math.min(13, tall + 2);
       context.textAlign = "center";
       context.textBaseline = "middle";
       for (let u = 0; u < slots; u++) {
         const here = now[at] === u;
         if (tall < 8 && !here) continue;
         context.fillStyle = here ? colors.vermillion : colors.muted;
-        const words = u < characters.length ? characters[u] : "end";
-        context.fillText(words, gutter / 2, height - (u + 0.5) * tall);
+        const letter = u < characters.length;
+        context.font = `${letter ? size : Math.min(10, size)}px system-ui, sans-serif`;
+        context.fillText(letter ? characters[u] : "end", gutter / 2, height - (u + 0.5) * tall);
       }
       cursor(context, gutter, wide, height, colors);
     },
@@ -186,31 +177,27 @@ export function mount(host, data) {
 
   const field = mixture && picture(stage, {
     label: "Density of the next offset, around the pen",
-    height: (width) => Math.min(width, 300),
+    height: (width) => Math.min(width, 240),
     draw(context, { width, height, colors }) {
-      const scale = height / (FIELD.top - FIELD.bottom);
-      const wide = scale * (FIELD.right - FIELD.left);
-      const left = (width - wide) / 2;
+      const scale = height / (2 * REACH);
+      const left = -0.4 * (width / scale); // the pen goes to the right more often
+      const field = { left, right: left + width / scale, bottom: -REACH, top: REACH };
       const place = {
         scale,
-        x: (v) => left + scale * (v - ink.x[at] - FIELD.left),
-        y: (v) => scale * (FIELD.top - v + ink.y[at]),
+        x: (v) => scale * (v - ink.x[at] - left),
+        y: (v) => scale * (REACH - v + ink.y[at]),
       };
-      const cells = Math.max(40, Math.round(wide / 2));
-      const values = densityGrid(mixture, at, cells, cells);
-      const image = heatImage(values, cells, cells, colors.heat);
-      context.save();
-      context.beginPath();
-      context.rect(left, 0, wide, height);
-      context.clip();
+      const columns = Math.round(width / 2);
+      const rows = Math.round(height / 2);
+      const values = densityGrid(mixture, at, field, columns, rows);
+      const image = heatImage(values, columns, rows, colors.heat);
       drawInk(context, ink, place, { to: at + 1, color: colors.faint, width: 0.1 * scale });
       context.imageSmoothingEnabled = true;
-      context.drawImage(image, left, 0, wide, height);
+      context.drawImage(image, 0, 0, width, height);
       dot(context, place.x(ink.x[at]), place.y(ink.y[at]), 3, colors.ink);
       if (at < last) {
         ring(context, place.x(ink.x[at + 1]), place.y(ink.y[at + 1]), 5, colors.blue);
       }
-      context.restore();
     },
   });
 
@@ -227,19 +214,19 @@ export function mount(host, data) {
     format: (t) => `${t + 1} / ${ink.length}`,
     onInput: (t) => walk.seek(t),
   });
-  const said = node("output", { class: "said" });
+  const said = node("div", { class: "said" });
   const show = (t) => {
     at = t;
     scrub.value = t;
     for (const part of [line, window_, lift, field]) part?.redraw();
     strip?.marks.forEach((mark, u) => {
       const row = phi ? phi.subarray(t * slots, (t + 1) * slots) : null;
-      const weight = row ? row[u] / Math.max(largest, 1e-6) : Number(now[t] === u);
+      const weight = row ? row[u] / bright : Number(now[t] === u);
       mark.style.setProperty("--weight", `${Math.round(100 * Math.min(1, weight))}%`);
       mark.classList.toggle("now", now[t] === u);
     });
     const words = now && now[t] >= 0 ? `at ${spoken(characters[now[t]])}` : "";
-    const chance = end ? `the next point ends the stroke: ${Math.round(100 * end[t])} %` : "";
+    const chance = end ? `stroke ends next: ${Math.round(100 * end[t])}\u00a0%` : "";
     said.textContent = [words, chance].filter(Boolean).join(", ");
     if (words) scrub.input.setAttribute("aria-valuetext", `${t + 1} of ${ink.length}, ${words}`);
   };
@@ -253,7 +240,7 @@ export function mount(host, data) {
   stage.root.append(node("div", { class: "panel" }, line.element));
   if (strip) stage.root.append(strip.element);
   stage.root.append(
-    node("div", { class: "bar" }, play.element, scrub.element, speed.element),
+    node("div", { class: "bar" }, play.element, speed.element, scrub.element),
   );
   if (now || end) stage.root.append(said);
   const panels = [];
@@ -266,15 +253,19 @@ export function mount(host, data) {
   if (field) {
     panels.push(node(
       "div", { class: "panel" },
-      node("div", { class: "title" }, "Where the pen may go next; the ring: where it went"),
+      node("div", { class: "title" }, "Where the pen may go, and went (ring)"),
       field.element,
     ));
   }
   if (panels.length) {
     stage.root.append(node("div", { class: panels.length > 1 ? "both" : "" }, panels));
   }
-  if (window_) seekable(window_.element, gutter, ink.length, walk.seek);
-  if (lift) seekable(lift.element, phi ? gutter : 0, ink.length, walk.seek);
+  for (const part of [window_, lift]) {
+    const left = phi ? gutter : 0;
+    const seek = ({ x, width }) =>
+      walk.seek(Math.round(((x - left) / (width - left)) * ink.length - 0.5));
+    if (part) onDrag(part.element, seek);
+  }
   walk.seek(at);
   return stage.close;
 }
@@ -283,21 +274,6 @@ export function mount(host, data) {
 function spoken(character) {
   if (character === undefined) return "the end";
   return character === " " ? "a space" : `“${character}”`;
-}
-
-function dot(context, x, y, radius, color) {
-  context.fillStyle = color;
-  context.beginPath();
-  context.arc(x, y, radius, 0, 7);
-  context.fill();
-}
-
-function ring(context, x, y, radius, color) {
-  context.strokeStyle = color;
-  context.lineWidth = 2;
-  context.beginPath();
-  context.arc(x, y, radius, 0, 7);
-  context.stroke();
 }
 
 const PLAYER_STYLE = `
@@ -311,7 +287,8 @@ const PLAYER_STYLE = `
 .character.now { border-bottom-color: var(--vermillion); }
 .character.end { color: var(--muted); font-size: 12px; line-height: 1.85; padding: 0 3px; }
 .said { color: var(--muted); display: block; font-size: 14px; min-height: 1.5em; }
-.both { align-items: start; display: grid; gap: 8px; grid-template-columns: 1fr; }
+.both { display: grid; gap: 8px; grid-template-columns: 1fr; }
+.both > .panel { margin: 0; }
 .panel.along { padding-bottom: 6px; }
 @container (min-width: 560px) {
   .both { grid-template-columns: minmax(0, 1.6fr) minmax(0, 1fr); }

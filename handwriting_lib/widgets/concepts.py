@@ -1,0 +1,327 @@
+"""One idea under the reader's hand: a unit's shape, gates, a mixture, the window.
+
+Small widgets on the same base as the Player. Chapters 02 (activation shapes), 04 and 05
+(gates), 06 and 07 (mixtures) and 09 (the window) show them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from ..batches import pad_texts
+from ..checkpoints import Model
+from ..ink import Sample, check_ink
+from ..lstm import PeepholeLSTM
+from ..networks import PredictionNetwork, SynthesisNetwork
+from ..rendering import to_svg
+from ..sampling import Line
+from .host import Widget, pack, pack_ink
+from .player import POINTS_PER_SECOND, in_letter_bodies
+
+# The colours of the script's light theme; they hold on a dark page too.
+BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#00805c", "#a8508a"
+
+
+class ActivationShapes(Widget):
+    """What weight and bias do to a unit `f(w x + b)`: sigmoid, tanh and ReLU.
+
+    Args:
+        weight: where its slider starts, -5 to 5.
+        bias: where its slider starts, -5 to 5.
+        caption: below the figure; any text.
+
+    Example:
+        >>> ActivationShapes(weight=2.0)
+        <ActivationShapes: sigmoid, tanh and ReLU of w x + b>
+    """
+
+    def __init__(
+        self, weight: float = 1.0, bias: float = 0.0, *, caption: str = ""
+    ) -> None:
+        _within("weight", weight, -5, 5)
+        _within("bias", bias, -5, 5)
+        label = "sigmoid, tanh and ReLU of w x + b"
+
+        def curve(shape: Callable[[float], float], color: str) -> str:
+            points = []
+            for i in range(101):
+                x = -5 + i / 10
+                y = min(max(shape(weight * x + bias), -1.4), 2.4)
+                points.append((4 * i, 50 * (2.4 - y)))
+            return _polyline(points, color)
+
+        curves = [
+            curve(lambda z: 1 / (1 + math.exp(-z)), BLUE),
+            curve(math.tanh, VERMILLION),
+            curve(lambda z: max(0.0, z), GREEN),
+        ]
+        super().__init__(
+            ["activations"],
+            {"weight": weight, "bias": bias},
+            still=_svg(400, 190, curves, label),
+            label=label,
+            caption=caption,
+        )
+
+
+class WindowSliders(Widget):
+    """The soft window over a text, its bumps moved by hand.
+
+    Args:
+        text: whose characters are weighted, 1 to 24 of them.
+        bumps: `(alpha, beta, kappa)` of each, one to three: height, inverse squared
+            width, and place, where 1 is the first character.
+        caption: below the figure; any text.
+
+    Example:
+        >>> WindowSliders("letters", [(1.0, 0.6, 3.5)])
+        <WindowSliders: the window over "letters">
+    """
+
+    def __init__(
+        self,
+        text: str = "letters",
+        bumps: Sequence[tuple[float, float, float]] = ((1.0, 0.6, 3.5),),
+        *,
+        caption: str = "",
+    ) -> None:
+        if not 1 <= len(text) <= 24:
+            raise ValueError(f"the text must have 1 to 24 characters, not {len(text)}")
+        _from_one_to_three("bumps", len(bumps))
+        for alpha, beta, kappa in bumps:
+            _within("alpha", alpha, 0, 2)
+            _within("beta", beta, 0.02, 5)
+            _within("kappa", kappa, 0, len(text) + 1)
+        bars = []
+        for u, character in enumerate(text, 1):
+            phi = sum(a * math.exp(-b * (k - u) ** 2) for a, b, k in bumps)
+            tall = 60 * min(phi, 2.2)
+            bars.append(
+                f'<rect x="{30 * u - 10}" y="{140 - tall:.1f}" width="20" '
+                f'height="{tall:.1f}" fill="{BLUE}"/>'
+                f'<text x="{30 * u}" y="160" text-anchor="middle" '
+                f'fill="currentColor">{escape(character)}</text>'
+            )
+        label = f'the window over "{text}"'
+        super().__init__(
+            ["window"],
+            {"text": text, "bumps": [list(bump) for bump in bumps]},
+            still=_svg(30 * len(text) + 30, 170, bars, label),
+            label=label,
+            caption=caption,
+        )
+
+
+class MixtureSliders(Widget):
+    """A mixture of bivariate Gaussians, its parameters moved by hand.
+
+    Shows the density, an ellipse of one standard deviation a component, drawn points,
+    and what the bias of section 5.4 does to all of them.
+
+    Args:
+        components: `(weight, mu x, mu y, sigma x, sigma y, rho)` of each, one to three;
+            weights are divided by their sum.
+        caption: below the figure; any text.
+
+    Example:
+        >>> MixtureSliders([(1.0, 0.0, 0.0, 1.0, 0.5, 0.7)])
+        <MixtureSliders: a mixture of 1 Gaussian>
+    """
+
+    def __init__(
+        self,
+        components: Sequence[tuple[float, float, float, float, float, float]] = (
+            (0.6, -0.8, -0.3, 0.9, 0.4, 0.6),
+            (0.4, 1.3, 0.7, 0.4, 0.7, -0.3),
+        ),
+        *,
+        caption: str = "",
+    ) -> None:
+        _from_one_to_three("components", len(components))
+        ellipses = []
+        for (weight, x, y, sx, sy, rho), color in zip(
+            components, (BLUE, GREEN, PURPLE), strict=False
+        ):
+            _within("weight", weight, 0.01, 1)
+            for name, mu in (("mu x", x), ("mu y", y)):
+                _within(name, mu, -3, 3)
+            for name, sigma in (("sigma x", sx), ("sigma y", sy)):
+                _within(name, sigma, 0.05, 2)
+            _within("rho", rho, -0.98, 0.98)
+            points = []
+            for i in range(65):
+                a, b = math.cos(i * math.pi / 32), math.sin(i * math.pi / 32)
+                across = rho * a + math.sqrt(1 - rho**2) * b
+                points.append((50 * (3 + x + sx * a), 50 * (3 - y - sy * across)))
+            ellipses.append(_polyline(points, color))
+        many = "s" if len(components) > 1 else ""
+        label = f"a mixture of {len(components)} Gaussian{many}"
+        super().__init__(
+            ["mixture"],
+            {"components": [list(part) for part in components]},
+            still=_svg(300, 300, ellipses, label),
+            label=label,
+            caption=caption,
+        )
+
+
+class Gates(NamedTuple):
+    """What the gates of a layer did along a line, each `(T, H)`.
+
+    Attributes:
+        i: the input gate.
+        f: the forget gate.
+        o: the output gate.
+        c: the cell after the step.
+    """
+
+    i: Tensor
+    f: Tensor
+    o: Tensor
+    c: Tensor
+
+
+@torch.inference_mode()
+def trace_gates(model: Model, ink: Tensor, text: str = "", layer: int = 0) -> Gates:
+    """Run a network over ink and keep the gates of one layer.
+
+    Args:
+        model: with a `PredictionNetwork` or a `SynthesisNetwork`.
+        ink: `(T, 3)` offsets in letter-body heights.
+        text: what the ink says; only a `SynthesisNetwork` looks at it.
+        layer: which one, from 0; -1 is the last.
+
+    Raises:
+        ValueError: another network, no such layer, or a text that the model lacks
+            characters for.
+
+    Example:
+        >>> from handwriting_lib import PredictionConfig
+        >>> model = Model(PredictionNetwork(PredictionConfig(hidden=4)))
+        >>> trace_gates(model, torch.zeros(7, 3)).f.shape
+        torch.Size([7, 4])
+    """
+    network = model.network
+    if not isinstance(network, (PredictionNetwork, SynthesisNetwork)):
+        raise ValueError(f"{type(network).__name__} has no gates to look at")
+    layers = list(network.layers)
+    if not -len(layers) <= layer < len(layers):
+        raise ValueError(f"layer must be below {len(layers)}, not {layer}")
+    layer %= len(layers)
+    cells = layers[layer]
+    assert isinstance(cells, PeepholeLSTM)
+    device = network.output.bias.device
+    points = model.normalisation.apply(ink)[None].to(device)  # (1, T, 3)
+    points[:, 0, :2] = 0
+    reads = isinstance(network, SynthesisNetwork)
+    text_batch = [part.to(device) for part in pad_texts([text])] if reads else []
+    state = network.start(1)
+    rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    for point in points.unbind(1):  # (1, 3)
+        before = state
+        state = network.step(point, before, *text_batch)[1]  # type: ignore[arg-type]
+        inputs = [point]
+        if reads:  # layer 1 reads the window of the step before
+            inputs.append((state if layer else before).w)  # type: ignore[union-attr]
+        if layer:
+            inputs.append(state.layers[layer - 1].h)
+        after = state.layers[layer].c
+        rows.append((torch.cat(inputs, -1), *before.layers[layer], after))
+    x, h, c, new = (torch.cat(part) for part in zip(*rows, strict=True))  # (T, ...)
+    z = linear(x, cells.weight_ih, cells.bias) + linear(h, cells.weight_hh)
+    z_i, z_f, _, z_o = z.chunk(4, -1)  # (T, H) each
+    p_i, p_f, p_o = cells.peephole
+    i, f, o = (
+        torch.sigmoid(gate).cpu()
+        for gate in (z_i + p_i * c, z_f + p_f * c, z_o + p_o * new)
+    )
+    return Gates(i, f, o, new.cpu())
+
+
+class GateTraces(Widget):
+    """Gates and cells of an LSTM layer along a line, the ink coloured by them.
+
+    Args:
+        line: from `write`, a corpus `Sample`, or ink `(T, 3)`, in letter-body heights.
+        model: whose gates; see `trace_gates`.
+        layer: which one, from 0.
+        cells: their numbers, or how many: those are taken whose value varies most.
+        caption: below the figure; any text.
+
+    Raises:
+        ValueError: as `trace_gates`, or no such cell.
+    """
+
+    def __init__(
+        self,
+        line: Line | Sample | Tensor,
+        model: Model,
+        *,
+        layer: int = 0,
+        cells: int | Sequence[int] = 8,
+        caption: str = "",
+    ) -> None:
+        ink = check_ink((line if isinstance(line, Tensor) else line.ink).detach().cpu())
+        text = "" if isinstance(line, Tensor) else line.text
+        gates = trace_gates(model, ink, text, layer)
+        hidden = gates.c.shape[1]
+        if isinstance(cells, int):
+            _within("cells", cells, 1, hidden)
+            cells = (
+                gates.c.var(0, correction=0).argsort(descending=True)[:cells].tolist()
+            )
+        wrong = [cell for cell in cells if not 0 <= cell < hidden]
+        if wrong or not cells:
+            raise ValueError(f"cells must be from 0 to {hidden - 1}, not {wrong}")
+        traces = {
+            name: pack(part[:, list(cells)], "uint8")
+            for name, part in gates._asdict().items()
+        }
+        data = {
+            "ink": pack_ink(in_letter_bodies(ink)),
+            "text": text,
+            "cells": list(cells),
+            "rate": POINTS_PER_SECOND,
+            "traces": traces,
+        }
+        super().__init__(
+            ["gates"],
+            data,
+            still=to_svg(ink, title=text or "ink"),
+            label=f"gates of layer {layer} along {text or 'a line of ink'}",
+            caption=caption,
+        )
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low} to {high}, not {value}")
+
+
+def _from_one_to_three(name: str, count: int) -> None:
+    if not 1 <= count <= 3:
+        raise ValueError(f"there must be one to three {name}, not {count}")
+
+
+def _polyline(points: Sequence[tuple[float, float]], color: str) -> str:
+    listed = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return (
+        f'<polyline points="{listed}" fill="none" stroke="{color}" stroke-width="2"/>'
+    )
+
+
+def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
+    """Shapes as a picture with words for those who cannot see it."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img"><title>{escape(title)}</title>'
+        + "".join(parts)
+        + "</svg>"
+    )

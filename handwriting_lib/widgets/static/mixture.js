@@ -1,0 +1,144 @@
+// A mixture of bivariate Gaussians by hand, with the bias of sampling and drawn points.
+//
+// data: components ([weight, mu x, mu y, sigma x, sigma y, rho], one a component).
+
+const LIMIT = 3; // half the side of the plane that is shown
+const MIXTURE_COLORS = ["blue", "green", "purple"];
+const DRAWN = 300;
+
+export function mount(host, data) {
+  const stage = open(host);
+  const parts = data.components.map((part) => [...part]);
+  let chosen = 0;
+  let draws = 0;
+
+  /** The components as they are drawn from: eqs 61 and 62 of the paper. */
+  function sharpened() {
+    const b = bias.value;
+    const raised = parts.map(([weight]) => weight ** (1 + b));
+    const total = raised.reduce((sum, weight) => sum + weight, 0) || 1;
+    return parts.map(([, x, y, sx, sy, rho], k) => ({
+      pi: raised[k] / total, x, y, sx: sx * Math.exp(-b), sy: sy * Math.exp(-b), rho,
+    }));
+  }
+
+  function density(x, y, mixture) {
+    return mixture.reduce((sum, one) => {
+      const zx = (x - one.x) / one.sx;
+      const zy = (y - one.y) / one.sy;
+      const rest = 1 - one.rho ** 2;
+      const square = (zx - one.rho * zy) ** 2 / rest + zy * zy;
+      return sum + (one.pi * Math.exp(-0.5 * square)) / (one.sx * one.sy * Math.sqrt(rest));
+    }, 0);
+  }
+
+  function drawn(mixture) {
+    const random = randomNumbers(draws);
+    return Array.from({ length: DRAWN }, () => {
+      let left = random();
+      const one = mixture.find((part) => (left -= part.pi) < 0) ?? mixture.at(-1);
+      const length = Math.sqrt(-2 * Math.log(1 - random()));
+      const angle = 2 * Math.PI * random();
+      const [a, b] = [length * Math.cos(angle), length * Math.sin(angle)];
+      const across = one.rho * a + Math.sqrt(1 - one.rho ** 2) * b;
+      return [one.x + one.sx * a, one.y + one.sy * across];
+    });
+  }
+
+  const plane = picture(stage, {
+    label: "Density of a mixture of Gaussians in the plane, with an ellipse a component",
+    height: (width) => Math.min(width, 380),
+    draw(context, { width, height, colors }) {
+      const reach = (LIMIT * width) / height;
+      const ticks = [-2, -1, 0, 1, 2];
+      const { X, Y } = axes(context, {
+        width, height, colors, x: [-reach, reach], y: [-LIMIT, LIMIT],
+        xTicks: ticks, yTicks: ticks, pad: [0, 0, 0, 0],
+      });
+      const mixture = sharpened();
+      const columns = Math.round(width / 3);
+      const rows = Math.round(height / 3);
+      const values = new Float32Array(columns * rows);
+      for (let i = 0; i < values.length; i++) {
+        const x = reach * ((2 * ((i % columns) + 0.5)) / columns - 1);
+        const y = LIMIT * (1 - (2 * (Math.floor(i / columns) + 0.5)) / rows);
+        values[i] = density(x, y, mixture);
+      }
+      const most = values.reduce((a, b) => Math.max(a, b), 1e-9);
+      const image = heatImage(values.map((v) => Math.sqrt(v / most)), columns, rows, colors.heat);
+      context.drawImage(image, 0, 0, width, height);
+      if (draws) {
+        for (const [x, y] of drawn(mixture)) dot(context, X(x), Y(y), 1.6, colors.ink);
+      }
+      mixture.forEach((one, k) => {
+        const points = Array.from({ length: 65 }, (_, i) => {
+          const [a, b] = [Math.cos((i * Math.PI) / 32), Math.sin((i * Math.PI) / 32)];
+          const across = one.rho * a + Math.sqrt(1 - one.rho ** 2) * b;
+          return [X(one.x + one.sx * a), Y(one.y + one.sy * across)];
+        });
+        const color = colors[MIXTURE_COLORS[k % 3]];
+        drawCurve(context, points, { color, width: k === chosen ? 3 : 1.5 });
+        dot(context, X(one.x), Y(one.y), k === chosen ? 5 : 3, color);
+      });
+    },
+  });
+  onDrag(plane.element, ({ x, y, width, height }) => {
+    const scale = (2 * LIMIT) / height;
+    set(1, scale * (x - width / 2));
+    set(2, scale * (height / 2 - y));
+  });
+
+  const number = (v) => v.toFixed(2).replace("-", "−");
+  const control = (name, at, min, max) => slider({
+    label: name, min, max, step: 0.01, value: parts[0][at], format: number,
+    onInput: (value) => set(at, value),
+  });
+  const sliders = [
+    control("weight", 0, 0.01, 1),
+    control("μ x", 1, -LIMIT, LIMIT),
+    control("μ y", 2, -LIMIT, LIMIT),
+    control("σ x", 3, 0.05, 2),
+    control("σ y", 4, 0.05, 2),
+    control("ρ", 5, -0.98, 0.98),
+  ];
+  function set(at, value) {
+    const { min, max } = sliders[at].input;
+    parts[chosen][at] = Math.max(Number(min), Math.min(Number(max), value));
+    show();
+  }
+  const shares = node("div", { class: "note" });
+  function show() {
+    sliders.forEach((one, at) => (one.value = parts[chosen][at]));
+    const pi = sharpened().map((one) => `${Math.round(100 * one.pi)}\u00a0%`);
+    shares.textContent = `Shares π of the components: ${pi.join(", ")}`;
+    plane.redraw();
+  }
+  const bias = slider({
+    label: "bias b", min: 0, max: 3, step: 0.05, value: 0, format: number, onInput: show,
+  });
+  const choice = select({
+    label: "Component", value: "0",
+    options: parts.map((_, k) => [String(k), String(k + 1)]),
+    onChange(value) {
+      chosen = Number(value);
+      show();
+    },
+  });
+  const draw = button({
+    label: `Draw ${DRAWN} points`,
+    onClick() {
+      draws += 1;
+      plane.redraw();
+    },
+  });
+  stage.root.append(
+    node("div", { class: "panel" }, plane.element),
+    node("div", { class: "bar" }, choice.element, draw, bias.element),
+    node("div", { class: "row" }, sliders.map((one) => one.element)),
+    shares,
+  );
+  show();
+  return stage.close;
+}
+
+export default { render: ({ model, el }) => mount(el, model.get("data")) };
