@@ -71,7 +71,7 @@ from .transforms import (
     scale_by_writer,
     split_by_writer,
 )
-from .widgets import Player
+from .widgets import Pad, Player
 from .window import Window, WindowParameters, soft_window
 
 __version__ = "0.1.0"
@@ -92,6 +92,7 @@ __all__ = [
     "ModelError",
     "NetworkOutput",
     "Normalisation",
+    "Pad",
     "PeepholeLSTM",
     "Player",
     "PredictionConfig",

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from .concepts import ActivationShapes, GateTraces, MixtureSliders, WindowSliders
 from .host import Widget
+from .pad import Pad
 from .player import Player
 
 __all__ = [
     "ActivationShapes",
     "GateTraces",
     "MixtureSliders",
+    "Pad",
     "Player",
     "Widget",
     "WindowSliders",

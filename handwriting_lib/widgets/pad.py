@@ -1,0 +1,223 @@
+"""Pad: ink from the reader's own hand, drawn in the page, as samples in Python.
+
+With `anywidget` and a kernel the ink is in `pad.samples` as soon as a line is kept.
+Without them the same pad draws, keeps what was drawn in the browser and saves it to a
+file, which `load_corpus` reads. Either way `corpora/collected.py` is the one reader.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..alphabet import missing
+from ..corpora import collected
+from ..ink import Sample
+from .host import Widget, module_source
+
+INSTALL = 'pip install "handwriting-lib[widgets]"'
+
+# Short, so that a line fits a phone; together they have all 95 characters.
+PROMPTS = (
+    "the pen remembers",
+    "a lazy dog jumps",
+    "quiet vow of ink",
+    "Ada, Bo and Carl",
+    "Doha, Eve & Finn",
+    "Gus met Hal (Ivy)",
+    "Jim, Kay or Liz?",
+    "Max: no; Nina: yes",
+    "Oslo-Paris, Quito",
+    'Rex\'s "Sir Tom"',
+    "Una / Vic, Walt!",
+    "Xena_17@Yale.org",
+    "Zoe: 24 + 36 = 60",
+    "#5 is $8.90 * 7%",
+    "[x] <y> {z} |`k`|",
+    "~x^2 \\ 2 = half",
+)
+_STILL = """<svg viewBox="0 0 700 150" width="700" height="150" role="img"
+ xmlns="http://www.w3.org/2000/svg" style="max-width: 100%; height: auto;">
+<title>A line to write on</title>
+<rect x="1" y="1" width="698" height="148" rx="8" fill="none" stroke="#8a919c"/>
+<path d="M12 60H688" stroke="#8a919c" stroke-dasharray="4 6"/>
+<path d="M12 96H688" stroke="#8a919c"/>
+<text x="24" y="90" font-family="sans-serif" font-size="26" fill="#8a919c"
+>Here one writes by hand; it needs scripts.</text></svg>"""
+
+
+class Pad(Widget):
+    """Asks for lines of text one by one and records how they are written.
+
+    Kept lines stay in the browser: they are there again when the page or the notebook
+    is opened anew, for each list of prompts. "Start over" removes them.
+
+    Args:
+        prompts: the texts to write; None takes a list with all 95 characters.
+        writer: the name that the samples carry.
+        caption: below the pad; any text.
+
+    Raises:
+        ValueError: there is no prompt, or one that the alphabet cannot hold.
+
+    Example:
+        >>> Pad(["hello", "world"])
+        <Pad: A pad to write 2 texts on>
+    """
+
+    def __new__(cls, *args: Any, **options: Any) -> Pad:
+        kind = (_live_class() or cls) if cls is Pad else cls
+        # not super(): a live pad is made by anywidget's own __new__
+        made: Pad = super(Pad, kind).__new__(kind)
+        return made
+
+    def __init__(
+        self,
+        prompts: Sequence[str] | None = None,
+        *,
+        writer: str = "me",
+        caption: str = "",
+    ) -> None:
+        texts = _check_prompts(PROMPTS if prompts is None else prompts)
+        if not isinstance(writer, str) or not writer:
+            raise ValueError(f"writer must be a name, such as 'me', not {writer!r}")
+        self.pad_data = {"prompts": texts, "writer": writer, "key": _key(texts)}
+        self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
+        label = f"A pad to write {len(texts)} text{'s' * (len(texts) > 1)} on"
+        super().__init__(
+            ["pad"], self.pad_data, still=_STILL, label=label, caption=caption
+        )
+
+    @property
+    def samples(self) -> list[Sample]:
+        """All lines that were kept, in that order.
+
+        Ink is `(T, 3)`, in pixels of the surface, y up; `points_per_second` comes from
+        the times of the points.
+
+        Raises:
+            ImportError: without `anywidget` the page cannot reach Python.
+        """
+        raise ImportError(
+            f"the ink reaches Python through anywidget: {INSTALL}, restart the kernel "
+            "and run the cell again. Or press 'Save file' on the pad and read what it "
+            "saves with load_corpus('ink.json')"
+        )
+
+    @property
+    def sample(self) -> Sample:
+        """The line that was kept last.
+
+        Raises:
+            ImportError: as for `samples`.
+            ValueError: no line was kept yet.
+        """
+        samples = self.samples
+        if not samples:
+            raise ValueError(
+                "the pad has no line yet: run the cell that shows it, write a line and "
+                "press 'Keep'"
+            )
+        return samples[-1]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the samples to `.json`, or the pad as a page of its own to `.html`.
+
+        Args:
+            path: what it ends in decides. `load_corpus` reads the JSON.
+
+        Raises:
+            ValueError: another ending, or no line was kept yet.
+            ImportError: `.json`, and as for `samples`.
+        """
+        ending = Path(path).suffix.lower()
+        if ending == ".html":
+            return super().save(path)
+        if ending != ".json":
+            raise ValueError(
+                f"{os.fspath(path)} must end in .json (the ink) or .html (the pad)"
+            )
+        assert self.sample  # or say that there is none
+        return collected.save(self.samples, Path(path))
+
+    def _receive(self, _: object, message: object, __: object) -> None:
+        """Take in what the page says about one line."""
+        if not isinstance(message, dict) or not isinstance(message.get("id"), str):
+            return
+        name = message["id"]
+        if message.get("kind") == "drop":
+            self._kept.pop(name, None)
+        elif message.get("kind") == "keep":
+            self._kept[name] = (float(message["order"]), message["entry"])
+
+
+def _check_prompts(prompts: Sequence[str]) -> list[str]:
+    if isinstance(prompts, str):
+        raise ValueError(f"prompts must be a list: Pad([{prompts!r}])")
+    for prompt in prompts:
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise ValueError(
+                f"the prompt {prompt!r} is no text: give something to write"
+            )
+        if unknown := missing(prompt):
+            raise ValueError(
+                f"the prompt {prompt!r} has {unknown[0]!r}, which the alphabet lacks: "
+                "alphabet.to_ascii replaces accents"
+            )
+    if not prompts:
+        raise ValueError("a pad needs at least one prompt: Pad(['hello'])")
+    return list(prompts)
+
+
+def _key(texts: Sequence[str]) -> str:
+    """Where the browser keeps this pad's lines: one place for each list of texts."""
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    return f"handwriting_lib/pad/{digest[:12]}"
+
+
+@cache
+def _live_class() -> type[Pad] | None:
+    """The pad as an anywidget, made when first asked for; None without anywidget."""
+    try:
+        import anywidget
+        import traitlets
+    except ImportError:
+        return None
+
+    class LivePad(Pad, anywidget.AnyWidget):
+        """A pad that tells Python what was written; also a figure for static pages."""
+
+        _esm = module_source("pad")
+        data = traitlets.Dict().tag(sync=True)
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            anywidget.AnyWidget.__init__(self)
+            Pad.__init__(self, *args, **options)
+            self.data = self.pad_data
+            self.on_msg(self._receive)
+
+        def __repr__(self) -> str:
+            return f"<Pad: {self.label}>"
+
+        @property
+        def samples(self) -> list[Sample]:
+            if not self._kept:
+                return []
+            entries = [entry for _, entry in sorted(self._kept.values(), key=_order)]
+            document = {
+                "format": collected.FORMAT,
+                "version": collected.VERSION,
+                "y": "down",
+                "samples": entries,
+            }
+            return collected.from_json(document, name="pad").samples
+
+    return LivePad
+
+
+def _order(kept: tuple[float, dict[str, Any]]) -> float:
+    return kept[0]

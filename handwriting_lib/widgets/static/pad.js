@@ -1,0 +1,768 @@
+// Pad: ink from the reader's own hand. Each text to write has a sheet; "Keep" makes a
+// sample of what is on it. Sheets outlive the page in localStorage, one key each, so
+// that two windows do not overwrite one another. Files are those of corpora/collected.py.
+
+const FORMAT = "handwriting_lib.collected";
+const VERSION = 1;
+const KINDS = ["line", "word", "character"];
+const LARGEST_FILE = 20e6; // bytes
+const LARGEST_COORDINATE = 1e37; // differences still fit 32 bits
+const LONGEST_TEXT = 60;
+// A hand that rests on the glass: touch means nothing for so long after a pen.
+const PALM = 2000; // milliseconds
+const PAUSE = 1000; // milliseconds; what a break counts for, in a recording and a replay
+const STEP_MS = 10; // between points whose time is unknown
+const PAD_STYLE = `
+.wanted { font-size: 22px; line-height: 1.3; margin: 2px 0 8px; white-space: pre-wrap; }
+.surface { cursor: crosshair; touch-action: none; user-select: none;
+  -webkit-touch-callout: none; -webkit-user-select: none; }
+.bar { margin-top: 8px; }
+.bar > .gap { flex: 1 1 0; }
+.bar input[type="text"] { flex: 1 1 160px; min-width: 0; }
+.say { min-height: 1.45em; }
+.say.wrong { color: var(--vermillion); }
+`;
+
+// --- sheets -----------------------------------------------------------------------
+
+/** One text and the ink on it; `strokes` as in the file, y down. `kept` is null for a
+ * draft, else it grows with each line kept; `frame` is the part of the plane that the
+ * surface shows, null while the sheet is empty. */
+function makeSheet(text, more = {}) {
+  const id = Date.now().toString(36) + Math.random().toString(36).slice(2);
+  return { id, text, strokes: [], kept: null, frame: null, extra: {}, ...more };
+}
+
+const count = (sheet) => sheet.strokes.reduce((sum, stroke) => sum + stroke.length, 0);
+
+/** A sample as the file has it. */
+function toEntry(sheet, writer) {
+  return { text: sheet.text, writer, ...sheet.extra, strokes: sheet.strokes };
+}
+
+/** The box around imported ink, with a margin: what the surface shows of it. */
+function frameAround(strokes) {
+  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (const stroke of strokes) {
+    for (const [x, y] of stroke) {
+      left = Math.min(left, x);
+      right = Math.max(right, x);
+      top = Math.min(top, y);
+      bottom = Math.max(bottom, y);
+    }
+  }
+  const margin = 0.15 * (bottom - top || right - left || 1);
+  return {
+    x: left - margin,
+    y: top - margin,
+    width: right - left + 2 * margin,
+    height: bottom - top + 2 * margin,
+    guides: false,
+  };
+}
+
+/** Where the letters stand on an empty surface: x-height and baseline, in pixels. */
+function guideLines({ y = 0, width, height }) {
+  const baseline = y + 0.64 * height;
+  return [baseline - Math.min(0.24 * height, width / 18), baseline];
+}
+
+/** The points in order with the time of each, in milliseconds; long breaks are cut. */
+function timeline(strokes) {
+  const times = [];
+  let now = 0;
+  let last = null;
+  for (const stroke of strokes) {
+    for (const [, , t] of stroke) {
+      const known = typeof t === "number" && typeof last === "number";
+      if (times.length) now += known ? Math.min(Math.max(t - last, 0), PAUSE) : STEP_MS;
+      last = t;
+      times.push(now);
+    }
+  }
+  return times;
+}
+
+// --- what stays when the page is left ---------------------------------------------
+
+/** Sheets in localStorage under a prefix. Every call says whether it worked: there may
+ * be no storage (private windows, some files and frames), or no room left in it. */
+function makeStore(prefix) {
+  const attempt = (action) => {
+    try {
+      return action(window.localStorage) ?? true;
+    } catch {
+      return false;
+    }
+  };
+  return {
+    save: (sheet) =>
+      attempt((storage) => storage.setItem(prefix + sheet.id, JSON.stringify(sheet))),
+    remove: (sheet) => attempt((storage) => storage.removeItem(prefix + sheet.id)),
+    place: (text) => attempt((storage) => storage.setItem(`${prefix}at`, text)),
+    lastPlace: () => attempt((storage) => storage.getItem(`${prefix}at`) ?? ""),
+    load: () =>
+      attempt((storage) =>
+        Object.keys(storage)
+          .filter((key) => key.startsWith(prefix) && key !== `${prefix}at`)
+          .map((key) => storedSheet(key.slice(prefix.length), storage.getItem(key)))
+          .filter((sheet) => sheet !== null),
+      ) || [],
+  };
+}
+
+/** A sheet from the store, or null where something else wrote it. */
+function storedSheet(id, content) {
+  try {
+    const { text, strokes, kept, frame, extra } = JSON.parse(content);
+    const entry = readEntry({ ...extra, text, strokes }, "stored", "down");
+    const number = Number.isFinite(kept) ? kept : null;
+    const sides = ["x", "y", "width", "height"];
+    const valid = sides.every((key) => Number.isFinite(frame?.[key]));
+    return makeSheet(entry.text, {
+      id,
+      strokes: entry.strokes,
+      kept: number,
+      extra: entry.extra,
+      frame: valid ? frame : frameAround(entry.strokes),
+    });
+  } catch {
+    return null;
+  }
+}
+
+// --- files ------------------------------------------------------------------------
+
+/** The samples of a file as `{text, strokes, extra}`, y down, or an Error that names
+ * file, value and remedy; samples whose text cannot be written are counted in `left`. */
+function readCollected(name, content) {
+  let contents;
+  try {
+    contents = JSON.parse(content);
+  } catch (problem) {
+    throw Error(`${name} is not JSON (${problem.message}): open a file saved by a pad`);
+  }
+  const { format, version, samples, y = "down" } = contents ?? {};
+  if (format !== FORMAT || version !== VERSION) {
+    throw Error(
+      `${name}: the format is ${brief(format)}, version ${brief(version)}: it must be ` +
+        `"${FORMAT}", version ${VERSION}. Other collections are read in Python, by ` +
+        `load_corpus`,
+    );
+  }
+  if (!Array.isArray(samples) || !samples.length) {
+    throw Error(`${name}: samples is ${brief(samples)}: it must be a list with ink in it`);
+  }
+  if (y !== "down" && y !== "up") {
+    throw Error(`${name}: y is ${brief(y)}: it must be "down" or "up"`);
+  }
+  const read = samples.map((one, i) => readEntry(one, `${name}: sample ${i + 1}`, y));
+  const entries = read.filter(({ text }) => isWritable(text));
+  return { entries, left: read.length - entries.length };
+}
+
+const isWritable = (text) => /^[\x20-\x7e]+$/.test(text) && text.trim() !== "";
+
+function readEntry(entry, where, y) {
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
+    throw Error(`${where} is ${brief(entry)}: it must have the keys text and strokes`);
+  }
+  if (typeof entry.text !== "string") {
+    throw Error(`${where}: text is ${brief(entry.text)}: it must be a text`);
+  }
+  if (!Array.isArray(entry.strokes) || !entry.strokes.length) {
+    throw Error(`${where}: strokes is ${brief(entry.strokes)}: it must be a list of strokes`);
+  }
+  const strokes = entry.strokes.map((stroke, i) => {
+    const at = `${where}, stroke ${i + 1}`;
+    if (!Array.isArray(stroke) || !stroke.length) {
+      throw Error(`${at} is ${brief(stroke)}: it must be a list of points [x, y, t]`);
+    }
+    return stroke.map((point, j) => readPoint(point, `${at}, point ${j + 1}`, y));
+  });
+  return { text: entry.text, strokes, extra: readExtra(entry, strokes, where) };
+}
+
+function readPoint(point, here, y) {
+  if (!Array.isArray(point) || point.length < 2 || point.length > 4) {
+    throw Error(`${here} is ${brief(point)}: it must be [x, y], [x, y, t] or four numbers`);
+  }
+  point.forEach((value, i) => {
+    if (value === null && i > 1) return;
+    if (!Number.isFinite(value) || Math.abs(value) > LARGEST_COORDINATE) {
+      const column = ["x", "y", "t", "pressure"][i];
+      throw Error(`${here}: ${column} is ${brief(value)}: it must be a finite number`);
+    }
+  });
+  return y === "up" ? [point[0], -point[1], ...point.slice(2)] : point;
+}
+
+/** What else a sample may say; it goes out again as it came in. */
+function readExtra(entry, strokes, where) {
+  const extra = {};
+  const take = (key, fits, what) => {
+    const value = entry[key];
+    if (value === undefined || value === null) return;
+    if (!fits(value)) throw Error(`${where}: ${key} is ${brief(value)}: it must be ${what}`);
+    extra[key] = value;
+  };
+  const isText = (value) => typeof value === "string";
+  const total = strokes.reduce((sum, stroke) => sum + stroke.length, 0);
+  const isPlace = (i) => Number.isInteger(i) && i >= 0 && i < entry.text.length;
+  take("writer", isText, "a text");
+  take("source", isText, "a text");
+  take("kind", (value) => KINDS.includes(value), `one of ${KINDS.join(", ")}`);
+  take("points_per_second", (rate) => Number.isFinite(rate) && rate > 0, "positive");
+  take(
+    "character_of_point",
+    (all) => Array.isArray(all) && all.length === total && all.every(isPlace),
+    "a list with an index into the text for each point",
+  );
+  return extra;
+}
+
+/** A value for a message, cut short. */
+function brief(value) {
+  const shown = JSON.stringify(value) ?? "missing";
+  return shown.length <= 40 ? shown : `${shown.slice(0, 37)}...`;
+}
+
+function download(name, content) {
+  const address = URL.createObjectURL(new Blob([content], { type: "application/json" }));
+  const link = node("a", { href: address, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 60e3);
+}
+
+// --- the pen ----------------------------------------------------------------------
+
+/**
+ * Follows one pointer at a time over `canvas`. `onStart(event)` opens a stroke, `onMove`
+ * gets each reading of it, also those between two frames, `onEnd(keep)` closes it.
+ */
+function followPen(canvas, { onStart, onMove, onEnd }) {
+  let active = null;
+  let lastPen = -Infinity;
+  const end = (keep) => {
+    if (!active) return;
+    active = null;
+    onEnd(keep);
+  };
+  const isActive = (event) => active?.id === event.pointerId;
+  const listeners = {
+    pointerdown(event) {
+      const { pointerId: id, pointerType: type, timeStamp, button: which } = event;
+      if (type === "pen") lastPen = timeStamp;
+      if (which !== 0) return;
+      if (type === "touch" && timeStamp - lastPen < PALM) return;
+      if (active && !(type === "pen" && active.type === "touch")) return;
+      end(false); // the palm had come down before the pen
+      event.preventDefault();
+      active = { id, type };
+      canvas.setPointerCapture(id);
+      onStart(event);
+    },
+    pointermove(event) {
+      if (event.pointerType === "pen") lastPen = event.timeStamp;
+      if (!isActive(event)) return;
+      const between = event.getCoalescedEvents?.() ?? [];
+      for (const one of between.length ? between : [event]) onMove(one);
+    },
+    pointerup(event) {
+      if (!isActive(event)) return;
+      onMove(event);
+      end(true);
+    },
+    // The system took a finger for a palm or a gesture. Ink of a pen stays.
+    pointercancel(event) {
+      if (isActive(event)) end(active.type !== "touch");
+    },
+    lostpointercapture(event) {
+      if (isActive(event)) end(true);
+    },
+    contextmenu: (event) => event.preventDefault(),
+  };
+  for (const [name, listener] of Object.entries(listeners)) {
+    canvas.addEventListener(name, listener);
+  }
+  return { stop: () => end(true), isDown: () => active !== null };
+}
+
+// --- the widget -------------------------------------------------------------------
+
+/**
+ * Put a pad into `host`. `data` has `prompts` (texts), `writer` and `key` (where sheets
+ * are stored). `tell` gets `{kind: "keep", id, order, entry}` for each sample that is
+ * new or has changed, and `{kind: "drop", id}` for one that is gone.
+ */
+export function mount(host, data, tell = () => {}) {
+  const stage = open(host);
+  const store = makeStore(`${data.key}/`);
+  let sheets = data.prompts.map((text) => makeSheet(text));
+  let at = 0;
+  let sheet = sheets[0];
+  let stroke = null; // the one that is being drawn
+  let clockStart = null; // the time stamp at which t is 0
+  let replayed = null; // seconds shown of a replay
+  let times = [];
+  let surface = { width: 1, height: 1 };
+
+  // Where the ink lies: pixels are offset + scale * ink.
+  const layOut = () => {
+    const frame = sheet.frame ?? { x: 0, y: 0, ...surface, guides: true };
+    const scale = Math.min(surface.width / frame.width, surface.height / frame.height);
+    const x = (surface.width - scale * frame.width) / 2 - scale * frame.x;
+    const y = (surface.height - scale * frame.height) / 2 - scale * frame.y;
+    return { frame, scale, x, y };
+  };
+
+  const canvas = picture(stage, {
+    label: "",
+    className: "surface",
+    height: (width) => Math.max(130, Math.min(0.3 * width, 210)),
+    draw(context, { width, height, colors }) {
+      surface = { width, height };
+      const place = layOut();
+      if (place.frame.guides) drawGuides(context, place, width, colors);
+      if (replayed === null) return drawStrokes(context, place, Infinity, colors.ink);
+      drawStrokes(context, place, Infinity, colors.faint);
+      const shown = times.filter((time) => time <= 1000 * replayed).length;
+      drawStrokes(context, place, shown, colors.ink);
+    },
+  });
+  const context = canvas.element.getContext("2d");
+
+  const drawGuides = (context, place, width, colors) => {
+    const [top, baseline] = guideLines(place.frame).map((y) => place.y + place.scale * y);
+    context.lineWidth = 1;
+    for (const [y, color, dash] of [[top, colors.faint, [4, 6]], [baseline, colors.muted, []]]) {
+      context.strokeStyle = color;
+      context.setLineDash(dash);
+      context.beginPath();
+      context.moveTo(0, Math.round(y) + 0.5);
+      context.lineTo(width, Math.round(y) + 0.5);
+      context.stroke();
+    }
+    context.setLineDash([]);
+  };
+
+  const drawStrokes = (context, place, points, color) => {
+    for (const one of sheet.strokes) {
+      drawStroke(context, place, one, 0, Math.min(one.length, points), color);
+      points -= one.length;
+      if (points <= 0) return;
+    }
+  };
+
+  // Points `from` to `to` of a stroke, joined to the one before. Pressure makes it wide.
+  const drawStroke = (context, place, one, from, to, color) => {
+    context.strokeStyle = color;
+    context.lineCap = context.lineJoin = "round";
+    let wide = 0;
+    for (let i = from; i < to; i++) {
+      const [x, y, , pressure] = one[i];
+      const [x0, y0] = one[Math.max(i - 1, 0)];
+      const width = typeof pressure === "number" ? 1 + 3 * pressure : 2.4;
+      if (width !== wide || i === from) {
+        if (i > from) context.stroke();
+        wide = context.lineWidth = width;
+        context.beginPath();
+        context.moveTo(place.x + place.scale * x0, place.y + place.scale * y0);
+      }
+      context.lineTo(place.x + place.scale * x, place.y + place.scale * y);
+    }
+    if (to > from) context.stroke();
+  };
+
+  // Readings -----------------------------------------------------------------------
+
+  const hundredths = (value) => Math.round(100 * value) / 100;
+
+  const toPoint = (event) => {
+    const box = canvas.element.getBoundingClientRect();
+    const place = layOut();
+    const along = ((event.clientX - box.left) * surface.width) / box.width;
+    const down = ((event.clientY - box.top) * surface.height) / box.height;
+    const point = [
+      hundredths((along - place.x) / place.scale),
+      hundredths((down - place.y) / place.scale),
+      hundredths(Math.max(event.timeStamp - clockStart, stroke?.at(-1)?.[2] ?? 0)),
+    ];
+    // A mouse says .5 at all times.
+    if (event.pointerType === "pen") point.push(hundredths(event.pressure));
+    return point;
+  };
+
+  const add = (event) => {
+    const point = toPoint(event);
+    const last = stroke.at(-1);
+    if (last && point.every((value, i) => i === 2 || value === last[i])) return;
+    stroke.push(point);
+    const from = stroke.length - 1;
+    drawStroke(context, layOut(), stroke, from, from + 1, stage.colors.ink);
+  };
+
+  const pen = followPen(canvas.element, {
+    onStart(event) {
+      player.pause();
+      sheet.frame ??= { x: 0, y: 0, ...surface, guides: true };
+      if (clockStart === null) {
+        const last = sheet.strokes.at(-1)?.at(-1)[2];
+        clockStart = event.timeStamp - (typeof last === "number" ? last + PAUSE : 0);
+      }
+      stroke = [];
+      sheet.strokes.push(stroke);
+      add(event);
+    },
+    onMove: add,
+    onEnd(keep) {
+      stroke = null;
+      if (!keep) sheet.strokes.pop();
+      forgetPoints();
+      inkChanged();
+    },
+  });
+
+  // What happens to a sheet --------------------------------------------------------
+
+  const inkChanged = () => {
+    sheet.changed = true;
+    if (!sheet.strokes.length) {
+      Object.assign(sheet, { frame: null, changed: false });
+      clockStart = null;
+      if (sheet.kept !== null) tell({ kind: "drop", id: sheet.id });
+      sheet.kept = null;
+    }
+    save(sheet);
+    if (sheet.kept !== null) tellOf(sheet);
+    refresh();
+    canvas.redraw();
+  };
+
+  /** What a file said about its points does not hold for others. */
+  const forgetPoints = () => {
+    delete sheet.extra.character_of_point;
+    delete sheet.extra.points_per_second;
+  };
+
+  const save = (one) => {
+    const { id, text, strokes, kept, frame, extra } = one;
+    const stored = strokes.length
+      ? store.save({ id, text, strokes, kept, frame, extra })
+      : store.remove(one);
+    if (!stored && strokes.length && !warned) {
+      warned = true;
+      say("This browser does not store ink here: save a file before you leave.", true);
+    }
+  };
+  let warned = false;
+
+  const tellOf = (one) => {
+    const entry = structuredClone(toEntry(one, data.writer));
+    tell({ kind: "keep", id: one.id, order: one.kept, entry });
+  };
+
+  const kept = () =>
+    sheets.filter((one) => one.kept !== null).sort((a, b) => a.kept - b.kept);
+
+  const keep = () => {
+    if (!sheet.strokes.length) return false;
+    if (sheet.kept === null || sheet.changed) {
+      sheet.kept = (kept().at(-1)?.kept ?? 0) + 1;
+      sheet.changed = false;
+      save(sheet);
+      tellOf(sheet);
+    }
+    return true;
+  };
+
+  const show = (next) => {
+    pen.stop();
+    player.pause();
+    at = (next + sheets.length) % sheets.length;
+    sheet = sheets[at];
+    clockStart = null;
+    store.place(sheet.text);
+    refresh();
+    canvas.redraw();
+  };
+
+  const keepAndGoOn = () => {
+    pen.stop();
+    if (!keep()) return say(`Write "${sheet.text}" on the lines first, or skip it.`, true);
+    const waiting = [...sheets.keys()].filter((i) => sheets[i].kept === null);
+    if (!waiting.length) {
+      refresh();
+      return say(`Kept. All ${sheets.length} texts are written: save a file.`);
+    }
+    show(waiting.find((i) => i > at) ?? waiting[0]);
+    say(`Kept. Next: ${sheet.text}`);
+  };
+
+  const undo = () => {
+    pen.stop();
+    player.pause();
+    if (!sheet.strokes.length && sheet.cleared) {
+      Object.assign(sheet, sheet.cleared, { cleared: null });
+    } else {
+      sheet.strokes.pop();
+      forgetPoints();
+    }
+    inkChanged();
+  };
+
+  const clear = () => {
+    pen.stop();
+    player.pause();
+    const { strokes, kept, frame, extra } = sheet;
+    sheet.cleared = { strokes, kept, frame, extra };
+    Object.assign(sheet, { strokes: [], extra: {} });
+    inkChanged();
+    say("Cleared. Undo brings the ink back.");
+  };
+
+  /** Put a sample on the empty sheet of its text, or on a new one; not twice. */
+  const take = ({ text, strokes, extra }) => {
+    const same = JSON.stringify(strokes);
+    const known = (one) =>
+      one.kept !== null && one.text === text && JSON.stringify(one.strokes) === same;
+    if (sheets.some(known)) return false;
+    let place = sheets.find((one) => one.text === text && !one.strokes.length);
+    if (!place) sheets.push((place = makeSheet(text)));
+    const order = (kept().at(-1)?.kept ?? 0) + 1;
+    Object.assign(place, { strokes, extra, frame: frameAround(strokes), kept: order });
+    save(place);
+    tellOf(place);
+    return true;
+  };
+
+  const openFiles = async (files) => {
+    pen.stop();
+    player.pause();
+    for (const file of files) {
+      try {
+        if (file.size > LARGEST_FILE) {
+          const size = Math.ceil(file.size / 1e6);
+          throw Error(
+            `${file.name} has ${size} MB, and a pad reads up to ${LARGEST_FILE / 1e6}: ` +
+              "load it in Python with load_corpus",
+          );
+        }
+        const { entries, left } = readCollected(file.name, await file.text());
+        const taken = entries.filter(take).length;
+        const notes = [`${taken} ${taken === 1 ? "line" : "lines"} from ${file.name}`];
+        if (taken < entries.length) notes.push(`${entries.length - taken} were here already`);
+        if (left) notes.push(`${left} left out: a text outside the alphabet`);
+        say(`${notes.join("; ")}.`);
+      } catch (problem) {
+        say(problem.message, true);
+      }
+    }
+    refresh();
+    canvas.redraw();
+  };
+
+  const saveFile = () => {
+    pen.stop();
+    keep();
+    const samples = kept().map((one) => toEntry(one, data.writer));
+    if (!samples.length) return say("There is no ink yet: write a line first.", true);
+    const contents = { format: FORMAT, version: VERSION, y: "down", samples };
+    download("ink.json", JSON.stringify(contents));
+    const drafts = sheets.filter((one) => one.kept === null && one.strokes.length).length;
+    const rest = drafts ? ` Unfinished, and not in it: ${drafts}.` : "";
+    refresh();
+    say(`ink.json: ${samples.length} ${samples.length === 1 ? "line" : "lines"}.${rest}`);
+  };
+
+  const startOver = () => {
+    if (!asked) {
+      asked = true;
+      controls.over.textContent = "Really remove all?";
+      return say("Once more removes all ink from this pad and from the browser.", true);
+    }
+    pen.stop();
+    for (const one of sheets) {
+      if (one.kept !== null) tell({ kind: "drop", id: one.id });
+      store.remove(one);
+    }
+    sheets = data.prompts.map((text) => makeSheet(text));
+    show(0);
+    say("All ink is removed.");
+  };
+  let asked = false;
+
+  const writeOwn = () => {
+    const text = own.value.trim();
+    if (!isWritable(text)) {
+      const wrong = [...text].find((one) => !isWritable(`${one}.`));
+      return say(
+        wrong
+          ? `The alphabet has no ${brief(wrong)}: use the characters of an English keyboard.`
+          : "Type a text to write first.",
+        true,
+      );
+    }
+    own.value = "";
+    const waiting = sheets.findIndex((one) => one.text === text && !one.strokes.length);
+    if (waiting < 0) sheets.splice(at + 1, 0, makeSheet(text));
+    show(waiting < 0 ? at + 1 : waiting);
+  };
+
+  // Replay -------------------------------------------------------------------------
+
+  const STEPS = 1e5;
+  const player = clock({
+    stage,
+    length: STEPS + 1,
+    rate: () => (1000 * STEPS) / Math.max(times.at(-1) ?? 0, 1),
+    onStep(step) {
+      replayed = ((step / STEPS) * (times.at(-1) ?? 0)) / 1000;
+      canvas.redraw();
+    },
+    onState(playing) {
+      controls.replay.textContent = playing ? "Stop" : "Replay";
+      if (!playing) replayed = null;
+      canvas.redraw();
+    },
+  });
+
+  const replay = () => {
+    pen.stop();
+    if (replayed !== null) return player.pause();
+    times = timeline(sheet.strokes);
+    if (reducedMotion()) {
+      return say("Less motion is asked for on this device: the line is shown at once.");
+    }
+    player.seek(0);
+    player.play();
+  };
+
+  // Controls -----------------------------------------------------------------------
+
+  const title = node("div", { class: "note" });
+  const wanted = node("div", { class: "wanted", lang: "en" });
+  const said = node("p", { class: "note say", role: "status" });
+  const say = (words, wrong = false) => {
+    said.textContent = words;
+    said.classList.toggle("wrong", wrong);
+  };
+  const picker = node("input", {
+    type: "file",
+    accept: ".json,application/json",
+    multiple: true,
+    hidden: true,
+    "aria-label": "Files of ink to open",
+    async change() {
+      await openFiles([...picker.files]);
+      picker.value = "";
+    },
+  });
+  const own = node("input", {
+    type: "text",
+    maxlength: LONGEST_TEXT,
+    placeholder: "Your own text",
+    "aria-label": "A text of your own to write",
+    keydown: (event) => event.key === "Enter" && writeOwn(),
+  });
+  const controls = {
+    undo: button({ label: "Undo", describe: "Undo the last stroke", onClick: undo }),
+    clear: button({ label: "Clear", describe: "Clear this line", onClick: clear }),
+    replay: button({ label: "Replay", onClick: replay }),
+    previous: button({
+      label: "Previous",
+      describe: "Previous text",
+      onClick: () => show(at - 1),
+    }),
+    skip: button({ label: "Skip", describe: "Next text", onClick: () => show(at + 1) }),
+    keep: button({
+      label: "Keep",
+      describe: "Keep this line and go on",
+      onClick: keepAndGoOn,
+      className: "primary",
+    }),
+    save: button({ label: "Save file", describe: "Save the ink", onClick: saveFile }),
+    open: button({
+      label: "Open file",
+      describe: "Open a file of ink",
+      onClick: () => picker.click(),
+    }),
+    over: button({ label: "Start over", onClick: startOver }),
+    own: button({ label: "Write this", onClick: writeOwn }),
+  };
+  controls.over.addEventListener("blur", () => refresh());
+
+  const refresh = () => {
+    const lines = kept().length;
+    const points = count(sheet);
+    const state = sheet.kept !== null ? " · kept" : points ? " · not kept yet" : "";
+    title.textContent =
+      `Write this on the line: text ${at + 1} of ${sheets.length}${state}` +
+      (lines ? ` · ${lines} kept in all` : "");
+    wanted.textContent = sheet.text;
+    canvas.element.setAttribute(
+      "aria-label",
+      `Surface to write "${sheet.text}" on, with mouse, pen or finger; it has ` +
+        `${sheet.strokes.length} strokes. Without a pointer, open a file of ink.`,
+    );
+    controls.undo.disabled = !points && !sheet.cleared;
+    controls.clear.disabled = controls.replay.disabled = !points;
+    asked = false;
+    controls.over.textContent = "Start over";
+  };
+
+  stage.root.append(
+    node("style", {}, PAD_STYLE),
+    title,
+    wanted,
+    node("div", { class: "panel" }, canvas.element),
+    node(
+      "div",
+      { class: "bar" },
+      controls.undo,
+      controls.clear,
+      controls.replay,
+      node("span", { class: "gap" }),
+      controls.previous,
+      controls.skip,
+      controls.keep,
+    ),
+    node("div", { class: "bar" }, own, controls.own),
+    node(
+      "div",
+      { class: "bar" },
+      controls.save,
+      controls.open,
+      picker,
+      node("span", { class: "gap" }),
+      controls.over,
+    ),
+    said,
+  );
+
+  // A stroke that is being drawn when the page goes is stored as well.
+  const leave = () => pen.isDown() && save(sheet);
+  window.addEventListener("pagehide", leave);
+  document.addEventListener("visibilitychange", leave);
+  stage.closing.push(() => {
+    window.removeEventListener("pagehide", leave);
+    document.removeEventListener("visibilitychange", leave);
+  });
+
+  // Sheets of the last visit: on the first empty sheet of their text, or after the rest.
+  for (const one of store.load().sort((a, b) => (a.kept ?? 1e15) - (b.kept ?? 1e15))) {
+    const place = sheets.findIndex((two) => two.text === one.text && !two.strokes.length);
+    sheets.splice(place < 0 ? sheets.length : place, place < 0 ? 0 : 1, one);
+    if (one.kept !== null) tellOf(one);
+  }
+  show(Math.max(0, sheets.findIndex((one) => one.text === store.lastPlace())));
+  return { close: () => (pen.stop(), stage.close()) };
+}
+
+/** For anywidget: the same pad, and Python hears of each sample. */
+export default {
+  render({ model, el }) {
+    const pad = mount(el, model.get("data"), (message) => model.send(message));
+    return () => pad.close();
+  },
+};
