@@ -252,7 +252,7 @@ class GateTraces(Widget):
         line: from `write`, a corpus `Sample`, or ink `(T, 3)`, in letter-body heights.
         model: whose gates; see `trace_gates`.
         layer: which one, from 0.
-        cells: their numbers, or how many: those are taken whose value varies most.
+        cells: their numbers, or how many: those are taken whose output varies most.
         caption: below the figure; any text.
 
     Raises:
@@ -274,9 +274,8 @@ class GateTraces(Widget):
         hidden = gates.c.shape[1]
         if isinstance(cells, int):
             _within("cells", cells, 1, hidden)
-            cells = (
-                gates.c.var(0, correction=0).argsort(descending=True)[:cells].tolist()
-            )
+            spread = (gates.o * gates.c.tanh()).var(0, correction=0)
+            cells = spread.argsort(descending=True)[:cells].tolist()
         wrong = [cell for cell in cells if not 0 <= cell < hidden]
         if wrong or not cells:
             raise ValueError(f"cells must be from 0 to {hidden - 1}, not {wrong}")

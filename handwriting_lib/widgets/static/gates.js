@@ -35,7 +35,8 @@ export function mount(host, data) {
       drawInk(context, ink, place, { color: colors.grid });
       const name = paint.value;
       const [low, high] = span(name);
-      const shades = ramp([colors.faint, colors.blue, colors.vermillion]);
+      const color = colors[TRACES.find(([key]) => key === name)[2]];
+      const shades = ramp(name === "c" ? [colors.blue, colors.faint, color] : [colors.faint, color]);
       for (let t = 0; t <= at; t++) {
         const begin = t && !ink.end[t - 1] ? t - 1 : t;
         const level = Math.round((255 * (value(name, t) - low)) / (high - low));

@@ -50,7 +50,7 @@ export function mount(host, data) {
     height: (width) => Math.min(width, 380),
     draw(context, { width, height, colors }) {
       const reach = (LIMIT * width) / height;
-      const ticks = [-2, -1, 0, 1, 2];
+      const ticks = [-4, -3, -2, -1, 0, 1, 2, 3, 4].filter((v) => Math.abs(v) < reach);
       const { X, Y } = axes(context, {
         width, height, colors, x: [-reach, reach], y: [-LIMIT, LIMIT],
         xTicks: ticks, yTicks: ticks, pad: [0, 0, 0, 0],
@@ -131,12 +131,14 @@ export function mount(host, data) {
       plane.redraw();
     },
   });
-  stage.root.append(
-    node("div", { class: "panel" }, plane.element),
-    node("div", { class: "bar" }, choice.element, draw, bias.element),
-    node("div", { class: "row" }, sliders.map((one) => one.element)),
+  const controls = node(
+    "div", {},
+    node("div", { class: "bar" }, draw, choice.element),
+    node("div", { class: "row" }, sliders.map((one) => one.element), bias.element),
     shares,
   );
+  const panel = node("div", { class: "panel" }, plane.element);
+  stage.root.append(node("div", { class: "both" }, panel, controls));
   show();
   return stage.close;
 }

@@ -287,12 +287,7 @@ const PLAYER_STYLE = `
 .character.now { border-bottom-color: var(--vermillion); }
 .character.end { color: var(--muted); font-size: 12px; line-height: 1.85; padding: 0 3px; }
 .said { color: var(--muted); display: block; font-size: 14px; min-height: 1.5em; }
-.both { display: grid; gap: 8px; grid-template-columns: 1fr; }
-.both > .panel { margin: 0; }
 .panel.along { padding-bottom: 6px; }
-@container (min-width: 560px) {
-  .both { grid-template-columns: minmax(0, 1.6fr) minmax(0, 1fr); }
-}
 `;
 
 export default { render: ({ model, el }) => mount(el, model.get("data")) };

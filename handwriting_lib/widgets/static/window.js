@@ -48,7 +48,7 @@ export function mount(host, data) {
   });
   const sliders = [
     control("α, height", 0, 0, 2, 0.05),
-    control("β, narrowness", 1, 0.02, 5, 0.02),
+    control("β, narrow", 1, 0.02, 5, 0.02),
     control("κ, place", 2, 0, letters.length + 1, 0.05),
   ];
   const choice = select({
