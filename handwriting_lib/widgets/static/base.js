@@ -540,8 +540,8 @@ export function playButton(toggle) {
  * The still picture stays where mounting fails. */
 export function start(id, mount) {
   for (const figure of document.querySelectorAll(`figure[data-widget="${id}"]`)) {
-    if (figure.dataset.live) continue;
-    figure.dataset.live = "true";
+    if (figure.dataset.mounted) continue;
+    figure.dataset.mounted = "true";
     const still = figure.querySelector(":scope > [data-still]");
     const live = node("div", { "data-live": true });
     still.before(live);

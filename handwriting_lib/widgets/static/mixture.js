@@ -6,44 +6,48 @@ const LIMIT = 3; // half the side of the plane that is shown
 const MIXTURE_COLORS = ["blue", "green", "purple"];
 const DRAWN = 300;
 
+/** Components as they are drawn from with a bias: eqs 61 and 62 of the paper. */
+function sharpen(parts, b) {
+  const raised = parts.map(([weight]) => weight ** (1 + b));
+  const total = raised.reduce((sum, weight) => sum + weight, 0) || 1;
+  return parts.map(([, x, y, sx, sy, rho], k) => ({
+    pi: raised[k] / total, x, y, sx: sx * Math.exp(-b), sy: sy * Math.exp(-b), rho,
+  }));
+}
+
+/** The density at a place, times two pi. */
+function density(x, y, mixture) {
+  return mixture.reduce((sum, one) => {
+    const zx = (x - one.x) / one.sx;
+    const zy = (y - one.y) / one.sy;
+    const rest = 1 - one.rho ** 2;
+    const square = (zx - one.rho * zy) ** 2 / rest + zy * zy;
+    return sum + (one.pi * Math.exp(-0.5 * square)) / (one.sx * one.sy * Math.sqrt(rest));
+  }, 0);
+}
+
+/** A place in a component, from two numbers that are normal or on a circle. */
+function placeIn(one, a, b) {
+  const across = one.rho * a + Math.sqrt(1 - one.rho ** 2) * b; // Cholesky's factor
+  return [one.x + one.sx * a, one.y + one.sy * across];
+}
+
+function drawPoints(mixture, seed) {
+  const random = randomNumbers(seed);
+  return Array.from({ length: DRAWN }, () => {
+    let left = random();
+    const one = mixture.find((part) => (left -= part.pi) < 0) ?? mixture.at(-1);
+    const length = Math.sqrt(-2 * Math.log(1 - random()));
+    const angle = 2 * Math.PI * random();
+    return placeIn(one, length * Math.cos(angle), length * Math.sin(angle));
+  });
+}
+
 export function mount(host, data) {
   const stage = open(host);
   const parts = data.components.map((part) => [...part]);
   let chosen = 0;
   let draws = 0;
-
-  /** The components as they are drawn from: eqs 61 and 62 of the paper. */
-  function sharpened() {
-    const b = bias.value;
-    const raised = parts.map(([weight]) => weight ** (1 + b));
-    const total = raised.reduce((sum, weight) => sum + weight, 0) || 1;
-    return parts.map(([, x, y, sx, sy, rho], k) => ({
-      pi: raised[k] / total, x, y, sx: sx * Math.exp(-b), sy: sy * Math.exp(-b), rho,
-    }));
-  }
-
-  function density(x, y, mixture) {
-    return mixture.reduce((sum, one) => {
-      const zx = (x - one.x) / one.sx;
-      const zy = (y - one.y) / one.sy;
-      const rest = 1 - one.rho ** 2;
-      const square = (zx - one.rho * zy) ** 2 / rest + zy * zy;
-      return sum + (one.pi * Math.exp(-0.5 * square)) / (one.sx * one.sy * Math.sqrt(rest));
-    }, 0);
-  }
-
-  function drawn(mixture) {
-    const random = randomNumbers(draws);
-    return Array.from({ length: DRAWN }, () => {
-      let left = random();
-      const one = mixture.find((part) => (left -= part.pi) < 0) ?? mixture.at(-1);
-      const length = Math.sqrt(-2 * Math.log(1 - random()));
-      const angle = 2 * Math.PI * random();
-      const [a, b] = [length * Math.cos(angle), length * Math.sin(angle)];
-      const across = one.rho * a + Math.sqrt(1 - one.rho ** 2) * b;
-      return [one.x + one.sx * a, one.y + one.sy * across];
-    });
-  }
 
   const plane = picture(stage, {
     label: "Density of a mixture of Gaussians in the plane, with an ellipse a component",
@@ -55,7 +59,7 @@ export function mount(host, data) {
         width, height, colors, x: [-reach, reach], y: [-LIMIT, LIMIT],
         xTicks: ticks, yTicks: ticks, pad: [0, 0, 0, 0],
       });
-      const mixture = sharpened();
+      const mixture = sharpen(parts, bias.value);
       const columns = Math.round(width / 3);
       const rows = Math.round(height / 3);
       const values = new Float32Array(columns * rows);
@@ -68,13 +72,13 @@ export function mount(host, data) {
       const image = heatImage(values.map((v) => Math.sqrt(v / most)), columns, rows, colors.heat);
       context.drawImage(image, 0, 0, width, height);
       if (draws) {
-        for (const [x, y] of drawn(mixture)) dot(context, X(x), Y(y), 1.6, colors.ink);
+        for (const [x, y] of drawPoints(mixture, draws)) dot(context, X(x), Y(y), 1.6, colors.ink);
       }
       mixture.forEach((one, k) => {
         const points = Array.from({ length: 65 }, (_, i) => {
-          const [a, b] = [Math.cos((i * Math.PI) / 32), Math.sin((i * Math.PI) / 32)];
-          const across = one.rho * a + Math.sqrt(1 - one.rho ** 2) * b;
-          return [X(one.x + one.sx * a), Y(one.y + one.sy * across)];
+          const angle = (i * Math.PI) / 32;
+          const [x, y] = placeIn(one, Math.cos(angle), Math.sin(angle));
+          return [X(x), Y(y)];
         });
         const color = colors[MIXTURE_COLORS[k % 3]];
         drawCurve(context, points, { color, width: k === chosen ? 3 : 1.5 });
@@ -109,7 +113,7 @@ export function mount(host, data) {
   const shares = node("div", { class: "note" });
   function show() {
     sliders.forEach((one, at) => (one.value = parts[chosen][at]));
-    const pi = sharpened().map((one) => `${Math.round(100 * one.pi)}\u00a0%`);
+    const pi = sharpen(parts, bias.value).map((one) => `${Math.round(100 * one.pi)}\u00a0%`);
     shares.textContent = `Shares π of the components: ${pi.join(", ")}`;
     plane.redraw();
   }
