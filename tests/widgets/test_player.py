@@ -67,7 +67,7 @@ def test_600_points_stay_small(model):
     )
     assert len(line.ink) == 600
     html = Player(line, model).html
-    assert len(html) - len(module_source("player")) < 100_000
+    assert len(html) - len(module_source("reading", "player")) < 100_000
 
 
 def test_what_cannot_be_shown_is_refused(line, model):
@@ -106,7 +106,7 @@ def test_the_density_drawn_is_that_of_the_mixture(run_module, line, model, bias)
     mixture = StrokeMixture.from_output(line.output, bias)
     steps = [5, 40, len(line.ink) - 2]
     drawn = run_module(
-        ["player"],
+        ["reading", "player"],
         """
         const mixture = readMixture(given.packed);
         const field = {left: -1, right: 1.8, bottom: -1.4, top: 1.4};

@@ -5,7 +5,6 @@
 // for none), mixture (see player.py) and end (the probability that a stroke ends).
 
 const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"], ["4", "4 ×"]];
-const REACH = 1.4; // letter-body heights that are shown above and below the pen
 
 /** The parameters of the next offset's density, a slice a point. */
 function readMixture(packed) {
@@ -15,34 +14,6 @@ function readMixture(packed) {
   const first = [0];
   for (const count of unpack(packed.count)) first.push(first.at(-1) + Math.round(count));
   return { first, pi, muX, muY, logX, logY, rho };
-}
-
-/** The density of the next offset at point `t` on a grid over the rectangle `field`: its
- * square root, for the tails to show; the largest value is 1. */
-function densityGrid(mixture, t, field, columns, rows) {
-  const wide = field.right - field.left;
-  const grid = new Float32Array(columns * rows);
-  for (let k = mixture.first[t]; k < mixture.first[t + 1]; k++) {
-    // never thinner than half a cell, or a sure network would show nothing
-    const least = (0.5 * wide) / columns;
-    const sx = Math.max(Math.exp(mixture.logX[k]), least);
-    const sy = Math.max(Math.exp(mixture.logY[k]), least);
-    const rest = 1 - mixture.rho[k] ** 2;
-    const height = mixture.pi[k] / (sx * sy * Math.sqrt(rest));
-    for (let row = 0; row < rows; row++) {
-      const y = field.top - ((row + 0.5) / rows) * (field.top - field.bottom);
-      const zy = (y - mixture.muY[k]) / sy;
-      if (zy * zy > 30) continue;
-      for (let column = 0; column < columns; column++) {
-        const x = field.left + ((column + 0.5) / columns) * wide;
-        const zx = (x - mixture.muX[k]) / sx;
-        const square = (zx - mixture.rho[k] * zy) ** 2 / rest + zy * zy;
-        grid[row * columns + column] += height * Math.exp(-0.5 * square);
-      }
-    }
-  }
-  const largest = grid.reduce((a, b) => Math.max(a, b), 0) || 1;
-  return grid.map((value) => Math.sqrt(value / largest));
 }
 
 /** The character that each point belongs to, or has the largest weight at; -1: none. */
@@ -61,20 +32,9 @@ function brightest(phi, slots, now) {
   return Math.max(tops[Math.floor(0.9 * tops.length)], 1e-6);
 }
 
-/** The text, one mark a character; `show(t)` shades them by their weights. */
-function textStrip(text, slots, onPick) {
-  const marks = Array.from(text, (character, u) =>
-    node("span", { class: "character", click: () => onPick(u) }, character),
-  );
-  if (slots > marks.length) {
-    marks.push(node("span", { class: "character end", click: () => onPick(text.length) }, "end"));
-  }
-  return { element: node("div", { class: "text", "aria-hidden": "true" }, marks), marks };
-}
-
 export function mount(host, data) {
   const stage = open(host);
-  stage.root.append(node("style", {}, PLAYER_STYLE));
+  stage.root.append(node("style", {}, READING_STYLE + PLAYER_STYLE));
   const ink = unpackInk(data.ink);
   const last = ink.length - 1;
   const phi = data.phi ? unpack(data.phi) : null;
@@ -178,26 +138,11 @@ export function mount(host, data) {
   const field = mixture && picture(stage, {
     label: "Density of the next offset, around the pen",
     height: (width) => Math.min(width, 240),
-    draw(context, { width, height, colors }) {
-      const scale = height / (2 * REACH);
-      const left = -0.4 * (width / scale); // the pen goes to the right more often
-      const field = { left, right: left + width / scale, bottom: -REACH, top: REACH };
-      const place = {
-        scale,
-        x: (v) => scale * (v - ink.x[at] - left),
-        y: (v) => scale * (REACH - v + ink.y[at]),
-      };
-      const columns = Math.round(width / 2);
-      const rows = Math.round(height / 2);
-      const values = densityGrid(mixture, at, field, columns, rows);
-      const image = heatImage(values, columns, rows, colors.heat);
-      drawInk(context, ink, place, { to: at + 1, color: colors.faint, width: 0.1 * scale });
-      context.imageSmoothingEnabled = true;
-      context.drawImage(image, 0, 0, width, height);
-      dot(context, place.x(ink.x[at]), place.y(ink.y[at]), 3, colors.ink);
-      if (at < last) {
-        ring(context, place.x(ink.x[at + 1]), place.y(ink.y[at + 1]), 5, colors.blue);
-      }
+    draw(context, size) {
+      drawDensity(context, size, mixture, at, ink, at);
+      if (at === last) return;
+      const place = aroundPen(size, ink, at);
+      ring(context, place.x(ink.x[at + 1]), place.y(ink.y[at + 1]), 5, size.colors.blue);
     },
   });
 
@@ -219,12 +164,9 @@ export function mount(host, data) {
     at = t;
     scrub.value = t;
     for (const part of [line, window_, lift, field]) part?.redraw();
-    strip?.marks.forEach((mark, u) => {
-      const row = phi ? phi.subarray(t * slots, (t + 1) * slots) : null;
-      const weight = row ? row[u] / bright : Number(now[t] === u);
-      mark.style.setProperty("--weight", `${Math.round(100 * Math.min(1, weight))}%`);
-      mark.classList.toggle("now", now[t] === u);
-    });
+    strip?.shade(
+      (u) => (phi ? phi[t * slots + u] / bright : Number(now[t] === u)), now[t],
+    );
     const words = now && now[t] >= 0 ? `at ${spoken(characters[now[t]])}` : "";
     const chance = end ? `stroke ends next: ${Math.round(100 * end[t])}\u00a0%` : "";
     said.textContent = [words, chance].filter(Boolean).join(", ");
@@ -277,15 +219,6 @@ function spoken(character) {
 }
 
 const PLAYER_STYLE = `
-.text { display: flex; flex-wrap: wrap; justify-content: center; margin: 6px 0; }
-.character {
-  background: color-mix(in srgb, var(--blue) var(--weight, 0%), transparent);
-  border-bottom: 3px solid transparent; border-radius: 3px 3px 0 0; cursor: pointer;
-  font-size: 17px; line-height: 1.3; min-width: 0.5em; text-align: center;
-  white-space: pre;
-}
-.character.now { border-bottom-color: var(--vermillion); }
-.character.end { color: var(--muted); font-size: 12px; line-height: 1.85; padding: 0 3px; }
 .said { color: var(--muted); display: block; font-size: 14px; min-height: 1.5em; }
 .panel.along { padding-bottom: 6px; }
 `;
