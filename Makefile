@@ -33,7 +33,7 @@ INDEX := _build/html/book/index.html
 
 .PHONY: help
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 
 .PHONY: book
@@ -57,6 +57,10 @@ check: lint types  ## Lint, types and the fast tests, in under three minutes
 .PHONY: notebooks
 notebooks: $(INSTALLED)  ## Write notebooks/ from book/
 	$(RUN) book/_tools/write_notebooks.py
+
+.PHONY: screenshots
+screenshots: $(INSTALLED) browser  ## Pictures of every widget in _build/screenshots
+	$(RUN) book/_tools/widget_screenshots.py
 
 .PHONY: clean
 clean:  ## Remove what was built and the caches, but not .venv

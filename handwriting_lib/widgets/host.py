@@ -143,7 +143,10 @@ def to_html(
     source = module_source(*modules)
     block = script_json(dict(data))
     name = hashlib.sha256(f"{source}{block}".encode()).hexdigest()[:16]
-    words = f"<figcaption>{html.escape(caption)}</figcaption>\n" if caption else ""
+    words = ""
+    if caption:
+        below = f'<figcaption style="margin-top: 6px;">{html.escape(caption)}'
+        words = f"{below}</figcaption>\n"
     return (
         f'<figure data-widget="{name}" aria-label="{html.escape(label)}"'
         ' style="margin: 0.5rem 0; max-width: 100%;">\n'

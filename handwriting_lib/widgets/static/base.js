@@ -270,24 +270,13 @@ export function view(box, width, { margin = 0.6, most = 40 } = {}) {
 
 /**
  * The same for a line that would be too small to read in one row: it goes on in further
- * rows, broken between words. `least` is in pixels a letter body. `x` and `y` also take
- * the index of the point.
+ * rows, broken where the gap is widest. `least` is in pixels a letter body. `x` and `y`
+ * also take the index of the point.
  */
-export function wrap(ink, width, { margin = 0.6, most = 40, least = 14, gap = 0.5 } = {}) {
+export function wrap(ink, width, { margin = 0.6, most = 40, least = 14 } = {}) {
   const whole = view(ink.box, width, { margin, most });
   if (whole.scale >= least) return whole;
-  const words = wordsOf(ink, gap);
-  const room = width / least - 2 * margin;
-  const rows = [];
-  for (const word of words) {
-    const row = rows.at(-1);
-    if (row && word.box.right - row.box.left <= room) {
-      row.points.push(...word.points);
-      row.box = joined(row.box, word.box);
-    } else {
-      rows.push({ ...word });
-    }
-  }
+  const rows = rowsOf(piecesOf(ink), width / least - 2 * margin);
   const widest = Math.max(...rows.map(({ box }) => box.right - box.left));
   const scale = Math.min(width / (widest + 2 * margin), most);
   const shift = new Float32Array(2 * ink.length);
@@ -307,8 +296,8 @@ export function wrap(ink, width, { margin = 0.6, most = 40, least = 14, gap = 0.
   };
 }
 
-/** Strokes of ink in groups that a wide enough empty column sets apart. */
-function wordsOf(ink, gap) {
+/** Strokes of ink, from left to right, those one above the other in one piece. */
+function piecesOf(ink) {
   const strokes = [];
   let points = [];
   for (let i = 0; i < ink.length; i++) {
@@ -320,25 +309,45 @@ function wordsOf(ink, gap) {
     }
   }
   strokes.sort((a, b) => a.box.left - b.box.left);
-  const words = [strokes[0]];
+  const pieces = [strokes[0]];
   for (const stroke of strokes.slice(1)) {
-    const word = words.at(-1);
-    if (stroke.box.left > word.box.right + gap) {
-      words.push(stroke);
-    } else {
-      word.points.push(...stroke.points);
-      word.box = joined(word.box, stroke.box);
-    }
+    const piece = pieces.at(-1);
+    if (stroke.box.left > piece.box.right) pieces.push(stroke);
+    else pieces.splice(-1, 1, joined(piece, stroke));
   }
-  return words;
+  return pieces;
+}
+
+/** Pieces in rows no wider than `room`, unless one piece is. A row ends at the widest
+ * gap in its second half: between words, where there is one. */
+function rowsOf(pieces, room) {
+  const rows = [];
+  let rest = pieces;
+  while (rest.length) {
+    const { left } = rest[0].box;
+    const over = rest.findIndex(({ box }, i) => i && box.right - left > room);
+    let cut = over < 0 ? rest.length : over;
+    if (over > 0) {
+      const gap = (i) => rest[i].box.left - rest[i - 1].box.right;
+      for (let i = over; i > 0 && rest[i].box.left - left > room / 2; i--) {
+        if (gap(i) > gap(cut)) cut = i;
+      }
+    }
+    rows.push(rest.slice(0, cut).reduce(joined));
+    rest = rest.slice(cut);
+  }
+  return rows;
 }
 
 function joined(a, b) {
   return {
-    left: Math.min(a.left, b.left),
-    right: Math.max(a.right, b.right),
-    bottom: Math.min(a.bottom, b.bottom),
-    top: Math.max(a.top, b.top),
+    points: [...a.points, ...b.points],
+    box: {
+      left: Math.min(a.box.left, b.box.left),
+      right: Math.max(a.box.right, b.box.right),
+      bottom: Math.min(a.box.bottom, b.box.bottom),
+      top: Math.max(a.box.top, b.box.top),
+    },
   };
 }
 

@@ -137,7 +137,7 @@ export function mount(host, data) {
 
   const field = mixture && picture(stage, {
     label: "Density of the next offset, around the pen",
-    height: (width) => Math.min(width, 240),
+    height: (width) => Math.min(width, 328),
     draw(context, size) {
       drawDensity(context, size, mixture, at, ink, at);
       if (at === last) return;

@@ -61,24 +61,31 @@ function drawDensity(context, size, mixture, t, ink, at) {
 /** A text with a mark a character and one for the end slot, if there is one; `shade`
  * gets the weight of each mark, 0 to 1, and the mark with the largest. */
 function textStrip(text, slots, onPick) {
-  const marks = Array.from(text, (character, u) =>
-    node("span", { class: "character", click: () => onPick(u) }, character),
-  );
-  if (slots > marks.length) {
-    marks.push(node("span", { class: "character end", click: () => onPick(text.length) }, "end"));
+  const marks = [];
+  const words = [node("span", { class: "word" })];
+  const add = (character, kind) => {
+    const u = marks.length;
+    marks.push(node("span", { class: kind, click: () => onPick(u) }, character));
+    words.at(-1).append(marks[u]);
+  };
+  for (const character of text) {
+    add(character, "character");
+    if (character === " ") words.push(node("span", { class: "word" }));
   }
+  if (slots > marks.length) add("end", "character end");
   const shade = (weight, now) =>
     marks.forEach((mark, u) => {
-      const percent = Math.round(100 * Math.min(1, weight(u)));
+      const percent = Math.round(40 * Math.min(1, weight(u))); // or it could not be read
       mark.style.setProperty("--weight", `${percent}%`);
       mark.classList.toggle("now", u === now);
     });
-  const element = node("div", { class: "text", "aria-hidden": "true" }, marks);
+  const element = node("div", { class: "text", "aria-hidden": "true" }, words);
   return { element, shade };
 }
 
 const READING_STYLE = `
 .text { display: flex; flex-wrap: wrap; justify-content: center; margin: 6px 0; }
+.word { display: inline-flex; flex-wrap: wrap; max-width: 100%; }
 .character {
   background: color-mix(in srgb, var(--blue) var(--weight, 0%), transparent);
   border-bottom: 3px solid transparent; border-radius: 3px 3px 0 0; cursor: pointer;

@@ -1,0 +1,106 @@
+"""Pictures of every widget, light and dark, wide and narrow, for people who look.
+
+python book/_tools/widget_screenshots.py [player window ...] --out _build/screenshots
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from browser import console, open_browser, picture, visit, why_no_browser
+from project import ROOT
+
+SIZES = {"wide": 900, "narrow": 360}
+
+
+def player():
+    """A written line with everything that the Player can show."""
+    import handwriting_lib as hw
+
+    model = hw.load_pretrained()
+    line = hw.write("a machine that writes", model, bias=0.8, seed=2, keep_output=True)
+    return hw.Player(line[0], model, caption="A line that the network wrote, replayed.")
+
+
+def ink():
+    """A corpus line: replay and nothing else."""
+    import handwriting_lib as hw
+
+    corpus = hw.load_corpus("synthetic", samples=1, seed=3, writers=4)
+    return hw.Player(corpus.samples[0], caption="Synthetic ink.")
+
+
+def activations():
+    """The shapes of units."""
+    from handwriting_lib.widgets import ActivationShapes
+
+    return ActivationShapes(2.0, -1.0, caption="Weight and bias of a unit.")
+
+
+def window():
+    """The soft window."""
+    from handwriting_lib.widgets import WindowSliders
+
+    return WindowSliders("letters", [(1.0, 0.6, 3.5), (0.5, 2.0, 6.0)])
+
+
+def mixture():
+    """Two Gaussians."""
+    from handwriting_lib.widgets import MixtureSliders
+
+    return MixtureSliders(caption="Drag a component, or move its sliders.")
+
+
+def gates():
+    """The gates of the second layer along a line."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import GateTraces
+
+    model = hw.load_pretrained()
+    line = hw.write("a machine that writes", model, bias=0.8, seed=2)[0]
+    return GateTraces(line, model, layer=1)
+
+
+WIDGETS: dict[str, Callable] = {
+    one.__name__: one for one in (player, ink, activations, window, mixture, gates)
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description="Pictures of the widgets.")
+    parser.add_argument("names", nargs="*", help="which ones; all when none is named")
+    parser.add_argument("--out", type=Path, default=ROOT / "_build" / "screenshots")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(WIDGETS):
+        parser.error(f"no widget {sorted(unknown)}: say {', '.join(WIDGETS)}")
+    if reason := why_no_browser():
+        print(reason, file=sys.stderr)
+        return 1
+    options.out.mkdir(parents=True, exist_ok=True)
+    complaints = 0
+    with tempfile.TemporaryDirectory() as folder, open_browser() as driver:
+        for name in options.names or WIDGETS:
+            page = Path(folder) / f"{name}.html"
+            WIDGETS[name]().save(page)
+            for size, width in SIZES.items():
+                for theme in ("light", "dark"):
+                    dark = theme == "dark"
+                    visit(driver, page.as_uri(), width=width, height=400, dark=dark)
+                    time.sleep(0.3)  # what comes with the next frames
+                    path = options.out / f"{name}-{size}-{theme}.png"
+                    path.write_bytes(picture(driver, whole_page=True))
+                    print(path)
+            for message in console(driver):
+                complaints += 1
+                print(f"{name}: {message.text}", file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
