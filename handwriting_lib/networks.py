@@ -307,7 +307,8 @@ def grow(small: nn.Module, wide: nn.Module) -> None:
 
     Example:
         >>> import torch
-        >>> small, wide = (PredictionNetwork(PredictionConfig(hidden=h)) for h in (4, 6))
+        >>> small = PredictionNetwork(PredictionConfig(hidden=4))
+        >>> wide = PredictionNetwork(PredictionConfig(hidden=6))
         >>> grow(small, wide)
         >>> ink = torch.randn(1, 5, 3)
         >>> torch.allclose(small(ink).output, wide(ink).output, atol=1e-5)
@@ -339,7 +340,7 @@ def grow(small: nn.Module, wide: nn.Module) -> None:
         wide.output.weight.view(-1, layers, many),  # type: ignore[union-attr, operator]
         small.output.weight.view(-1, layers, few),  # type: ignore[union-attr, operator]
     )
-    wide.output.bias.copy_(small.output.bias)  # type: ignore[union-attr, operator]
+    wide.output.bias.copy_(small.output.bias)  # type: ignore[union-attr, operator, arg-type]
     if isinstance(small, SynthesisNetwork) and isinstance(wide, SynthesisNetwork):
         fill(wide.window.weight, small.window.weight)
         wide.window.bias.copy_(small.window.bias)
