@@ -119,6 +119,40 @@ def _replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def to_bytes(
+    model: Model, dtype: torch.dtype = torch.float16, form: str = FORMAT
+) -> bytes:
+    """A model as the bytes of its file.
+
+    Args:
+        model: what to save.
+        dtype: of the weights. With `torch.int8` each row of a matrix has a scale of its
+            own, the tensor `NAME.scale`, and what is no matrix stays in float32.
+        form: the format's name in the header.
+    """
+    header = {
+        "format": form,
+        "kind": network_kind(model.network),
+        "config": dataclasses.asdict(model.network.config),  # type: ignore[call-overload]
+        "normalisation": dataclasses.asdict(model.normalisation),
+        "thinning": dataclasses.asdict(model.thinning),
+        "alphabet": alphabet.CHARACTERS,
+        "about": dict(model.about),
+    }
+    tensors: dict[str, torch.Tensor] = {}
+    for key, value in model.network.state_dict().items():
+        weights = value.detach().cpu().float()
+        if dtype != torch.int8:
+            tensors[key] = weights.to(dtype).contiguous()
+        elif key.split(".")[-1].startswith("weight"):
+            scale = weights.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
+            tensors[key] = (weights / scale).round().to(torch.int8)
+            tensors[f"{key}.scale"] = scale[:, 0].contiguous()
+        else:
+            tensors[key] = weights.contiguous()
+    return safetensors.torch.save(tensors, {"handwriting_lib": json.dumps(header)})
+
+
 def save_model(model: Model, path: str | Path, half: bool = True) -> None:
     """Write a model file.
 
@@ -127,21 +161,7 @@ def save_model(model: Model, path: str | Path, half: bool = True) -> None:
         path: ends in `.safetensors`.
         half: keep the weights in half precision, in half the space.
     """
-    dtype = torch.float16 if half else torch.float32
-    header = {
-        "format": FORMAT,
-        "kind": network_kind(model.network),
-        "config": dataclasses.asdict(model.network.config),  # type: ignore[call-overload]
-        "normalisation": dataclasses.asdict(model.normalisation),
-        "thinning": dataclasses.asdict(model.thinning),
-        "alphabet": alphabet.CHARACTERS,
-        "about": dict(model.about),
-    }
-    tensors = {
-        k: v.detach().to("cpu", dtype).contiguous()
-        for k, v in model.network.state_dict().items()
-    }
-    content = safetensors.torch.save(tensors, {"handwriting_lib": json.dumps(header)})
+    content = to_bytes(model, torch.float16 if half else torch.float32)
     with _replacing(Path(path)) as partial:
         partial.write_bytes(content)
 
