@@ -25,6 +25,7 @@ from .checkpoints import (
 )
 from .corpora import load_corpus
 from .corpora.archives import CorpusError
+from .export import browser_pack, export_browser
 from .fused import FusedPeepholeLSTM
 from .ink import (
     Corpus,
@@ -71,7 +72,7 @@ from .transforms import (
     scale_by_writer,
     split_by_writer,
 )
-from .widgets import Pad, Player
+from .widgets import Pad, Player, Studio
 from .window import Window, WindowParameters, soft_window
 
 __version__ = "0.1.0"
@@ -99,6 +100,7 @@ __all__ = [
     "PredictionNetwork",
     "Sample",
     "StrokeMixture",
+    "Studio",
     "SynthesisConfig",
     "SynthesisNetwork",
     "Thinning",
@@ -107,9 +109,11 @@ __all__ = [
     "WindowParameters",
     "augment",
     "batch_loss",
+    "browser_pack",
     "check_line",
     "decode",
     "encode",
+    "export_browser",
     "find_model",
     "from_strokes",
     "letter_body_height",

@@ -113,6 +113,13 @@ def _train(arguments: argparse.Namespace) -> None:
     logging.info("the model is in %s", folder / "model.safetensors")
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    from .checkpoints import find_model
+    from .export import export_browser
+
+    export_browser(find_model(arguments.model), arguments.browser, arguments.weights)
+
+
 def _corpus_info(arguments: argparse.Namespace) -> None:
     from .corpora import load_corpus
     from .ink import KINDS
@@ -199,6 +206,16 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, help="a folder; default: runs/CONFIG")
     train.add_argument("--resume", action="store_true", help="go on where it stopped")
     train.set_defaults(run=_train)
+
+    export = commands.add_parser("export", help="write a model for other engines")
+    export.add_argument("--model", default="unipen-256", help="a name or a file")
+    export.add_argument(
+        "--browser", required=True, metavar="FILE", help="the pack of a page's engine"
+    )
+    export.add_argument(
+        "--weights", default="half", choices=["half", "int8", "float32"]
+    )
+    export.set_defaults(run=_export)
 
     corpus = commands.add_parser("corpus", help="get a corpus, or look at one")
     actions = corpus.add_subparsers(required=True, metavar="ACTION")

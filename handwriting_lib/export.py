@@ -37,7 +37,9 @@ def browser_pack(model: Model, weights: str = "half") -> bytes:
         True
     """
     if weights not in WEIGHTS:
-        raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}, not {weights!r}")
+        raise ValueError(
+            f"weights must be one of {', '.join(WEIGHTS)}, not {weights!r}"
+        )
     if network_kind(model.network) != "synthesis":
         raise ModelError(
             f"{model.name} is a {network_kind(model.network)} network; a pack needs a "

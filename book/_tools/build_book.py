@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from labels import toc_pages
-from project import ROOT, cache_folder
+from project import PACKS, ROOT, cache_folder
 
 # Inside the kernels, where stderr is dropped. By name, because -W error would also stop
 # at deprecations inside packages that a chapter only imports.
@@ -62,7 +62,11 @@ def build(root: Path) -> int:
         done = subprocess.run(
             command(root),
             cwd=root,
-            env={**os.environ, "PYTHONWARNINGS": KERNEL_WARNINGS},
+            env={
+                **os.environ,
+                "PYTHONWARNINGS": KERNEL_WARNINGS,
+                "HANDWRITING_PACKS": PACKS,
+            },
             stdout=progress,
             stderr=subprocess.PIPE,
             text=True,

@@ -14,6 +14,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+# Where the networks that write in pages lie, from a page in book/.
+PACKS = "../_static/packs"
 COLAB = "https://colab.research.google.com/github"
 # What the outputs of a chapter depend on besides its own cells.
 CELL_INPUTS = ("handwriting_lib", "book/data", "benchmarks/results", "requirements.txt")

@@ -12,6 +12,7 @@ from .concepts import ActivationShapes, GateTraces, MixtureSliders, WindowSlider
 from .host import Widget
 from .pad import Pad
 from .player import Player
+from .studio import Studio
 
 __all__ = [
     "ActivationShapes",
@@ -19,6 +20,7 @@ __all__ = [
     "MixtureSliders",
     "Pad",
     "Player",
+    "Studio",
     "Widget",
     "WindowSliders",
 ]

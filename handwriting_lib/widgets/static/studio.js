@@ -1,0 +1,420 @@
+// Studio: the network itself, writing in the page.
+//
+// data: text, bias, temperature, seed, pack ({data: base64} or {name, folder}),
+// and model, how a line of Python names the model.
+
+const PEN = 90; // points a second: about as fast as a hand
+const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
+const WIDE = 30; // characters a line; the network learned from lines of up to 35
+const NARROW = 18;
+const PITCH = 3.6; // letter-body heights from line to line
+const CHARACTER = 1.4; // letter-body heights, a guess until the ink is there
+const FRAME = 12; // milliseconds of a frame that writing at once may take
+
+/** A text as lines of whole words, of up to `limit` characters where words allow. */
+function breakLines(text, limit) {
+  const lines = [];
+  for (const word of text.split(/\s+/).filter(Boolean)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= limit) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else lines.push(word);
+  }
+  return lines;
+}
+
+/** The bytes of a pack: in the page, or beside it, once for all pages. A page on a disk
+ * may not fetch a file, but it may load a script: the same bytes stand there in base64. */
+async function packBytes({ data, name, folder }) {
+  if (data !== undefined) return decode(data);
+  if (location.protocol.startsWith("http")) {
+    const answer = await fetch(`${folder}/${name}.bin`);
+    if (!answer.ok) throw new Error(`${folder}/${name}.bin: ${answer.status}`);
+    return answer.arrayBuffer();
+  }
+  const loading = (globalThis.handwritingLoading ??= {});
+  loading[name] ??= new Promise((resolve, reject) => {
+    const src = `${folder}/${name}.js`;
+    const error = () => reject(new Error(`${src} could not be loaded`));
+    document.head.append(node("script", { src, load: resolve, error }));
+  });
+  await loading[name];
+  return decode(globalThis.handwritingPacks[name]);
+}
+
+function decode(base64) {
+  const letters = atob(base64);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes.buffer;
+}
+
+/** A string as Python writes it. */
+const python = (text) => JSON.stringify(text);
+
+/** Ink of several lines as SVG text, letter-body heights times 20. */
+function inkSvg(lines, size, title) {
+  const scale = 20;
+  const drawing = svgNode("svg", {
+    xmlns: SVG,
+    viewBox: [0, 0, size.width * scale, size.height * scale].map(Math.round).join(" "),
+  });
+  drawing.append(svgNode("title", {}, title));
+  for (const { x, y, end, box, top } of lines) {
+    let path = "";
+    let down = false;
+    for (let i = 0; i < x.length; i++) {
+      const spot = `${((x[i] + 1 - box.left) * scale).toFixed(1)} ${((top - y[i]) * scale).toFixed(1)}`;
+      path += down ? `L${spot}` : `M${spot}L${spot}`;
+      down = !end[i];
+    }
+    drawing.append(svgNode("path", {
+      d: path, fill: "none", stroke: "#14171c", "stroke-width": 0.12 * scale,
+      "stroke-linecap": "round", "stroke-linejoin": "round",
+    }));
+  }
+  return new XMLSerializer().serializeToString(drawing);
+}
+
+function download(blob, name) {
+  const link = node("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+export function mount(host, data) {
+  const stage = open(host);
+  stage.root.append(node("style", {}, READING_STYLE + STUDIO_STYLE));
+  let engine = null;
+  let lines = []; // {text, position, writing, x, y, end, phi, result}
+  let current = 0;
+  let frame = 0;
+  let last = 0;
+  let owed = 0; // points that pen speed has not written yet
+  let began = 0;
+  let written = 0;
+  let estimate = 10;
+
+  // --- writing ---
+
+  const settings = () => ({
+    bias: bias.value,
+    temperature: temperature.value,
+    seed: Number(seed.value),
+  });
+
+  function stop(words = "") {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    write.firstChild.data = "Write";
+    if (words) said.textContent = words;
+  }
+
+  function begin() {
+    if (!engine) return;
+    stop();
+    const limit = stage.root.clientWidth < 480 ? NARROW : WIDE;
+    const texts = breakLines(text.value, limit);
+    if (!texts.length) return stop("There is no text to write.");
+    const { bias: b, temperature: t, seed: s } = settings();
+    if (!Number.isSafeInteger(s)) return stop("The seed must be a whole number.");
+    try {
+      lines = texts.map((words, position) => ({
+        text: words,
+        writing: engine.writeLine(words, {
+          seed: s, position, bias: b, temperature: t,
+        }),
+        ...empty(),
+      }));
+    } catch (problem) {
+      text.setAttribute("aria-invalid", "true");
+      return stop(problem.message);
+    }
+    text.removeAttribute("aria-invalid");
+    code.textContent = pythonLine(texts, s, b, t);
+    estimate = CHARACTER * Math.max(...texts.map((words) => words.length)) + 1;
+    current = written = owed = 0;
+    began = last = performance.now();
+    showText();
+    said.textContent = "Writing.";
+    write.firstChild.data = "Stop";
+    frame = requestAnimationFrame(tick);
+  }
+
+  const empty = () => ({
+    x: [], y: [], end: [], phi: [], mixture: null, result: null,
+    box: { left: 0, right: 0, bottom: 0, top: 0 },
+  });
+
+  function tick(now) {
+    const rate = Number(speed.value);
+    const hurry = rate === 0 || reducedMotion();
+    owed += (PEN * rate * Math.min(now - last, 250)) / 1000;
+    last = now;
+    const until = performance.now() + FRAME;
+    while (current < lines.length && performance.now() < until) {
+      if (!hurry && owed < 1) break;
+      if (!hurry) owed -= 1;
+      point(lines[current]);
+    }
+    for (const part of [paper, heat, field]) part.redraw();
+    const weights = shown().phi.at(-1);
+    if (weights) strip.shade((u) => weights[u], weights.indexOf(Math.max(...weights)));
+    if (current < lines.length) frame = requestAnimationFrame(tick);
+    else finish();
+  }
+
+  /** One more point of a line. */
+  function point(line) {
+    const next = line.writing.next();
+    if (next.again) Object.assign(line, empty()); // it went wrong: from the start
+    const [dx, dy, end] = next.point;
+    const n = line.x.length;
+    const x = n ? line.x[n - 1] + dx : 0;
+    const y = n ? line.y[n - 1] + dy : 0;
+    line.x.push(x);
+    line.y.push(y);
+    line.end.push(end);
+    const { left, right, bottom, top } = line.box;
+    line.box = {
+      left: Math.min(left, x), right: Math.max(right, x),
+      bottom: Math.min(bottom, y), top: Math.max(top, y),
+    };
+    line.phi.push(next.phi);
+    line.mixture = next.mixture;
+    const wide = line.box.right - line.box.left + 2;
+    if (wide > estimate) estimate = 1.1 * wide; // a little ahead, or it shrinks steadily
+    written += 1;
+    if (next.done) {
+      line.result = next;
+      current += 1;
+      if (current < lines.length) showText();
+    }
+  }
+
+  function finish() {
+    const seconds = (performance.now() - began) / 1000;
+    const bad = lines.filter((line) => !line.result.complete);
+    const again = lines.filter((line) => line.result.draws > 1).length;
+    stop([
+      `${lines.reduce((sum, line) => sum + line.x.length, 0)} points,`,
+      `${Math.round(written / seconds)} a second.`,
+      again ? `${again} of ${lines.length} lines drawn again.` : "",
+      ...bad.map((line) => `“${line.text}” is incomplete: ${line.result.problem}.`),
+    ].filter(Boolean).join(" "));
+  }
+
+  // --- pictures ---
+
+  /** How far each line's first point lies below the paper's upper edge. */
+  function tops() {
+    let top = 0;
+    return lines.map(({ box }, i) => {
+      const before = lines[i - 1]?.box;
+      const room = Math.max(1.6, box.top) + 0.5;
+      top += before ? Math.max(PITCH, room - before.bottom) : room;
+      return top;
+    });
+  }
+
+  const sheet = () => {
+    const last = lines.at(-1);
+    return {
+      width: estimate,
+      height: last ? tops().at(-1) + Math.max(1.2, -last.box.bottom) + 0.5 : 3,
+    };
+  };
+
+  const paper = picture(stage, {
+    label: "What the network writes",
+    height: (width) => Math.max(96, sheet().height * Math.min(30, width / sheet().width)),
+    draw(context, { width, colors }) {
+      const scale = Math.min(30, width / sheet().width);
+      const down = tops();
+      lines.forEach((line, i) => {
+        const place = {
+          scale,
+          x: (v) => scale * (v + 1 - line.box.left),
+          y: (v) => scale * (down[i] - v),
+        };
+        const ink = { ...line, length: line.x.length };
+        const failed = line.result && !line.result.complete;
+        drawInk(context, ink, place, { color: failed ? colors.purple : colors.ink });
+        if (i === current && frame && ink.length) {
+          dot(context, place.x(line.x.at(-1)), place.y(line.y.at(-1)), 4, colors.vermillion);
+        }
+      });
+    },
+  });
+
+  const shown = () => lines[Math.min(current, lines.length - 1)];
+
+  const heat = picture(stage, {
+    label: "Weights of the characters, point after point: where the network reads",
+    height: () => 150,
+    draw(context, { width, height, colors }) {
+      const line = shown();
+      if (!line?.phi.length) return;
+      const rows = line.phi[0].length;
+      const columns = Math.max(line.phi.length, 16 * line.text.length);
+      const turned = new Float32Array(columns * rows);
+      line.phi.forEach((weights, t) => {
+        for (let u = 0; u < rows; u++) turned[(rows - 1 - u) * columns + t] = weights[u];
+      });
+      context.imageSmoothingEnabled = false;
+      context.drawImage(heatImage(turned, columns, rows, colors.phi), 0, 0, width, height);
+    },
+  });
+
+  const field = picture(stage, {
+    label: "Density of the next offset, around the pen",
+    height: (width) => Math.min(width, 240),
+    draw(context, size) {
+      const line = shown();
+      if (!line?.mixture) return;
+      const ink = { ...line, length: line.x.length };
+      drawDensity(context, size, line.mixture, 0, ink, ink.length - 1);
+    },
+  });
+
+  // --- controls ---
+
+  const text = node("input", {
+    type: "text", maxlength: 512, value: data.text, "aria-label": "Text to write",
+    autocomplete: "off", spellcheck: "false",
+    keydown: (event) => event.key === "Enter" && begin(),
+  });
+  const write = button({
+    label: "Write", className: "primary",
+    onClick: () => (frame ? stop("Stopped.") : begin()),
+  });
+  let soon = 0;
+  const later = () => {
+    clearTimeout(soon);
+    soon = setTimeout(begin, 200);
+  };
+  stage.closing.push(() => {
+    clearTimeout(soon);
+    stop();
+  });
+  const two = (value) => value.toFixed(2);
+  const bias = slider({
+    label: "Bias", min: 0, max: 2.5, step: 0.05, value: data.bias, format: two, onInput: later,
+  });
+  const temperature = slider({
+    label: "Temperature", min: 0.2, max: 1.5, step: 0.05, value: data.temperature,
+    format: two, onInput: later,
+  });
+  const speed = select({ label: "Write", options: SPEEDS, value: "1", onChange: () => {} });
+  const seed = node("input", {
+    type: "number", min: 0, step: 1, value: data.seed, change: begin,
+  });
+  const another = button({
+    label: "Another", describe: "Another seed, another line",
+    onClick: () => {
+      seed.value = Number(seed.value) + 1;
+      begin();
+    },
+  });
+  const said = node("p", { class: "note", role: "status" }, "Loading the network.");
+  const words = node("div", { class: "words" });
+  let strip = null;
+  const showText = () => {
+    const { text } = lines[current];
+    strip = textStrip(text, text.length + 1, () => {});
+    words.replaceChildren(strip.element);
+  };
+  const code = node("code", { tabindex: "0" });
+
+  const pythonLine = (texts, s, b, t) => {
+    const parts = [`[${texts.map(python).join(", ")}]`];
+    if (data.model) parts.push(data.model);
+    parts.push(`bias=${b}`, `temperature=${t}`, `seed=${s}`);
+    return `lines = hw.write(${parts.join(", ")})`;
+  };
+  const copy = button({
+    label: "Copy Python", describe: "Copy the line of Python that writes the same ink",
+    onClick: async () => {
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        said.textContent = "Copied: the same line in Python.";
+      } catch {
+        getSelection().selectAllChildren(code); // no clipboard here: ready to copy
+        said.textContent = "Selected: copy it with the keyboard.";
+      }
+    },
+  });
+  const drawn = () => {
+    const down = tops();
+    return lines.map((line, i) => ({ ...line, top: down[i] }));
+  };
+  const title = () => lines.map((line) => line.text).join(" ");
+  const saveSvg = button({
+    label: "Save SVG",
+    onClick: () => download(
+      new Blob([inkSvg(drawn(), sheet(), title())], { type: "image/svg+xml" }), "ink.svg",
+    ),
+  });
+  const savePng = button({
+    label: "Save PNG",
+    onClick: () => {
+      const scale = 40;
+      const { width, height } = sheet();
+      const canvas = node("canvas", {
+        width: Math.round(width * scale), height: Math.round(height * scale),
+      });
+      const context = canvas.getContext("2d");
+      context.fillStyle = "#ffffff";
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      for (const line of drawn()) {
+        const place = {
+          scale, x: (v) => scale * (v + 1 - line.box.left), y: (v) => scale * (line.top - v),
+        };
+        drawInk(context, { ...line, length: line.x.length }, place, { color: "#14171c" });
+      }
+      canvas.toBlob((blob) => download(blob, "ink.png"), "image/png");
+    },
+  });
+
+  // --- layout ---
+
+  stage.root.append(
+    node("div", { class: "bar ask" }, text, write, another),
+    node("div", { class: "panel" }, paper.element),
+    words,
+    said,
+    node("div", { class: "row" }, bias.element, temperature.element),
+    node(
+      "div", { class: "bar" }, speed.element,
+      node("label", { class: "choice" }, node("span", {}, "Seed"), seed),
+    ),
+    node(
+      "div", { class: "both" },
+      node("div", { class: "panel along" }, node("div", { class: "title" }, "Where it reads"), heat.element),
+      node("div", { class: "panel" }, node("div", { class: "title" }, "Where the pen may go next"), field.element),
+    ),
+    node("div", { class: "bar" }, saveSvg, savePng, copy),
+    node("pre", {}, code),
+  );
+
+  // --- the network ---
+
+  packBytes(data.pack)
+    .then((bytes) => {
+      engine = new Engine(loadPack(bytes));
+      begin();
+    })
+    .catch((problem) => stop(`The network could not be loaded: ${problem.message}`));
+  return stage.close;
+}
+
+const STUDIO_STYLE = `
+.ask input { flex: 1 1 200px; min-width: 0; }
+.ask, .panel + .text, .note + .row, .row + .bar, .bar + .both, .both + .bar { margin: 8px 0; }
+input[type="number"] { width: 7em; }
+.slider { grid-template-columns: 94px minmax(80px, 1fr) 44px; }
+input[aria-invalid] { border-color: var(--vermillion); }
+pre { color: var(--muted); font-size: 12px; margin: 6px 0; overflow-x: auto; white-space: pre-wrap; }
+`;
+
+export default { render: ({ model, el }) => mount(el, model.get("data")) };

@@ -1,0 +1,121 @@
+"""Studio: the network itself, writing in the page.
+
+The page gets the weights and an engine with the numbers of torch (`static/engine.js`):
+whatever the reader types is written there and then, without a kernel. A seed writes the
+same line in the page as `write` does in Python.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from ..checkpoints import Model, load_pretrained, pretrained_names
+from ..export import browser_pack
+from ..rendering import to_svg, write_whole
+from ..sampling import write
+from .host import Widget
+
+COLUMNS = 30  # characters a line, as in static/studio.js
+# Where a site has the files of `write_pack`: its pages then share one copy of a shipped
+# model, in place of one in each page.
+FOLDER = "HANDWRITING_PACKS"
+
+
+class Studio(Widget):
+    """A network that writes in the page: text, bias, temperature and seed are the
+    reader's.
+
+    Args:
+        model: with a `SynthesisNetwork`, yours perhaps; None takes the library's own.
+        text: to begin with, of printable ASCII; long texts are broken into lines.
+        bias: as in `write`.
+        temperature: as in `write`.
+        seed: as in `write`.
+        weights: `"half"`, `"int8"` or `"float32"`, of the copy that goes into the page.
+        caption: below the figure; any text.
+
+    Raises:
+        ValueError: the text is empty, or has characters that the model lacks.
+        ModelError: the network does not read text.
+
+    Example:
+        >>> Studio(text="hello", weights="int8")
+        <Studio: The network unipen-256 writes; at first: hello>
+    """
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        text: str = "a machine that writes",
+        *,
+        bias: float = 0.75,
+        temperature: float = 1.0,
+        seed: int = 1,
+        weights: str = "half",
+        caption: str = "",
+    ) -> None:
+        default = load_pretrained()
+        model = default if model is None else model
+        lines = textwrap.wrap(
+            text, COLUMNS, break_long_words=False, break_on_hyphens=False
+        )
+        written = write(
+            lines, model, bias=bias, temperature=temperature, seed=seed, redraws=3
+        )
+        data: dict[str, Any] = {
+            "text": text,
+            "bias": bias,
+            "temperature": temperature,
+            "seed": seed,
+            "model": _in_python(model, default),
+            "pack": _pack(model, weights),
+        }
+        super().__init__(
+            ["reading", "engine", "studio"],
+            data,
+            still=to_svg([line.ink for line in written], unit=1.0, title=text),
+            label=f"The network {model.name} writes; at first: {text}",
+            caption=caption,
+        )
+
+
+def _is_pretrained(model: Model) -> bool:
+    return model.name in pretrained_names() and (
+        load_pretrained(model.name).fingerprint() == model.fingerprint()
+    )
+
+
+def _in_python(model: Model, default: Model) -> str:
+    """How a line of Python names the model; "" for the library's own."""
+    if not _is_pretrained(model):
+        return "model"
+    return "" if model.name == default.name else f'hw.load_pretrained("{model.name}")'
+
+
+def _pack(model: Model, weights: str) -> dict[str, str]:
+    """The weights, or where the site has them."""
+    if (folder := os.environ.get(FOLDER)) and _is_pretrained(model):
+        return {"name": f"{model.name}-{weights}", "folder": folder}
+    return {"data": base64.b64encode(browser_pack(model, weights)).decode()}
+
+
+def write_pack(name: str, folder: str | os.PathLike[str]) -> None:
+    """Write what a site serves for a pack such as `unipen-256-half`.
+
+    Two files: `NAME.bin` for pages that come over http, and `NAME.js` with the same
+    bytes for pages on a disk, which may load nothing but scripts.
+
+    Raises:
+        ValueError: there is no such type of weights.
+        ModelError: there is no such model.
+    """
+    model, _, weights = name.rpartition("-")
+    pack = browser_pack(load_pretrained(model), weights)
+    data = base64.b64encode(pack).decode()
+    script = f'(globalThis.handwritingPacks ??= {{}})["{name}"] = "{data}";\n'
+    write_whole(Path(folder) / f"{name}.bin", pack)
+    write_whole(Path(folder) / f"{name}.js", script.encode())
