@@ -1,0 +1,299 @@
+"""The page's engine against torch: states, densities, randomness, whole lines.
+
+The engine runs in headless Chromium, as it does for a reader.
+"""
+
+import base64
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from handwriting_lib import Model, check_line, load_pretrained, write
+from handwriting_lib.alphabet import encode
+from handwriting_lib.export import browser_pack
+from handwriting_lib.mixture import StrokeMixture, draw_noise
+from handwriting_lib.sampling import line_generator
+from handwriting_lib.widgets.host import STATIC
+
+pytestmark = pytest.mark.book
+
+BIAS, TEMPERATURE = 0.6, 0.9
+POINTS = 300
+TEXT = "a machine that writes, in all"
+# The engine's functions under one name, and its packs by theirs.
+GLUE = """
+window.tools = {loadPack, Engine, encode, mixtureOf, drawNoise, checkLine, sha256,
+                twister, hasSimd};
+window.engines = {};
+window.toBase64 = numbers => {
+  const bytes = new Uint8Array(numbers.buffer);
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 32768) {
+    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  }
+  return btoa(text);
+};
+window.open_pack = async (name, simd) => {
+  const pack = tools.loadPack(await (await fetch(name)).arrayBuffer());
+  return new tools.Engine(pack, {simd});
+};
+"""
+TRACE = """
+const [name, simd, points, text, bias, temperature, done] = arguments;
+open_pack(name, simd).then(engine => {
+  const state = engine.start();
+  const indices = tools.encode(text);
+  const rows = [];
+  for (const point of points) {
+    const {output, phi} = engine.step(state, indices, point);
+    const m = tools.mixtureOf(output, bias, temperature);
+    const now = [...state.h, ...state.c, state.w, state.kappa];
+    rows.push(...now.map(one => one.slice()), phi);
+    rows.push(m.pi, m.muX, m.muY, m.logX, m.logY, m.rho, [m.end]);
+  }
+  done(toBase64(Float32Array.from(rows.flatMap(row => Array.from(row)))));
+}).catch(problem => done(String(problem)));
+"""
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Weights that no half-precision number equals."""
+    model = load_pretrained()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weights in model.network.parameters():
+            weights.mul_(1 + 1e-3 * torch.randn_like(weights))
+    return model
+
+
+@pytest.fixture(scope="module")
+def page(driver, tmp_path_factory, model):
+    """A page with the engine in it, and packs beside it."""
+    from browser import console, serve, visit
+
+    folder = tmp_path_factory.mktemp("engine")
+    for weights in ("float32", "half", "int8"):
+        (folder / f"{weights}.bin").write_bytes(browser_pack(model, weights))
+    shipped = browser_pack(load_pretrained(), "half")
+    (folder / "shipped.bin").write_bytes(shipped)
+    (folder / "none.bin").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    source = (STATIC / "engine.js").read_text(encoding="utf-8")
+    (folder / "page.html").write_text(
+        f"<!doctype html><meta charset=utf-8><link rel=icon href='data:,'>"
+        f"<script type=module>{source}{GLUE}</script>",
+        encoding="utf-8",
+    )
+    with serve(folder) as site:
+        console(driver)
+        visit(driver, f"{site}/page.html")
+        yield driver
+        assert [one.text for one in console(driver)] == []
+
+
+@pytest.fixture(scope="module")
+def forced(model):
+    """300 points that are given, in network units."""
+    ink = write(TEXT, load_pretrained(), seed=4)[0].ink
+    points = model.normalisation.apply(ink)[:POINTS]
+    points[0, :2] = 0
+    assert len(points) == POINTS
+    return points
+
+
+@torch.inference_mode()
+def torch_trace(network, points):
+    """What `TRACE` gives, from torch."""
+    text = encode(TEXT)[None]
+    mask = torch.ones_like(text, dtype=torch.bool)
+    state, rows = network.start(1), []
+    for point in points:
+        output, state, phi = network.step(point[None], state, text, mask)
+        m = StrokeMixture.from_output(output, BIAS, TEMPERATURE)
+        parts = [layer.h for layer in state.layers] + [s.c for s in state.layers]
+        parts += [state.w, state.kappa, phi, m.log_pi.exp(), m.mu[..., 0], m.mu[..., 1]]
+        parts += [m.log_sigma[..., 0], m.log_sigma[..., 1], m.rho]
+        rows.append(torch.cat([*parts, torch.sigmoid(m.end_logit)[None]], 1)[0])
+    return torch.stack(rows).numpy()  # (T, ...)
+
+
+def trace(page, name, points, simd=True):
+    """States and densities of the engine at each point."""
+    given = page.execute_async_script(
+        TRACE, name, simd, points.tolist(), TEXT, BIAS, TEMPERATURE
+    )
+    numbers = np.frombuffer(base64.b64decode(given, validate=True), np.float32)
+    return numbers.reshape(len(points), -1)
+
+
+def agree(found, expected, tolerance):
+    """Within the tolerance; relative to numbers above 1, for some cells count to 289,
+    where torch itself is off by 2e-4 in float32."""
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_this_browser_has_simd(page):
+    assert page.execute_script("return tools.hasSimd()")
+
+
+@pytest.mark.parametrize("simd", [True, False])
+def test_float32_agrees_with_torch(page, model, forced, simd):
+    found = trace(page, "float32.bin", forced, simd)
+    agree(found, torch_trace(model.network, forced), 1e-4)
+
+
+def test_half_precision_agrees_with_torch(page, model, forced):
+    found = trace(page, "half.bin", forced)
+    expected = torch_trace(model.network, forced)
+    agree(found, expected, 2e-2)
+    assert np.abs(found - expected).max() > 1e-4  # it is not the float32 pack
+
+
+@pytest.mark.parametrize("simd", [True, False])
+def test_int8_is_the_network_with_rounded_rows(page, model, forced, simd):
+    rounded = load_pretrained().network
+    for key, value in model.network.state_dict().items():
+        if value.ndim == 2 and "weight" in key:
+            scale = value.abs().amax(1, keepdim=True) / 127
+            value = (value / scale).round() * scale
+        rounded.state_dict()[key].copy_(value)
+    found = trace(page, "int8.bin", forced, simd)
+    agree(found, torch_trace(rounded, forced), 1e-4)
+    # and it is a coarser network than the one that it was made from
+    assert np.abs(found - torch_trace(model.network, forced)).max() > 1e-3
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1 0 1", "x" * 55, "y" * 56, "z" * 200])
+def test_sha256(page, text):
+    words = page.execute_script("return Array.from(tools.sha256(arguments[0]))", text)
+    digest = b"".join(word.to_bytes(4, "big") for word in words)
+    assert digest.hex() == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("n", [8, 9, 80, 400, 1001])
+def test_the_page_repeats_the_noise_of_torch(page, n):
+    noise = page.execute_script(
+        "return Array.from(tools.drawNoise(...arguments))", n, 7, 2, 3
+    )
+    like = torch.zeros(1)
+    expected = draw_noise((n,), line_generator(7, 2, 3), like)
+    torch.testing.assert_close(
+        torch.tensor(noise).view(n, 4), expected, atol=2e-6, rtol=0
+    )
+
+
+LINE = """
+const [texts, options, done] = arguments;
+open_pack('shipped.bin').then(engine => done(texts.map((text, position) => {
+  const writing = engine.writeLine(text, {position, ...options});
+  let ink = [];
+  for (;;) {
+    const next = writing.next();
+    if (next.again) ink = [];
+    ink.push(next.point);
+    if (next.done) return {...next, ink};
+  }
+}))).catch(problem => done(String(problem)));
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_a_seed_writes_the_same_line_in_the_page(page, seed):
+    texts = ["hello", "Quartz, 1984", "no two lines alike", "it's {x}~"]
+    options = {"seed": seed, "bias": 0.5, "temperature": 1.1}
+    found = page.execute_async_script(LINE, texts, options)
+    assert not isinstance(found, str), found
+    for line, expected in zip(found, write(texts, **options), strict=True):
+        assert line["draws"] == expected.draws
+        assert line["complete"] == expected.complete
+        assert line["problem"] == expected.problem
+        ink = torch.tensor(line["ink"])
+        assert ink.shape == expected.ink.shape
+        # another component's mean is farther away than this
+        torch.testing.assert_close(ink, expected.ink, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("redraws", [0, 10])
+def test_incomplete_lines_are_drawn_again_or_said_to_be(page, redraws):
+    options = {"seed": 3, "bias": 0.0, "redraws": redraws}
+    texts = ["." * 16] * 12
+    found = page.execute_async_script(LINE, texts, options)
+    expected = write(texts, **options)
+    said = [(one["complete"], one["problem"], one["draws"]) for one in found]
+    assert said == [(one.complete, one.problem, one.draws) for one in expected]
+    assert all(one.complete for one in expected) == (redraws > 0)
+    assert any(one.draws > 1 for one in expected) == (redraws > 0)
+
+
+def random_phi(generator):
+    """Weights of a window that walks more or less well."""
+    places = torch.randint(-1, 3, (30,), generator=generator).clamp(-1, 1).cumsum(0)
+    places = places.clamp(0, 5)
+    phi = torch.rand(30, 6, generator=generator)
+    phi[torch.arange(30), places] += 1
+    return phi
+
+
+def test_lines_are_checked_as_in_python(page):
+    generator = torch.Generator().manual_seed(1)
+    phis = [random_phi(generator) for _ in range(60)] + [torch.zeros(3, 6)]
+    phis += [torch.eye(6), torch.eye(6)[[0, 1, 3, 4, 5]], torch.eye(6)[:4]]
+    phis.append(torch.cat([torch.eye(6), torch.eye(6)[[5] * 60]]))
+    said = page.execute_script(
+        "return arguments[0].map(phi => tools.checkLine(phi, 'ab cd'))",
+        [phi.tolist() for phi in phis],
+    )
+    expected = [check_line(phi, "ab cd") for phi in phis]
+    assert said == expected
+    assert {"", "the window went dark"} < set(expected)
+
+
+@pytest.mark.parametrize(
+    "text, words", [("Zürich", "ü"), ("  ", "no text"), ("x" * 257, "257")]
+)
+def test_texts_that_the_network_cannot_write(page, text, words):
+    said = page.execute_script(
+        "try { tools.encode(arguments[0]); } catch (wrong) { return wrong.message; }",
+        text,
+    )
+    assert words in said
+
+
+def test_another_file_is_no_pack(page):
+    said = page.execute_async_script(
+        "const [done] = arguments;"
+        "open_pack('none.bin').then(done, wrong => done(wrong.message));"
+    )
+    assert said == "this is not a pack of a synthesis network"
+
+
+def test_packs_are_small():
+    model = load_pretrained()
+    half, int8 = (len(browser_pack(model, one)) for one in ("half", "int8"))
+    assert half < 2.02 * model.parameters
+    assert int8 < 1.04 * model.parameters
+
+
+def test_what_is_no_pack():
+    from handwriting_lib import ModelError, PredictionConfig, PredictionNetwork
+
+    with pytest.raises(ValueError, match="half, int8, float32, not 'int4'"):
+        browser_pack(load_pretrained(), "int4")
+    other = Model(PredictionNetwork(PredictionConfig(hidden=4)), name="mine")
+    with pytest.raises(ModelError, match="mine is a prediction network"):
+        browser_pack(other)
+
+
+def test_the_command_writes_a_pack(tmp_path):
+    from handwriting_lib.cli import main
+
+    file = tmp_path / "pack.bin"
+    assert main(["export", "--browser", str(file), "--weights", "int8"]) == 0
+    content = file.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    assert header["layers.0.weight_hh"]["dtype"] == "I8"
+    assert content == browser_pack(load_pretrained(), "int8")
