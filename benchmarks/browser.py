@@ -1,0 +1,197 @@
+"""The page's engine against onnxruntime-web: points a second in one browser thread.
+
+onnxruntime-web is no part of the project. To have it measured, `npm pack
+onnxruntime-web`, unpack the archive, set `ONNXRUNTIME_WEB` to its `package/dist`, and
+`pip install onnx`. Without it the engine is compared with plain JavaScript alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from handwriting_lib import Model, SynthesisConfig, SynthesisNetwork
+from handwriting_lib.export import browser_pack
+from handwriting_lib.networks import LSTMState, SynthesisState
+from handwriting_lib.widgets.host import STATIC
+
+from . import ROOT, Result, Row
+
+TEXT = "a machine that writes, in all"
+POINTS = 300  # a round
+OURS = "engine, float32"
+INT8 = "engine, int8"
+PLAIN = "engine without WebAssembly"
+ORT = "onnxruntime-web, float32"
+GLUE = """
+const forced = Array.from({length: 64}, (_, i) => [Math.sin(i), Math.cos(i), 0]);
+window.open_engine = async (name, file, simd) => {
+  const pack = loadPack(await (await fetch(file)).arrayBuffer());
+  const engine = new Engine(pack, {simd});
+  const state = engine.start();
+  const indices = encode(TEXT);
+  window.runs[name] = async points => {
+    for (let t = 0; t < points; t++) {
+      const {output} = engine.step(state, indices, forced[t % 64]);
+      mixtureOf(output, 0.5, 1);
+    }
+  };
+};
+window.open_onnx = async (name, hidden, components, symbols) => {
+  const ort = await import('./ort/ort.wasm.min.mjs');
+  ort.env.wasm.numThreads = 1;
+  const session = await ort.InferenceSession.create('./step.onnx');
+  const tensor = (data, shape) => new ort.Tensor('float32', data, shape);
+  const letters = new ort.Tensor('int64', BigInt64Array.from(encode(TEXT), BigInt),
+                                 [1, TEXT.length + 1]);
+  let state = {w: tensor(new Float32Array(symbols), [1, symbols]),
+               kappa: tensor(new Float32Array(components), [1, components])};
+  for (const cell of ['h', 'c']) for (const l of [0, 1, 2]) {
+    state[cell + l] = tensor(new Float32Array(hidden), [1, hidden]);
+  }
+  window.runs[name] = async points => {
+    for (let t = 0; t < points; t++) {
+      const point = tensor(Float32Array.from(forced[t % 64]), [1, 3]);
+      const out = await session.run({point, text: letters, ...state});
+      mixtureOf(out.output.data, 0.5, 1);
+      state = Object.fromEntries(Object.keys(state).map(k => [k, out[k + '_next']]));
+    }
+  };
+};
+window.runs = {};
+window.time = async (name, points) => {
+  const begin = performance.now();
+  await window.runs[name](points);
+  return (performance.now() - begin) / 1000;
+};
+"""
+
+
+class Step(nn.Module):
+    """One point with plain tensors in and out, for the exporter."""
+
+    def __init__(self, network: SynthesisNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, point: Tensor, text: Tensor, *state: Tensor
+    ) -> tuple[Tensor, ...]:
+        w, kappa, *cells = state
+        layers = tuple(LSTMState(cells[i], cells[3 + i]) for i in range(3))
+        mask = torch.ones_like(text, dtype=torch.bool)
+        output, new, _ = self.network.step(
+            point, SynthesisState(layers, w, kappa), text, mask
+        )
+        h, c = zip(*new.layers, strict=True)
+        return (output, new.w, new.kappa, *h, *c)
+
+
+def write_onnx(network: SynthesisNetwork, file: Path) -> None:
+    """One step as ONNX; needs the package `onnx`."""
+    start = network.start(1)
+    states = [start.w, start.kappa, *(s.h for s in start.layers)]
+    states += [s.c for s in start.layers]
+    names = ["w", "kappa", "h0", "h1", "h2", "c0", "c1", "c2"]
+    text = torch.ones(1, len(TEXT) + 1, dtype=torch.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own, about itself
+        torch.onnx.export(
+            Step(network),
+            (torch.zeros(1, 3), text, *states),
+            str(file),
+            dynamo=False,
+            input_names=["point", "text", *names],
+            output_names=["output", *(f"{name}_next" for name in names)],
+        )
+
+
+def run(rounds: int) -> Result:
+    """The paper's size, random weights: speed does not depend on what they are."""
+    sys.path.append(str(ROOT / "book" / "_tools"))
+    from browser import open_browser, serve, visit, why_no_browser
+
+    if reason := why_no_browser():
+        raise SystemExit(f"this benchmark needs a browser: {reason}")
+    torch.manual_seed(0)
+    config = SynthesisConfig()
+    network = SynthesisNetwork(config)
+    model = Model(network.eval())
+    ort = os.environ.get("ONNXRUNTIME_WEB")
+    names = [OURS, INT8, PLAIN]
+    notes: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for weights in ("float32", "int8"):
+            (folder / f"{weights}.bin").write_bytes(browser_pack(model, weights))
+        source = (STATIC / "engine.js").read_text(encoding="utf-8")
+        (folder / "page.html").write_text(
+            f"<!doctype html><meta charset=utf-8><script type=module>{source}\n"
+            f"const TEXT = '{TEXT}';{GLUE}</script>"
+        )
+        if ort and find_spec("onnx"):
+            shutil.copytree(ort, folder / "ort")
+            write_onnx(network, folder / "step.onnx")
+            names.append(ORT)
+        else:
+            notes["onnxruntime-web"] = "not measured: see benchmarks/browser.py"
+        with serve(folder) as site, open_browser() as driver:
+            visit(driver, f"{site}/page.html")
+
+            def call(script: str, *arguments: object) -> Any:
+                answer = driver.execute_async_script(
+                    "const [done] = [].slice.call(arguments, -1);"
+                    f"{script}.then(done, wrong => done(String(wrong)));",
+                    *arguments,
+                )
+                if isinstance(answer, str):
+                    raise RuntimeError(answer)
+                return answer
+
+            for name, file, simd in [
+                (OURS, "float32.bin", True),
+                (INT8, "int8.bin", True),
+                (PLAIN, "float32.bin", False),
+            ]:
+                call("open_engine(...arguments)", name, file, simd)
+            if ORT in names:
+                sizes = (config.hidden, config.components, config.symbols)
+                call("open_onnx(...arguments)", ORT, *sizes)
+            seconds: dict[str, list[float]] = {name: [] for name in names}
+            for turn in range(rounds + 1):
+                for name in names:
+                    taken = call("time(...arguments)", name, POINTS)
+                    if turn:  # the first warms up
+                        seconds[name].append(taken)
+            notes["browser"] = driver.capabilities["browserVersion"]
+    baseline = ORT if ORT in names else PLAIN
+    least = {name: min(seconds[name]) for name in names}
+    middle = {name: statistics.median(seconds[name]) for name in names}
+    rows = [
+        Row(
+            name,
+            least[name],
+            middle[name],
+            least[baseline] / least[name],
+            middle[baseline] / middle[name],
+        )
+        for name in names
+    ]
+    notes["points a second"] = {name: round(POINTS / middle[name]) for name in names}
+    return Result(
+        "One line in headless Chromium, one thread, a point at a time",
+        {"points": POINTS, "hidden": config.hidden, "layers": config.layers},
+        baseline,
+        rows,
+        notes,
+    )
