@@ -1,0 +1,248 @@
+"""The Studio: a network in a page, moved by a hand, and its line of Python."""
+
+from __future__ import annotations
+
+import time
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib.widgets import Studio
+from handwriting_lib.widgets.studio import FOLDER, write_pack
+
+pytestmark = pytest.mark.book
+
+TEXT = '<img src=x onerror="window.hacked=1">'
+HOSTILE = "</script><img src=x onerror='window.hacked=1'>"
+SAVED = """
+const [words, done] = arguments;
+const roots = [...document.querySelectorAll('[data-live]')].map(one => one.shadowRoot);
+const make = URL.createObjectURL;
+URL.createObjectURL = blob => {
+  URL.createObjectURL = make;
+  const reader = new FileReader();
+  reader.onload = () => done({type: blob.type, url: reader.result});
+  reader.readAsDataURL(blob);
+  return 'data:,';
+};
+[...roots[0].querySelectorAll('button')].find(one => one.textContent === words).click();
+"""
+
+
+@pytest.fixture(scope="module")
+def studio():
+    return Studio(text="hi there", seed=3, weights="int8", caption=HOSTILE)
+
+
+def status(page):
+    return page.find("[role=status]").text
+
+
+def finished(page, seconds=30):
+    """Wait until the text is written; gives what is said then."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if "points" in (said := status(page)):
+            return said
+        time.sleep(0.05)
+    raise AssertionError(f"not finished: {status(page)}")
+
+
+def at_once(page):
+    page.run(
+        "const one = [...roots[0].querySelectorAll('select')].at(-1);"
+        "one.value = '0'; one.dispatchEvent(new Event('change'));"
+    )
+
+
+def type_in(page, text):
+    """Put a text in the field, and press Enter there."""
+    page.run(
+        "const one = roots[0].querySelector('input[type=text]');"
+        "one.value = arguments[0];"
+        "const options = {key: 'Enter', bubbles: true};"
+        "one.dispatchEvent(new KeyboardEvent('keydown', options));",
+        text,
+    )
+
+
+def ink(page):
+    """The paper, as a picture."""
+    return page.pictures()[0]
+
+
+@pytest.mark.parametrize("over_http", [True, False])
+@pytest.mark.parametrize("width, dark", [(1200, False), (360, True)])
+def test_it_writes_without_a_kernel(show, studio, over_http, width, dark):
+    page = show(studio, width=width, dark=dark, over_http=over_http)
+    at_once(page)
+    said = finished(page)
+    assert int(said.split()[0]) > 60, said
+    assert "incomplete" not in said
+    assert page.drawn()
+
+
+def test_it_writes_as_a_pen_does_and_can_be_stopped(show, studio):
+    page = show(studio)
+    first = ink(page)
+    time.sleep(0.4)
+    assert ink(page) != first
+    button = page.find("button.primary")
+    assert button.text == "Stop"
+    button.click()
+    assert (status(page), button.text) == ("Stopped.", "Write")
+    page.settle()
+    still = ink(page)
+    time.sleep(0.2)
+    assert ink(page) == still
+
+
+def test_with_less_motion_it_writes_at_once(show, studio):
+    begin = time.monotonic()
+    finished(show(studio, reduced=True))
+    assert time.monotonic() - begin < 10
+
+
+def test_sliders_and_seed_change_the_ink(show, studio):
+    page = show(studio)
+    at_once(page)
+    finished(page)
+    seen = [ink(page)]
+    for label, value in [("Bias", 2.0), ("Temperature", 0.4)]:
+        page.slide(label, value)
+        time.sleep(0.4)
+        finished(page)
+        seen.append(ink(page))
+    page.find("button[aria-label='Another seed, another line']").click()
+    finished(page)
+    seen.append(ink(page))
+    assert page.find("input[type=number]").get_property("value") == "4"
+    assert len(set(seen)) == 4
+
+
+def test_the_line_of_python_writes_the_same_ink(show):
+    page = show(Studio(text='it\'s "here" \\ there, and everywhere', seed=5, bias=0.5))
+    at_once(page)
+    said = finished(page)
+    code = page.find("code").text
+    names = {"hw": hw}
+    exec(code, names)
+    lines = names["lines"]
+    assert len(lines) == 2
+    assert sum(len(line.ink) for line in lines) == int(said.split()[0])
+
+
+def test_another_model_is_named(show):
+    model = hw.load_pretrained()
+    with torch.no_grad():
+        model.network.output.bias.add_(0.01)
+    page = show(Studio(model, "hi", weights="int8"))
+    at_once(page)
+    finished(page)
+    assert page.find("code").text.startswith('lines = hw.write(["hi"], model, bias=')
+
+
+def test_what_the_network_cannot_write_is_said(show, studio):
+    page = show(studio)
+    type_in(page, "Zürich")
+    assert status(page) == "The network has not learned to write “ü”."
+    assert page.find("input[aria-invalid]") is not None
+    type_in(page, "   ")
+    assert status(page) == "There is no text to write."
+    at_once(page)
+    type_in(page, "Zurich")
+    finished(page)
+    assert page.find("input[aria-invalid]") is None
+
+
+def test_text_is_only_ever_text(show):
+    page = show(Studio(text=TEXT, weights="int8", caption=HOSTILE))
+    at_once(page)
+    finished(page, 60)
+    assert page.run("return document.images.length") == 0
+    assert page.run("return roots[0].querySelectorAll('img').length") == 0
+    assert page.find("input[type=text]").get_property("value") == TEXT
+    saved = page.driver.execute_async_script(
+        SAVED.replace("readAsDataURL", "readAsText"), "Save SVG"
+    )
+    root = ElementTree.fromstring(saved["url"])
+    assert root[0].text.split() == TEXT.split()
+    assert {one.tag.split("}")[1] for one in root} == {"title", "path"}
+
+
+def test_saved_pictures_hold_the_ink(show, studio):
+    page = show(studio)
+    at_once(page)
+    points = int(finished(page).split()[0])
+    svg = page.driver.execute_async_script(
+        SAVED.replace("readAsDataURL", "readAsText"), "Save SVG"
+    )
+    assert svg["type"] == "image/svg+xml"
+    path = ElementTree.fromstring(svg["url"])[1].get("d")
+    # a point of each stroke stands twice, so that a dot is drawn
+    assert path.count("L") == points
+    png = page.driver.execute_async_script(SAVED, "Save PNG")
+    assert png["type"] == "image/png"
+    assert png["url"].startswith("data:image/png;base64,iVBOR")
+
+
+def test_the_still_picture_shows_where_scripts_do_not_run(show, studio):
+    page = show(studio, scripts=False)
+    still = page.driver.find_element("css selector", "[data-still] svg")
+    assert still.size["width"] > 50
+
+
+def test_a_site_has_each_network_once(driver, tmp_path, monkeypatch):
+    from browser import console, requests, serve, visit
+
+    monkeypatch.setenv(FOLDER, "packs")
+    studio = Studio(text="hi", weights="int8")
+    assert len(studio.html) < 100_000
+    (tmp_path / "packs").mkdir()
+    write_pack("unipen-256-int8", tmp_path / "packs")
+    page = f"<!doctype html><link rel=icon href='data:,'>{studio.html}{studio.html}"
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    written = """
+      const done = arguments[0];
+      const look = () => {
+        const all = [...document.querySelectorAll('[data-live]')].map(
+          one => one.shadowRoot.querySelector('[role=status]').textContent);
+        if (all.length === 2 && all.every(one => one.includes('Writing.'))) done(all);
+        else setTimeout(look, 50);
+      };
+      look();
+    """
+    with serve(tmp_path) as site:
+        for address, ending in [
+            (f"{site}/page.html", "bin"),
+            ((tmp_path / "page.html").as_uri(), "js"),
+        ]:
+            console(driver)
+            requests(driver)
+            visit(driver, address)
+            driver.execute_async_script(written)
+            names = {one.split("/")[-1] for one in requests(driver)}
+            assert names == {"page.html", f"unipen-256-int8.{ending}"}
+            assert [one.text for one in console(driver)] == []
+        # a pack that is not there is said to be missing
+        for file in (tmp_path / "packs").iterdir():
+            file.unlink()
+        visit(driver, f"{site}/page.html")
+        time.sleep(0.5)
+        said = driver.execute_script(
+            "return document.querySelector('[data-live]').shadowRoot"
+            ".querySelector('[role=status]').textContent"
+        )
+    assert "could not be loaded: packs/unipen-256-int8.bin: 404" in said
+    console(driver)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="ü"):
+        Studio(text="Zürich")
+    with pytest.raises(ValueError, match="no text"):
+        Studio(text=" ")
+    with pytest.raises(ValueError, match="int4"):
+        Studio(text="a", weights="int4")
