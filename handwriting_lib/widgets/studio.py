@@ -19,6 +19,8 @@ from ..rendering import to_svg, write_whole
 from ..sampling import write
 from .host import Widget
 
+# The files of `static/` that are the engine; they need nothing else.
+ENGINE = ("arithmetic", "randomness", "engine")
 COLUMNS = 30  # characters a line, as in static/studio.js
 # Where a site has the files of `write_pack`: its pages then share one copy of a shipped
 # model, in place of one in each page.
@@ -75,7 +77,7 @@ class Studio(Widget):
             "pack": _pack(model, weights),
         }
         super().__init__(
-            ["reading", "engine", "studio"],
+            ["reading", *ENGINE, "studio"],
             data,
             still=to_svg([line.ink for line in written], unit=1.0, title=text),
             label=f"The network {model.name} writes; at first: {text}",

@@ -5,18 +5,26 @@ The engine runs in headless Chromium, as it does for a reader.
 
 import base64
 import hashlib
-import json
 
 import numpy as np
 import pytest
 import torch
 
-from handwriting_lib import Model, check_line, load_pretrained, write
+from handwriting_lib import (
+    Model,
+    SynthesisConfig,
+    SynthesisNetwork,
+    check_line,
+    load_pretrained,
+    write,
+)
 from handwriting_lib.alphabet import encode
 from handwriting_lib.export import browser_pack
+from handwriting_lib.lstm import gates_to_state
 from handwriting_lib.mixture import StrokeMixture, draw_noise
 from handwriting_lib.sampling import line_generator
 from handwriting_lib.widgets.host import STATIC
+from handwriting_lib.widgets.studio import ENGINE
 
 pytestmark = pytest.mark.book
 
@@ -26,7 +34,7 @@ TEXT = "a machine that writes, in all"
 # The engine's functions under one name, and its packs by theirs.
 GLUE = """
 window.tools = {loadPack, Engine, encode, mixtureOf, drawNoise, checkLine, sha256,
-                twister, hasSimd};
+                hasSimd, Arithmetic};
 window.engines = {};
 window.toBase64 = numbers => {
   const bytes = new Uint8Array(numbers.buffer);
@@ -70,6 +78,16 @@ def model():
     return model
 
 
+# Cells a layer: whole registers but not whole rows of them; and neither.
+SMALL = (20, 10)
+
+
+def small(hidden):
+    """A network of sizes that nothing divides."""
+    torch.manual_seed(2)
+    return SynthesisNetwork(SynthesisConfig(hidden, 2, mixtures=3, components=5)).eval()
+
+
 @pytest.fixture(scope="module")
 def page(driver, tmp_path_factory, model):
     """A page with the engine in it, and packs beside it."""
@@ -80,13 +98,19 @@ def page(driver, tmp_path_factory, model):
         (folder / f"{weights}.bin").write_bytes(browser_pack(model, weights))
     shipped = browser_pack(load_pretrained(), "half")
     (folder / "shipped.bin").write_bytes(shipped)
+    for hidden in SMALL:
+        content = browser_pack(Model(small(hidden)), "float32")
+        (folder / f"small{hidden}.bin").write_bytes(content)
     (folder / "none.bin").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
-    source = (STATIC / "engine.js").read_text(encoding="utf-8")
-    (folder / "page.html").write_text(
-        f"<!doctype html><meta charset=utf-8><link rel=icon href='data:,'>"
-        f"<script type=module>{source}{GLUE}</script>",
-        encoding="utf-8",
-    )
+    (folder / "cut.bin").write_bytes(shipped[:1000])
+    source = "".join((STATIC / f"{one}.js").read_text("utf-8") for one in ENGINE)
+    head = "<!doctype html><meta charset=utf-8><link rel=icon href='data:,'>"
+    body = f"<script type=module>{source}{GLUE}</script>"
+    (folder / "page.html").write_text(head + body, encoding="utf-8")
+    # a policy that lets scripts run, but no WebAssembly
+    policy = "script-src 'unsafe-inline'"
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    (folder / "strict.html").write_text(head + policy + body, encoding="utf-8")
     with serve(folder) as site:
         console(driver)
         visit(driver, f"{site}/page.html")
@@ -166,6 +190,38 @@ def test_int8_is_the_network_with_rounded_rows(page, model, forced, simd):
     assert np.abs(found - torch_trace(model.network, forced)).max() > 1e-3
 
 
+@pytest.mark.parametrize("simd", [True, False])
+@pytest.mark.parametrize("hidden", SMALL)
+def test_other_sizes_agree_with_torch(page, forced, hidden, simd):
+    found = trace(page, f"small{hidden}.bin", forced, simd)
+    agree(found, torch_trace(small(hidden), forced), 1e-4)
+
+
+@pytest.mark.parametrize("simd", [True, False])
+@pytest.mark.parametrize("size", [1.0, 30.0, 1000.0])
+def test_cells_agree_with_torch_up_to_saturation(page, size, simd):
+    H = 32
+    torch.manual_seed(1)
+    z, c = size * torch.randn(1, 4 * H), size * torch.randn(1, H)
+    peephole = torch.randn(3, H)
+    given = [one.flatten().tolist() for one in (z, c, peephole)]
+    h, cell = page.execute_script(
+        """
+        const [simd, ...given] = arguments;
+        const math = new tools.Arithmetic(4096, simd);
+        const [z, c, peephole] = given.map(one => math.vector(one));
+        const h = math.array(Float32Array, c.length);
+        math.cells(z, h, c, peephole);
+        return [Array.from(h), Array.from(c)];
+        """,
+        simd,
+        *given,
+    )
+    expected = gates_to_state(z, c, peephole)
+    agree(np.array(h), expected.h[0].numpy(), 1e-6)
+    agree(np.array(cell), expected.c[0].numpy(), 1e-6)
+
+
 @pytest.mark.parametrize("text", ["", "abc", "1 0 1", "x" * 55, "y" * 56, "z" * 200])
 def test_sha256(page, text):
     words = page.execute_script("return Array.from(tools.sha256(arguments[0]))", text)
@@ -242,11 +298,14 @@ def test_lines_are_checked_as_in_python(page):
     phis = [random_phi(generator) for _ in range(60)] + [torch.zeros(3, 6)]
     phis += [torch.eye(6), torch.eye(6)[[0, 1, 3, 4, 5]], torch.eye(6)[:4]]
     phis.append(torch.cat([torch.eye(6), torch.eye(6)[[5] * 60]]))
+    text = "a' \\b"  # with characters that Python's repr quotes otherwise
     said = page.execute_script(
-        "return arguments[0].map(phi => tools.checkLine(phi, 'ab cd'))",
+        "const [phis, text] = arguments;"
+        "return phis.map(phi => tools.checkLine(phi, text));",
         [phi.tolist() for phi in phis],
+        text,
     )
-    expected = [check_line(phi, "ab cd") for phi in phis]
+    expected = [check_line(phi, text) for phi in phis]
     assert said == expected
     assert {"", "the window went dark"} < set(expected)
 
@@ -262,38 +321,24 @@ def test_texts_that_the_network_cannot_write(page, text, words):
     assert words in said
 
 
-def test_another_file_is_no_pack(page):
+@pytest.mark.parametrize("name", ["none.bin", "cut.bin", "page.html"])
+def test_another_file_is_no_pack(page, name):
     said = page.execute_async_script(
-        "const [done] = arguments;"
-        "open_pack('none.bin').then(done, wrong => done(wrong.message));"
+        "const [name, done] = arguments;"
+        "open_pack(name).then(done, wrong => done(wrong.message));",
+        name,
     )
     assert said == "this is not a pack of a synthesis network"
 
 
-def test_packs_are_small():
-    model = load_pretrained()
-    half, int8 = (len(browser_pack(model, one)) for one in ("half", "int8"))
-    assert half < 2.02 * model.parameters
-    assert int8 < 1.04 * model.parameters
+def test_a_page_that_forbids_webassembly_writes_too(page):
+    from browser import console, visit
 
-
-def test_what_is_no_pack():
-    from handwriting_lib import ModelError, PredictionConfig, PredictionNetwork
-
-    with pytest.raises(ValueError, match="half, int8, float32, not 'int4'"):
-        browser_pack(load_pretrained(), "int4")
-    other = Model(PredictionNetwork(PredictionConfig(hidden=4)), name="mine")
-    with pytest.raises(ModelError, match="mine is a prediction network"):
-        browser_pack(other)
-
-
-def test_the_command_writes_a_pack(tmp_path):
-    from handwriting_lib.cli import main
-
-    file = tmp_path / "pack.bin"
-    assert main(["export", "--browser", str(file), "--weights", "int8"]) == 0
-    content = file.read_bytes()
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    assert header["layers.0.weight_hh"]["dtype"] == "I8"
-    assert content == browser_pack(load_pretrained(), "int8")
+    here = page.current_url
+    visit(page, here.replace("page.html", "strict.html"))
+    assert not page.execute_script("return tools.hasSimd()")
+    line = page.execute_async_script(LINE, ["it"], {"seed": 1})[0]
+    visit(page, here)
+    console(page)  # the browser says what the policy refused
+    expected = write("it", seed=1)[0].ink
+    torch.testing.assert_close(torch.tensor(line["ink"]), expected, atol=1e-3, rtol=0)

@@ -1,8 +1,6 @@
 // The synthesis network in the page: the numbers of networks.py, mixture.py and
-// sampling.py, from a pack of weights that export.py wrote. Matrix-vector products run
-// in WebAssembly with 128-bit SIMD, or in plain JavaScript where that is missing.
-//
-// A seed draws what it draws in Python: the page repeats torch's generator.
+// sampling.py, from a pack of weights that export.py wrote. arithmetic.js computes,
+// randomness.js repeats torch's generator, so that a seed draws what it draws in Python.
 
 const SIGMA_FLOOR = 0.01; // as in mixture.py
 const RHO_LIMIT = 0.999;
@@ -29,17 +27,26 @@ function halves() {
   return new Float32Array(table.buffer);
 }
 
+/** What stands in front of the numbers; nothing where the file is another. */
+function readHeader(buffer) {
+  try {
+    const size = Number(new DataView(buffer).getBigUint64(0, true));
+    const text = new TextDecoder().decode(new Uint8Array(buffer, 8, size));
+    const { __metadata__: metadata, ...header } = JSON.parse(text);
+    return { size, header, about: JSON.parse(metadata.handwriting_lib) };
+  } catch {
+    return {};
+  }
+}
+
 /**
  * Read a pack.
  *
  * Gives `tensors` (name to `{shape, data}`, data Float32Array or Int8Array), `config`,
- * `mean` and `std` of the offsets, and `name`.
+ * and `mean` and `std` of the offsets.
  */
 export function loadPack(buffer) {
-  const size = Number(new DataView(buffer).getBigUint64(0, true));
-  const text = new TextDecoder().decode(new Uint8Array(buffer, 8, size));
-  const { __metadata__: metadata, ...header } = JSON.parse(text);
-  const about = JSON.parse(metadata?.handwriting_lib ?? "null");
+  const { size, header, about } = readHeader(buffer);
   const known = ["handwriting_lib.model.1", "handwriting_lib.int8.1"];
   if (!known.includes(about?.format) || about.kind !== "synthesis") {
     throw new Error("this is not a pack of a synthesis network");
@@ -62,149 +69,7 @@ export function loadPack(buffer) {
   return { tensors, config: about.config, mean, std };
 }
 
-// --- matrix times vector ----------------------------------------------------------
-
-/** An unsigned number as LEB128, and a list with its length in front. */
-function leb(number) {
-  const bytes = [];
-  do {
-    bytes.push((number & 127) | (number > 127 ? 128 : 0));
-    number >>>= 7;
-  } while (number);
-  return bytes;
-}
-const list = (items) => [...leb(items.length), ...items.flat()];
-
-/**
- * A WebAssembly module, put together from its instructions. It exports
- * `product(W, x, b, y, rows, columns)`: y = W x + b, with W in float32, and
- * `product8(W, x, b, y, rows, columns, scale)`: y = scale (W x) + b, with W in int8 and
- * a scale a row. All arguments but rows and columns are addresses; y may be b; columns
- * are a multiple of 16.
- */
-function kernel() {
-  const [I32, V128] = [0x7f, 0x7b];
-  const get = (i) => [0x20, i];
-  const set = (i) => [0x21, i];
-  const constant = (n) => [0x41, n]; // below 64
-  const add = [0x6a];
-  const simd = (code, ...rest) => [0xfd, ...leb(code), ...rest];
-  const load = (offset) => simd(0, 0, offset);
-  const zero = simd(12, ...new Array(16).fill(0));
-  const plus = simd(0xe4);
-  const times = simd(0xe6);
-  const lane = (i) => simd(31, i);
-  const step = (local, n) => [get(local), constant(n), add, set(local)].flat();
-  const step64 = (local) => [get(local), [0x41, 0xc0, 0], add, set(local)].flat();
-  // arguments 0..6; locals: the end of x, a place in x, int16 weights, four sums
-  const [W, X, B, Y, ROWS, COLUMNS, SCALE, END, AT, Q, ...SUMS] = Array(14).keys();
-  const part = (sum, weights, offset) =>
-    [get(sum), weights, get(AT), load(offset), times, plus, set(sum)].flat();
-  const wide = (code) => [get(Q), simd(code), simd(0xfa)].flat(); // int16 to float32
-  const eight = (k) => [ // columns 8 k to 8 k + 7 in int8: low half, high half
-    get(W), simd(1, 0, 8 * k), set(Q),
-    part(SUMS[2 * k], wide(0xa7), 32 * k), part(SUMS[2 * k + 1], wide(0xa8), 32 * k + 16),
-  ].flat();
-  const four = (k) => part(SUMS[k], [...get(W), ...load(16 * k)], 16 * k);
-  const body = (int8) => [
-    [2, 2, I32, 5, V128], // two locals of i32, five of v128
-    get(X), get(COLUMNS), constant(2), [0x74], add, set(END),
-    [0x03, 0x40], // for each row
-    SUMS.map((sum) => [zero, set(sum)]).flat(2), get(X), set(AT),
-    [0x03, 0x40], // for each sixteen columns: four sums, or each would wait for the last
-    int8
-      ? [eight(0), eight(1), step(W, 16)].flat()
-      : [four(0), four(1), four(2), four(3), step64(W)].flat(),
-    step64(AT), get(AT), get(END), [0x49, 0x0d, 0, 0x0b],
-    get(SUMS[0]), get(SUMS[1]), plus, get(SUMS[2]), get(SUMS[3]), plus, plus,
-    set(Q), get(Y),
-    get(Q), lane(0), get(Q), lane(1), [0x92],
-    get(Q), lane(2), get(Q), lane(3), [0x92, 0x92],
-    int8 ? [get(SCALE), [0x2a, 2, 0], [0x94], step(SCALE, 4)].flat() : [],
-    get(B), [0x2a, 2, 0, 0x92], [0x38, 2, 0],
-    step(B, 4), step(Y, 4),
-    get(ROWS), constant(1), [0x6b], set(ROWS), get(ROWS), [0x0d, 0, 0x0b],
-    [0x0b],
-  ].flat();
-  const name = (text) => list([...text].map((letter) => letter.charCodeAt(0)));
-  const section = (code, content) => [code, ...leb(content.length), ...content];
-  const type = [0x60, ...list(new Array(7).fill(I32)), 0];
-  const code = (int8) => list(body(int8));
-  return new Uint8Array([
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
-    ...section(1, list([type])),
-    ...section(2, list([[...name("e"), ...name("memory"), 2, 0, 1]])),
-    ...section(3, list([0, 0])),
-    ...section(7, list([[...name("product"), 0, 0], [...name("product8"), 0, 1]])),
-    ...section(10, list([code(false), code(true)])),
-  ]);
-}
-
-/** Vectors and matrices in one memory, and their products. */
-class Arithmetic {
-  constructor(bytes, simd) {
-    const pages = Math.ceil(bytes / 65536) + 1;
-    this.memory = simd ? new WebAssembly.Memory({ initial: pages }) : null;
-    this.buffer = simd ? this.memory.buffer : new ArrayBuffer(pages * 65536);
-    this.free = 64;
-    if (simd) {
-      const module = new WebAssembly.Module(kernel());
-      const imports = { e: { memory: this.memory } };
-      this.code = new WebAssembly.Instance(module, imports).exports;
-    }
-  }
-
-  /** Zeros, aligned to 64 bytes. */
-  array(Type, length) {
-    const made = new Type(this.buffer, this.free, length);
-    this.free += Math.ceil((length * Type.BYTES_PER_ELEMENT) / 64) * 64;
-    return made;
-  }
-
-  /** A matrix of a pack, each row padded to a multiple of 16 columns. */
-  matrix({ shape: [rows, columns], data }, scale) {
-    const padded = padding(columns);
-    const values = this.array(data.constructor, rows * padded);
-    for (let r = 0; r < rows; r++) {
-      values.set(data.subarray(r * columns, (r + 1) * columns), r * padded);
-    }
-    return { rows, columns: padded, values, scale: scale && this.vector(scale.data) };
-  }
-
-  vector(data) {
-    const made = this.array(Float32Array, data.length);
-    made.set(data);
-    return made;
-  }
-
-  /** y = W x + b; x has W's padded number of columns. */
-  product(W, x, b, y) {
-    const { rows, columns, values, scale } = W;
-    if (this.code) {
-      const where = [values, x, b, y].map((one) => one.byteOffset);
-      const multiply = scale ? this.code.product8 : this.code.product;
-      multiply(...where, rows, columns, scale ? scale.byteOffset : 0);
-      return;
-    }
-    for (let r = 0, k = 0; r < rows; r++) {
-      let sum = 0;
-      for (let c = 0; c < columns; c++, k++) sum += values[k] * x[c];
-      y[r] = b[r] + (scale ? scale[r] * sum : sum);
-    }
-  }
-}
-
-const padding = (columns) => Math.ceil(columns / 16) * 16;
-
-/** Whether this browser has WebAssembly with SIMD. */
-export function hasSimd() {
-  return typeof WebAssembly === "object" && WebAssembly.validate(kernel());
-}
-
 // --- the network ------------------------------------------------------------------
-
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-const tanh = (x) => 1 - 2 / (1 + Math.exp(2 * x)); // faster than Math.tanh
 
 /** Text as indices with the end slot, as in alphabet.py. */
 export function encode(text) {
@@ -226,22 +91,26 @@ export class Engine {
     const { tensors, config } = pack;
     Object.assign(this, { config, mean: pack.mean, std: pack.std });
     const { hidden, layers, mixtures, components, symbols } = config;
+    const seen = 3 + symbols; // a point and the window
     const all = Object.values(tensors).map(({ shape, data }) => {
       const rows = shape.length > 1 ? shape[0] : 1;
       return rows * padding(shape.at(-1)) * data.BYTES_PER_ELEMENT + 64;
     });
+    const columns = layers * seen * (16 * hidden + 64);
     const scratch = 8 * (5 * hidden + symbols + 64) * (layers + 3);
-    const bytes = all.reduce((a, b) => a + b, 0) + scratch;
+    const bytes = all.reduce((a, b) => a + b, 0) + columns + scratch;
     const math = (this.math = new Arithmetic(bytes, simd));
-    const matrix = (name) => math.matrix(tensors[name], tensors[`${name}.scale`]);
+    const scaled = (name) => [tensors[name], tensors[`${name}.scale`]];
+    const matrix = (name, first) => math.matrix(...scaled(name), first);
     const vector = (name) => math.vector(tensors[name].data);
     this.layers = Array.from({ length: layers }, (_, l) => ({
-      input: matrix(`layers.${l}.weight_ih`),
+      seen: math.columns(...scaled(`layers.${l}.weight_ih`), seen),
+      below: l ? matrix(`layers.${l}.weight_ih`, seen) : null,
       recurrent: matrix(`layers.${l}.weight_hh`),
       bias: vector(`layers.${l}.bias`),
       peephole: vector(`layers.${l}.peephole`),
-      x: math.array(Float32Array, padding(3 + symbols + (l ? hidden : 0))),
       h: math.array(Float32Array, padding(hidden)),
+      c: math.array(Float32Array, hidden),
     }));
     this.window = { weight: matrix("window.weight"), bias: vector("window.bias") };
     this.output = { weight: matrix("output.weight"), bias: vector("output.bias") };
@@ -267,40 +136,31 @@ export class Engine {
    * `phi`.
    */
   step(state, indices, point) {
-    const { hidden, symbols } = this.config;
+    const { hidden } = this.config;
+    const { math, gates } = this;
     let phi = null;
     this.layers.forEach((layer, l) => {
-      layer.x.set(point);
-      layer.x.set(state.w, 3); // of the last point for layer 1, of this one above
-      if (l) layer.x.set(state.h[l - 1], 3 + symbols);
       layer.h.set(state.h[l]);
-      this.math.product(layer.input, layer.x, layer.bias, this.gates);
-      this.math.product(layer.recurrent, layer.h, this.gates, this.gates);
-      this.cells(state.h[l], state.c[l], layer.peephole);
+      layer.c.set(state.c[l]);
+      gates.set(layer.bias);
+      // the window of the last point for layer 1, of this one above
+      for (let i = 0; i < 3; i++) math.addColumn(layer.seen[i], gates, point[i]);
+      state.w.forEach((weight, i) => math.addColumn(layer.seen[3 + i], gates, weight));
+      math.product(layer.recurrent, layer.h, gates, gates);
+      if (l) math.product(layer.below, this.layers[l - 1].h, gates, gates);
+      math.cells(gates, layer.h, layer.c, layer.peephole);
+      state.h[l].set(layer.h.subarray(0, hidden));
+      state.c[l].set(layer.c);
       this.joined.set(state.h[l], l * hidden);
       if (!l) phi = this.read(state, indices);
     });
-    this.math.product(this.output.weight, this.joined, this.output.bias, this.raw);
+    math.product(this.output.weight, this.joined, this.output.bias, this.raw);
     return { output: this.raw, phi };
-  }
-
-  /** From the gates' inputs i, f, g, o to the new `h` and `c` (eqs 7 to 11). */
-  cells(h, c, peephole) {
-    const H = h.length;
-    const z = this.gates;
-    for (let k = 0; k < H; k++) {
-      const i = sigmoid(z[k] + peephole[k] * c[k]);
-      const f = sigmoid(z[H + k] + peephole[H + k] * c[k]);
-      const cell = f * c[k] + i * tanh(z[2 * H + k]);
-      c[k] = cell;
-      h[k] = sigmoid(z[3 * H + k] + peephole[2 * H + k] * cell) * tanh(cell);
-    }
   }
 
   /** Move the window (eqs 46 to 51); gives phi. */
   read(state, indices) {
     const K = this.config.components;
-    this.layers[0].h.set(state.h[0]);
     this.math.product(this.window.weight, this.layers[0].h, this.window.bias, this.move);
     const phi = new Float32Array(indices.length);
     for (let k = 0; k < K; k++) {
@@ -358,99 +218,11 @@ export function samplePoint(mixture, [pick, pen, normalX, normalY]) {
   ];
 }
 
-// --- torch's randomness -----------------------------------------------------------
-
-/** The SHA-256 of ASCII text, as eight 32-bit numbers. */
-export function sha256(text) {
-  const primes = [];
-  for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
-  const bits = (x) => Math.floor((x % 1) * 2 ** 32) | 0;
-  const constants = primes.map((p) => bits(Math.cbrt(p)));
-  const hash = primes.slice(0, 8).map((p) => bits(Math.sqrt(p)));
-  const length = text.length;
-  const words = new Int32Array(16 * Math.ceil((length + 9) / 64));
-  for (let i = 0; i < length; i++) words[i >> 2] |= text.charCodeAt(i) << (24 - 8 * (i & 3));
-  words[length >> 2] |= 0x80 << (24 - 8 * (length & 3));
-  words[words.length - 1] = 8 * length;
-  const turn = (x, n) => (x >>> n) | (x << (32 - n));
-  const w = new Int32Array(64);
-  for (let block = 0; block < words.length; block += 16) {
-    for (let i = 0; i < 64; i++) {
-      if (i < 16) w[i] = words[block + i];
-      else {
-        const [x, y] = [w[i - 15], w[i - 2]];
-        const small = turn(x, 7) ^ turn(x, 18) ^ (x >>> 3);
-        const large = turn(y, 17) ^ turn(y, 19) ^ (y >>> 10);
-        w[i] = w[i - 16] + small + w[i - 7] + large;
-      }
-    }
-    let [a, b, c, d, e, f, g, h] = hash;
-    for (let i = 0; i < 64; i++) {
-      const choice = (e & f) ^ (~e & g);
-      const majority = (a & b) ^ (a & c) ^ (b & c);
-      const one = (h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + choice + constants[i] + w[i]) | 0;
-      const two = ((turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + majority) | 0;
-      [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + two) | 0];
-    }
-    [a, b, c, d, e, f, g, h].forEach((x, i) => (hash[i] = (hash[i] + x) | 0));
-  }
-  return hash.map((x) => x >>> 0);
-}
-
-/** MT19937 as torch seeds it on a CPU: the low 32 bits of the seed; 32-bit numbers. */
-export function twister(seed) {
-  const state = new Uint32Array(624);
-  state[0] = seed;
-  for (let i = 1; i < 624; i++) {
-    state[i] = Math.imul(1812433253, state[i - 1] ^ (state[i - 1] >>> 30)) + i;
-  }
-  let at = 624;
-  return () => {
-    if (at === 624) {
-      for (let i = 0; i < 624; i++) {
-        const y = (state[i] & 0x80000000) | (state[(i + 1) % 624] & 0x7fffffff);
-        state[i] = state[(i + 397) % 624] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
-      }
-      at = 0;
-    }
-    let y = state[at++];
-    y ^= y >>> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    return (y ^ (y >>> 18)) >>> 0;
-  };
-}
-
-/** What `draw_noise((n,), line_generator(seed, position, draw), float32)` gives in
- * Python, for n of 8 and more: `(n, 4)`, row by row. */
-export function drawNoise(n, seed, position, draw) {
-  const digest = sha256(`${seed} ${position} ${draw}`);
-  const next = twister(((digest[0] << 24) | (digest[1] >>> 8)) >>> 0); // bytes 3 to 6
-  const uniform = () => (next() & 0xffffff) / 2 ** 24;
-  const flat = Float64Array.from({ length: 2 * n }, uniform);
-  const normal = Float64Array.from({ length: 2 * n }, uniform);
-  const turn = (from) => {
-    for (let i = from; i < from + 8; i++) {
-      const radius = Math.sqrt(-2 * Math.log(1 - normal[i]));
-      const angle = 2 * Math.PI * normal[i + 8];
-      normal[i] = radius * Math.cos(angle);
-      normal[i + 8] = radius * Math.sin(angle);
-    }
-  };
-  for (let i = 0; i + 16 <= 2 * n; i += 16) turn(i); // torch fills sixteen at a time
-  if ((2 * n) % 16) {
-    for (let i = 2 * n - 16; i < 2 * n; i++) normal[i] = uniform();
-    turn(2 * n - 16);
-  }
-  const noise = new Float32Array(4 * n);
-  for (let i = 0; i < n; i++) {
-    noise.set([flat[2 * i], flat[2 * i + 1], normal[2 * i], normal[2 * i + 1]], 4 * i);
-  }
-  return noise;
-}
-
 // --- writing ----------------------------------------------------------------------
 
+/** A character as Python's repr shows it. */
+const quoted = (letter) =>
+  letter === "'" ? `"'"` : letter === "\\" ? "'\\\\'" : `'${letter}'`;
 const largest = (phi) => phi.indexOf(phi.reduce((a, b) => Math.max(a, b)));
 
 /** What is wrong with a line, "" when it is complete: check_line of sampling.py. */
@@ -464,13 +236,15 @@ export function checkLine(phi, text) {
   let furthest = 0;
   for (const at of attended) {
     if (at < furthest - 1) {
-      return `went back from '${text[Math.min(furthest, end - 1)]}' to '${text[at]}'`;
+      return `went back from ${quoted(text[Math.min(furthest, end - 1)])} to ${quoted(text[at])}`;
     }
     furthest = Math.max(furthest, at);
   }
   const visited = new Set(attended);
   for (let i = 0; i < end; i++) {
-    if (text[i] !== " " && !visited.has(i)) return `skipped '${text[i]}', character ${i + 1}`;
+    if (text[i] !== " " && !visited.has(i)) {
+      return `skipped ${quoted(text[i])}, character ${i + 1}`;
+    }
   }
   return "";
 }
