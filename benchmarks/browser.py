@@ -1,12 +1,14 @@
 """The page's engine against onnxruntime-web: points a second in one browser thread.
 
 onnxruntime-web is no part of the project. To have it measured, `npm pack
-onnxruntime-web`, unpack the archive, set `ONNXRUNTIME_WEB` to its `package/dist`, and
+onnxruntime-web`, unpack the archive, set `ONNXRUNTIME_WEB` to its folder `package` and
 `pip install onnx`. Without it the engine is compared with plain JavaScript alone.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import shutil
 import statistics
@@ -24,11 +26,13 @@ from handwriting_lib import Model, SynthesisConfig, SynthesisNetwork
 from handwriting_lib.export import browser_pack
 from handwriting_lib.networks import LSTMState, SynthesisState
 from handwriting_lib.widgets.host import STATIC
+from handwriting_lib.widgets.studio import ENGINE
 
 from . import ROOT, Result, Row
 
 TEXT = "a machine that writes, in all"
 POINTS = 300  # a round
+SIZES = SynthesisConfig()  # the paper's
 OURS = "engine, float32"
 INT8 = "engine, int8"
 PLAIN = "engine without WebAssembly"
@@ -41,13 +45,15 @@ window.open_engine = async (name, file, simd) => {
   const state = engine.start();
   const indices = encode(TEXT);
   window.runs[name] = async points => {
+    let output;
     for (let t = 0; t < points; t++) {
-      const {output} = engine.step(state, indices, forced[t % 64]);
+      ({output} = engine.step(state, indices, forced[t % 64]));
       mixtureOf(output, 0.5, 1);
     }
+    return Array.from(output);
   };
 };
-window.open_onnx = async (name, hidden, components, symbols) => {
+window.open_onnx = async (name, {hidden, layers, components, symbols}) => {
   const ort = await import('./ort/ort.wasm.min.mjs');
   ort.env.wasm.numThreads = 1;
   const session = await ort.InferenceSession.create('./step.onnx');
@@ -56,23 +62,25 @@ window.open_onnx = async (name, hidden, components, symbols) => {
                                  [1, TEXT.length + 1]);
   let state = {w: tensor(new Float32Array(symbols), [1, symbols]),
                kappa: tensor(new Float32Array(components), [1, components])};
-  for (const cell of ['h', 'c']) for (const l of [0, 1, 2]) {
+  for (const cell of ['h', 'c']) for (let l = 0; l < layers; l++) {
     state[cell + l] = tensor(new Float32Array(hidden), [1, hidden]);
   }
   window.runs[name] = async points => {
+    let out;
     for (let t = 0; t < points; t++) {
       const point = tensor(Float32Array.from(forced[t % 64]), [1, 3]);
-      const out = await session.run({point, text: letters, ...state});
+      out = await session.run({point, text: letters, ...state});
       mixtureOf(out.output.data, 0.5, 1);
       state = Object.fromEntries(Object.keys(state).map(k => [k, out[k + '_next']]));
     }
+    return Array.from(out.output.data);
   };
 };
 window.runs = {};
 window.time = async (name, points) => {
   const begin = performance.now();
-  await window.runs[name](points);
-  return (performance.now() - begin) / 1000;
+  const output = await window.runs[name](points);
+  return {seconds: (performance.now() - begin) / 1000, output};
 };
 """
 
@@ -88,7 +96,8 @@ class Step(nn.Module):
         self, point: Tensor, text: Tensor, *state: Tensor
     ) -> tuple[Tensor, ...]:
         w, kappa, *cells = state
-        layers = tuple(LSTMState(cells[i], cells[3 + i]) for i in range(3))
+        half = len(cells) // 2
+        layers = tuple(map(LSTMState, cells[:half], cells[half:]))
         mask = torch.ones_like(text, dtype=torch.bool)
         output, new, _ = self.network.step(
             point, SynthesisState(layers, w, kappa), text, mask
@@ -102,7 +111,8 @@ def write_onnx(network: SynthesisNetwork, file: Path) -> None:
     start = network.start(1)
     states = [start.w, start.kappa, *(s.h for s in start.layers)]
     states += [s.c for s in start.layers]
-    names = ["w", "kappa", "h0", "h1", "h2", "c0", "c1", "c2"]
+    count = range(len(start.layers))
+    names = ["w", "kappa", *(f"h{i}" for i in count), *(f"c{i}" for i in count)]
     text = torch.ones(1, len(TEXT) + 1, dtype=torch.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about itself
@@ -124,8 +134,7 @@ def run(rounds: int) -> Result:
     if reason := why_no_browser():
         raise SystemExit(f"this benchmark needs a browser: {reason}")
     torch.manual_seed(0)
-    config = SynthesisConfig()
-    network = SynthesisNetwork(config)
+    network = SynthesisNetwork(SIZES)
     model = Model(network.eval())
     ort = os.environ.get("ONNXRUNTIME_WEB")
     names = [OURS, INT8, PLAIN]
@@ -134,15 +143,17 @@ def run(rounds: int) -> Result:
         folder = Path(temporary)
         for weights in ("float32", "int8"):
             (folder / f"{weights}.bin").write_bytes(browser_pack(model, weights))
-        source = (STATIC / "engine.js").read_text(encoding="utf-8")
+        source = "".join((STATIC / f"{one}.js").read_text("utf-8") for one in ENGINE)
         (folder / "page.html").write_text(
             f"<!doctype html><meta charset=utf-8><script type=module>{source}\n"
             f"const TEXT = '{TEXT}';{GLUE}</script>"
         )
         if ort and find_spec("onnx"):
-            shutil.copytree(ort, folder / "ort")
+            shutil.copytree(Path(ort) / "dist", folder / "ort")
             write_onnx(network, folder / "step.onnx")
             names.append(ORT)
+            about = json.loads((Path(ort) / "package.json").read_text("utf-8"))
+            notes["onnxruntime-web"] = about["version"]
         else:
             notes["onnxruntime-web"] = "not measured: see benchmarks/browser.py"
         with serve(folder) as site, open_browser() as driver:
@@ -165,14 +176,16 @@ def run(rounds: int) -> Result:
             ]:
                 call("open_engine(...arguments)", name, file, simd)
             if ORT in names:
-                sizes = (config.hidden, config.components, config.symbols)
-                call("open_onnx(...arguments)", ORT, *sizes)
+                call("open_onnx(...arguments)", ORT, dataclasses.asdict(SIZES))
             seconds: dict[str, list[float]] = {name: [] for name in names}
+            outputs: dict[str, list[float]] = {}
             for turn in range(rounds + 1):
                 for name in names:
                     taken = call("time(...arguments)", name, POINTS)
                     if turn:  # the first warms up
-                        seconds[name].append(taken)
+                        seconds[name].append(taken["seconds"])
+                    else:
+                        outputs[name] = taken["output"]
             notes["browser"] = driver.capabilities["browserVersion"]
     baseline = ORT if ORT in names else PLAIN
     least = {name: min(seconds[name]) for name in names}
@@ -187,10 +200,16 @@ def run(rounds: int) -> Result:
         )
         for name in names
     ]
+    notes["largest difference of the raw output from the baseline's"] = {
+        name: max(
+            abs(a - b) for a, b in zip(outputs[name], outputs[baseline], strict=True)
+        )
+        for name in names
+    }
     notes["points a second"] = {name: round(POINTS / middle[name]) for name in names}
     return Result(
         "One line in headless Chromium, one thread, a point at a time",
-        {"points": POINTS, "hidden": config.hidden, "layers": config.layers},
+        {"points": POINTS, **dataclasses.asdict(SIZES)},
         baseline,
         rows,
         notes,

@@ -8,7 +8,8 @@ import pytest
 
 import benchmarks
 from benchmarks import __main__ as door
-from benchmarks import lstm, measure
+from benchmarks import browser, lstm, measure
+from handwriting_lib import SynthesisConfig
 
 
 def test_ratios_are_taken_against_the_baseline():
@@ -50,3 +51,24 @@ def test_there_is_a_list_of_benchmarks(capsys):
     with pytest.raises(SystemExit):
         door.main(["nonsense"])
     assert "invalid choice: 'nonsense'" in capsys.readouterr().err
+
+
+@pytest.mark.book
+def test_the_browser_benchmark_compares_engines_that_agree(monkeypatch):
+    pytest.importorskip("selenium")
+    import browser as chromium  # of book/_tools
+
+    if reason := chromium.why_no_browser():
+        pytest.skip(reason)
+    monkeypatch.delenv("ONNXRUNTIME_WEB", raising=False)
+    monkeypatch.setattr(browser, "POINTS", 5)
+    monkeypatch.setattr(browser, "SIZES", SynthesisConfig(hidden=16, layers=2))
+    result = browser.run(1)
+    assert result.baseline == browser.PLAIN
+    assert [row.name for row in result.rows] == [
+        browser.OURS, browser.INT8, browser.PLAIN
+    ]  # fmt: skip
+    assert result.notes["onnxruntime-web"].startswith("not measured")
+    apart = result.notes["largest difference of the raw output from the baseline's"]
+    assert apart[browser.OURS] < 1e-5 < apart[browser.INT8] < 0.1
+    assert result.notes["points a second"][browser.OURS] > 0
