@@ -1,8 +1,9 @@
 """A trained network for other engines: the pack that the page's engine reads.
 
 A pack is a safetensors file, which takes a page a few lines to read: in half precision
-or float32 it is a model file as `save_model` writes it; in int8 it is half as large
-again, with a scale for each row of a matrix. `widgets/static/engine.js` reads it.
+or float32 it is a model file as `save_model` writes it. In int8 it has about half the
+bytes of half precision, with a scale for each row of a matrix.
+`widgets/static/engine.js` reads it.
 """
 
 from __future__ import annotations
