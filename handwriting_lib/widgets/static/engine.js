@@ -254,6 +254,9 @@ export function checkLine(phi, text) {
  * (`[dx, dy, end]` in letter-body heights), `phi`, the `mixture` that the point after it
  * comes from (in letter-body heights too), `again` when an incomplete line is begun
  * anew with this point, and with the last point `done`, `complete`, `problem`, `draws`.
+ *
+ * It is Python's line unless a random number falls within rounding of a choice, as on
+ * one line in a hundred: there torch alone and torch in a batch may part as well.
  */
 export class Writing {
   constructor(engine, text, { seed = 1, position = 0, bias = 0.75, temperature = 1, redraws = 10 } = {}) {
