@@ -45,6 +45,17 @@ return [...document.images].filter(one => one.offsetParent && !one.naturalWidth)
   .map(one => one.src);
 """
 
+WIDGETS = """
+const done = arguments[0];
+const see = () => [...document.querySelectorAll('figure[data-widget]')].map(one => {
+  const root = one.querySelector('[data-live]')?.shadowRoot;
+  return {live: Boolean(root?.querySelector('canvas, svg')),
+          still: Boolean(one.querySelector('[data-still]')),
+          theme: root?.querySelector('.widget')?.dataset.theme};
+});
+setTimeout(() => done(see()), 500);
+"""
+
 
 @pytest.fixture(scope="session")
 def html():
@@ -97,6 +108,22 @@ def test_from_a_server(driver, site, page, width):
 def test_from_a_downloaded_folder(driver, html, page):
     folder = html.resolve().as_uri()
     look(driver, f"{folder}/{page}.html", f"{folder}/", 1200)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1200, 360])
+def test_widgets_live_on_the_pages(driver, html, width, dark):
+    """Each one has taken over, from the disk, in the theme of its page."""
+    pages = [html / f"{page}.html" for page in PAGES]
+    pages = [page for page in pages if "data-widget" in page.read_text("utf-8")]
+    assert {"01_ink.html", "09_window.html"} <= {page.name for page in pages}
+    for page in pages:
+        visit(driver, page.resolve().as_uri(), width=width, dark=dark)
+        seen = driver.execute_async_script(WIDGETS)
+        assert seen, page.name
+        for widget in seen:
+            theme = "dark" if dark else "light"
+            assert widget == {"live": True, "still": False, "theme": theme}, page.name
 
 
 def test_the_browser_sees_what_is_wrong(driver, tmp_path):

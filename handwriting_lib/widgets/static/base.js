@@ -52,7 +52,8 @@ const PALETTES = {
 /** Whether the text around an element is light, and so the page dark: this holds in
  * any host, whatever it calls its themes. */
 function isDark(element) {
-  const [r, g, b] = getComputedStyle(element).color.match(/[\d.]+/g).map(Number);
+  // none yet where the host has not put the element into the page
+  const [r, g, b] = (getComputedStyle(element).color.match(/[\d.]+/g) ?? [0, 0, 0]).map(Number);
   return 0.299 * r + 0.587 * g + 0.114 * b > 140;
 }
 
@@ -108,7 +109,7 @@ export function open(host) {
   const resized = new ResizeObserver(() => {
     if (root.clientWidth === width) return;
     width = root.clientWidth;
-    tell();
+    update(); // the colours too, when the element has just come into the page
   });
   resized.observe(root);
   update();
@@ -273,7 +274,7 @@ export function view(box, width, { margin = 0.6, most = 40 } = {}) {
  * rows, broken where the gap is widest. `least` is in pixels a letter body. `x` and `y`
  * also take the index of the point.
  */
-export function wrap(ink, width, { margin = 0.6, most = 40, least = 14 } = {}) {
+export function wrap(ink, width, { margin = 0.6, most = 40, least = 12 } = {}) {
   const whole = view(ink.box, width, { margin, most });
   if (whole.scale >= least) return whole;
   const rows = rowsOf(piecesOf(ink), width / least - 2 * margin);

@@ -143,6 +143,10 @@ export function mount(host, data) {
       if (at === last) return;
       const place = aroundPen(size, ink, at);
       ring(context, place.x(ink.x[at + 1]), place.y(ink.y[at + 1]), 5, size.colors.blue);
+      ring(context, 16, size.height - 14, 5, size.colors.blue);
+      context.fillStyle = size.colors.muted;
+      context.font = "12px system-ui, sans-serif";
+      context.fillText("where it went", 27, size.height - 10);
     },
   });
 
@@ -195,7 +199,7 @@ export function mount(host, data) {
   if (field) {
     panels.push(node(
       "div", { class: "panel" },
-      node("div", { class: "title" }, "Where the pen may go, and went (ring)"),
+      node("div", { class: "title" }, "Where the pen may go next"),
       field.element,
     ));
   }
