@@ -102,9 +102,12 @@ def _train(arguments: argparse.Namespace) -> None:
     config = dataclasses.replace(config, **changes)
     folder = arguments.out or Path("runs") / Path(arguments.config).stem
     corpus = load_corpus(config.corpus, **config.corpus_options)
+    held_out = None
+    if config.validation_options:
+        held_out = load_corpus(config.corpus, **config.validation_options)
     train(
         config,
-        prepare_data(corpus, config),
+        prepare_data(corpus, config, held_out),
         folder,
         minutes=arguments.minutes,
         resume=arguments.resume,

@@ -69,15 +69,28 @@ def _slopes(gates: Tensor, c_before: Tensor, tanh_c: Tensor) -> _Slopes:
 
 
 def _backward_gates(
-    d_h: Tensor, d_c: Tensor, slopes: _Slopes, t: int, peephole: Tensor, d_z: Tensor
+    d_h: Tensor,
+    d_c: Tensor,
+    slopes: _Slopes,
+    t: int,
+    peephole: Tensor,
+    d_z: Tensor,
+    limit: float | None,
 ) -> None:
-    """One point backwards: fill `d_z` `(B, 4H)`, turn `d_c` into that of `c_{t-1}`."""
+    """One point backwards: fill `d_z` `(B, 4H)`, turn `d_c` into that of `c_{t-1}`.
+
+    A `limit` clips `d_z` before it goes any further (`lstm.clip_derivative`).
+    """
     d_i, d_f, d_g, d_o = d_z.chunk(4, -1)  # (B, H) each
     torch.mul(d_h, slopes.z_o[t], out=d_o)
+    if limit is not None:
+        d_o.clamp_(-limit, limit)
     d_c.addcmul_(d_h, slopes.cell[t]).addcmul_(d_o, peephole[2])
     torch.mul(d_c, slopes.z_i[t], out=d_i)
     torch.mul(d_c, slopes.z_f[t], out=d_f)
     torch.mul(d_c, slopes.z_g[t], out=d_g)
+    if limit is not None:
+        d_z[:, : -d_o.shape[1]].clamp_(-limit, limit)
     d_c.mul_(slopes.before[t])
     d_c.addcmul_(d_i, peephole[0]).addcmul_(d_f, peephole[1])
 
@@ -108,6 +121,7 @@ class _PeepholeSequence(torch.autograd.Function):
         weight_hh: Tensor,
         peephole: Tensor,
         products: torch.dtype,
+        gate_limit: float | None,
     ) -> tuple[Tensor, Tensor]:
         steps, batch, _ = z_input.shape
         hidden = h.shape[1]
@@ -125,7 +139,7 @@ class _PeepholeSequence(torch.autograd.Function):
             _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
             torch.mul(z[:, 3 * hidden :], tanh_c[t], out=hs[t + 1])
         ctx.save_for_backward(gates, hs, cs, tanh_c, weight_hh, peephole)
-        ctx.products = products
+        ctx.products, ctx.limit = products, gate_limit
         return hs[1:], cs[-1]
 
     @staticmethod
@@ -142,12 +156,14 @@ class _PeepholeSequence(torch.autograd.Function):
             slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
             for t in range(end - 1, begin - 1, -1):
                 d_h += d_hs[t]
-                _backward_gates(d_h, d_c, slopes, t - begin, peephole, d_z[t])
+                _backward_gates(
+                    d_h, d_c, slopes, t - begin, peephole, d_z[t], ctx.limit
+                )
                 d_h = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
             d_peephole += _peephole_gradient(d_z[begin:end], cs[begin : end + 1])
         flat = d_z.view(-1, four_hidden)
         d_weight = flat.to(products).t() @ hs[:-1].flatten(0, 1).to(products)
-        return d_z, d_h, d_c, d_weight.to(d_z.dtype), d_peephole, None
+        return d_z, d_h, d_c, d_weight.to(d_z.dtype), d_peephole, None, None
 
 
 class _InProducts(torch.autograd.Function):
@@ -186,6 +202,7 @@ def peephole_sequence(
     layer: PeepholeLSTM,
     state: LSTMState,
     products: torch.dtype | None = None,
+    gate_limit: float | None = None,
 ) -> tuple[Tensor, LSTMState]:
     """A peephole layer over whole lines; equal to `layer.forward`, and faster.
 
@@ -194,6 +211,7 @@ def peephole_sequence(
         layer: the layer whose weights to use.
         state: before the first point, `(B, H)` each.
         products: the type of matrix products; None keeps that of `x`.
+        gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
 
     Returns:
         Outputs `(T, B, H)` and the state after the last point.
@@ -201,8 +219,9 @@ def peephole_sequence(
     products = products or x.dtype
     z_input = linear_in(x, layer.weight_ih, layer.bias, products)
     h, c = _PeepholeSequence.apply(
-        z_input, state.h, state.c, layer.weight_hh, layer.peephole, products
-    )
+        z_input, state.h, state.c, layer.weight_hh, layer.peephole, products,
+        gate_limit,
+    )  # fmt: skip
     return h, LSTMState(h[-1], c)
 
 
@@ -224,10 +243,15 @@ class FusedPeepholeLSTM(PeepholeLSTM):
     products: torch.dtype | None = None
 
     def forward(
-        self, x: Tensor, state: LSTMState | None = None
+        self,
+        x: Tensor,
+        state: LSTMState | None = None,
+        gate_limit: float | None = None,
     ) -> tuple[Tensor, LSTMState]:
         state = self.start(x.shape[0]) if state is None else state
-        h, state = peephole_sequence(x.transpose(0, 1), self, state, self.products)
+        h, state = peephole_sequence(
+            x.transpose(0, 1), self, state, self.products, gate_limit
+        )
         return h.transpose(0, 1), state
 
 
@@ -259,6 +283,7 @@ class _WindowedSequence(torch.autograd.Function):
         text: Tensor,
         text_mask: Tensor,
         products: torch.dtype,
+        gate_limit: float | None,
     ) -> tuple[Tensor, ...]:
         steps, batch, _ = z_input.shape
         hidden, symbols, slots = h.shape[1], w.shape[1], text.shape[1]
@@ -297,7 +322,7 @@ class _WindowedSequence(torch.autograd.Function):
             gates, wh, cs, tanh_c, kappas, moves, weight, peephole, window_weight,
             text, mask,
         )  # fmt: skip
-        ctx.products = products
+        ctx.products, ctx.limit = products, gate_limit
         ctx.mark_non_differentiable(phis)
         out = wh[1:]
         return out[..., symbols:], out[..., :symbols], phis, cs[-1], kappas[-1]
@@ -339,7 +364,9 @@ class _WindowedSequence(torch.autograd.Function):
                 torch.mul(d_kappa, step, out=d_log[:, 2])
                 d_h = d_wh[:, symbols:] + d_hs[t]
                 d_h.addmm_(d_moves[t], window_weight)
-                _backward_gates(d_h, d_c, slopes, t - begin, peephole, d_z[t])
+                _backward_gates(
+                    d_h, d_c, slopes, t - begin, peephole, d_z[t], ctx.limit
+                )
                 d_wh = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
             d_peephole += _peephole_gradient(d_z[begin:end], cs[begin : end + 1])
         d_weight = d_z.flatten(0, 1).to(products).t() @ wh[:-1].flatten(0, 1).to(
@@ -350,7 +377,7 @@ class _WindowedSequence(torch.autograd.Function):
         return (
             d_z, d_wh[:, symbols:], d_c, d_wh[:, :symbols], d_kappa,
             d_weight.to(d_z.dtype), d_peephole,
-            flat_moves.t() @ h, flat_moves.sum(0), None, None, None,
+            flat_moves.t() @ h, flat_moves.sum(0), None, None, None, None,
         )  # fmt: skip
 
 
@@ -364,6 +391,7 @@ def windowed_sequence(
     text: Tensor,
     text_mask: Tensor,
     products: torch.dtype | None = None,
+    gate_limit: float | None = None,
 ) -> WindowedOutput:
     """The first layer and the soft window over whole lines (Graves 2013, eqs 46 to 52).
 
@@ -377,6 +405,7 @@ def windowed_sequence(
         text: `(B, U)` int64.
         text_mask: `(B, U)` bool.
         products: the type of matrix products; None keeps that of `x`.
+        gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
     """
     points = x.shape[-1]
     z_input = linear(x, layer.weight_ih[:, :points], layer.bias)
@@ -385,5 +414,6 @@ def windowed_sequence(
         *_WindowedSequence.apply(
             z_input, state.h, state.c, w, kappa, weight, layer.peephole,
             window.weight, window.bias, text, text_mask, products or x.dtype,
+            gate_limit,
         )
     )  # fmt: skip

@@ -8,7 +8,7 @@ diagonal. Gates are ordered i, f, g, o as in torch. Chapters 04 and 05 build thi
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,38 @@ class LSTMState(NamedTuple):
     c: Tensor
 
 
+class _ClipDerivative(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, limit: float) -> Tensor:
+        ctx.limit = limit
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, d_x: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return d_x.clamp(-ctx.limit, ctx.limit), None
+
+
+def clip_derivative(x: Tensor, limit: float | None) -> Tensor:
+    """The same numbers; the derivative that comes back through them is clipped.
+
+    Graves 2013, section 4.1, clips the derivatives of the loss at the inputs of the
+    LSTM layers' gates and of the output layer, at every point, so that none grows on
+    its way back through a line.
+
+    Args:
+        x: of any shape.
+        limit: the largest size of a derivative; None clips nothing.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(2, requires_grad=True)
+        >>> (clip_derivative(x, 10.0) * torch.tensor([3.0, -500.0])).sum().backward()
+        >>> x.grad
+        tensor([  3., -10.])
+    """
+    return x if limit is None else _ClipDerivative.apply(x, limit)
+
+
 def lstm_cell(
     x: Tensor,
     state: LSTMState,
@@ -29,6 +61,7 @@ def lstm_cell(
     weight_hh: Tensor,
     bias: Tensor,
     peephole: Tensor | None = None,
+    gate_limit: float | None = None,
 ) -> LSTMState:
     """One step of an LSTM layer, written out.
 
@@ -39,6 +72,7 @@ def lstm_cell(
         weight_hh: `(4H, H)` weights of the output of the step before.
         bias: `(4H,)`; `nn.LSTMCell` keeps it as a sum of two.
         peephole: `(3, H)` weights from the cell to i, f, o; None for an LSTM without.
+        gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
 
     Returns:
         Output and cell after the step, `(B, H)` each.
@@ -52,24 +86,29 @@ def lstm_cell(
     """
     h, c = state
     z = linear(x, weight_ih, bias) + linear(h, weight_hh)  # (B, 4H)
-    return gates_to_state(z, c, peephole)
+    return gates_to_state(z, c, peephole, gate_limit)
 
 
-def gates_to_state(z: Tensor, c: Tensor, peephole: Tensor | None) -> LSTMState:
+def gates_to_state(
+    z: Tensor, c: Tensor, peephole: Tensor | None, gate_limit: float | None = None
+) -> LSTMState:
     """From the gates' inputs to the new state: everything after the matrix products.
 
     Args:
         z: `(B, 4H)` inputs of the gates i, f, g, o.
         c: `(B, H)` the cell before the step.
         peephole: `(3, H)` or None.
+        gate_limit: of the derivatives at the inputs, peepholes included.
     """
     z_i, z_f, z_g, z_o = z.chunk(4, dim=-1)  # (B, H) each
     if peephole is not None:
         z_i = z_i + peephole[0] * c
         z_f = z_f + peephole[1] * c
+    z_i, z_f, z_g = (clip_derivative(gate, gate_limit) for gate in (z_i, z_f, z_g))
     c = torch.sigmoid(z_f) * c + torch.sigmoid(z_i) * torch.tanh(z_g)
     if peephole is not None:
         z_o = z_o + peephole[2] * c
+    z_o = clip_derivative(z_o, gate_limit)
     return LSTMState(torch.sigmoid(z_o) * torch.tanh(c), c)
 
 
@@ -110,20 +149,25 @@ class PeepholeLSTM(nn.Module):
         zero = self.bias.new_zeros(batch, self.hidden)
         return LSTMState(zero, zero)
 
-    def step(self, x: Tensor, state: LSTMState) -> LSTMState:
+    def step(
+        self, x: Tensor, state: LSTMState, gate_limit: float | None = None
+    ) -> LSTMState:
         """One point: `(B, I)` and a state to the next state."""
-        return lstm_cell(
-            x, state, self.weight_ih, self.weight_hh, self.bias, self.peephole
-        )
+        weights = self.weight_ih, self.weight_hh, self.bias, self.peephole
+        return lstm_cell(x, state, *weights, gate_limit)
 
     def forward(
-        self, x: Tensor, state: LSTMState | None = None
+        self,
+        x: Tensor,
+        state: LSTMState | None = None,
+        gate_limit: float | None = None,
     ) -> tuple[Tensor, LSTMState]:
         """All points of a batch of lines.
 
         Args:
             x: `(B, T, I)`.
             state: to go on from; None starts with zeros.
+            gate_limit: of the derivatives at the gates' inputs: `clip_derivative`.
 
         Returns:
             Outputs `(B, T, H)` and the state after the last point.
@@ -131,7 +175,7 @@ class PeepholeLSTM(nn.Module):
         state = self.start(x.shape[0]) if state is None else state
         outputs = []
         for x_t in x.unbind(1):
-            state = self.step(x_t, state)
+            state = self.step(x_t, state, gate_limit)
             outputs.append(state.h)
         return torch.stack(outputs, 1), state
 

@@ -86,11 +86,16 @@ class FeedforwardPredictor(nn.Module):
 
 @dataclass(frozen=True)
 class PredictionConfig:
-    """Sizes: `hidden` cells a layer (H), `layers`, `mixtures` (M), as in the paper."""
+    """Sizes: `hidden` cells a layer (H), `layers`, `mixtures` (M), as in the paper.
+
+    Without `peepholes` the cells are those of a plain LSTM: the weights from the cells
+    to the gates are zero and stay so.
+    """
 
     hidden: int = 400
     layers: int = 3
     mixtures: int = 20
+    peepholes: bool = True
 
 
 class PredictionState(NamedTuple):
@@ -115,6 +120,9 @@ class PredictionNetwork(nn.Module):
         sizes = [3] + [3 + config.hidden] * (config.layers - 1)
         self.layers = nn.ModuleList(PeepholeLSTM(size, config.hidden) for size in sizes)
         self.output = nn.Linear(config.layers * config.hidden, 6 * config.mixtures + 1)
+        if not config.peepholes:
+            for layer in self.layers:
+                nn.init.zeros_(layer.peephole.requires_grad_(False))  # type: ignore[union-attr, arg-type]
 
     def start(self, batch: int) -> PredictionState:
         """The state before the first point."""
@@ -136,6 +144,7 @@ class PredictionNetwork(nn.Module):
         ink: Tensor,
         state: PredictionState | None = None,
         products: torch.dtype | None = None,
+        gate_limit: float | None = None,
     ) -> NetworkOutput:
         """Whole lines, `(B, T, 3)`, through the fused layers.
 
@@ -143,6 +152,7 @@ class PredictionNetwork(nn.Module):
             ink: points.
             state: to go on from.
             products: the type of matrix products, such as `torch.bfloat16`.
+            gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
         """
         state = self.start(ink.shape[0]) if state is None else state
         x = ink.transpose(0, 1)  # (T, B, 3)
@@ -150,7 +160,7 @@ class PredictionNetwork(nn.Module):
         states = []
         for layer, old in zip(self.layers, state.layers, strict=True):
             inputs = torch.cat([x, hidden[-1]], -1) if hidden else x
-            h, new = peephole_sequence(inputs, layer, old, products)  # type: ignore[arg-type]
+            h, new = peephole_sequence(inputs, layer, old, products, gate_limit)  # type: ignore[arg-type]
             hidden.append(h)
             states.append(new)
         raw = linear_in(
@@ -255,6 +265,7 @@ class SynthesisNetwork(nn.Module):
         text_mask: Tensor,
         state: SynthesisState | None = None,
         products: torch.dtype | None = None,
+        gate_limit: float | None = None,
     ) -> NetworkOutput:
         """Whole lines, through the fused layers.
 
@@ -264,6 +275,7 @@ class SynthesisNetwork(nn.Module):
             text_mask: `(B, U)` bool.
             state: to go on from.
             products: the type of matrix products, such as `torch.bfloat16`.
+            gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
         """
         state = self.start(ink.shape[0]) if state is None else state
         x = ink.transpose(0, 1)  # (T, B, 3)
@@ -271,12 +283,12 @@ class SynthesisNetwork(nn.Module):
         assert isinstance(layer, PeepholeLSTM)
         first = windowed_sequence(
             x, layer, self.window, state.layers[0], state.w, state.kappa,
-            text, text_mask, products,
+            text, text_mask, products, gate_limit,
         )  # fmt: skip
         hidden, states = [first.h], [LSTMState(first.h[-1], first.c)]
         for layer, old in zip(self.layers[1:], state.layers[1:], strict=True):
             inputs = torch.cat([x, first.w, hidden[-1]], -1)  # (T, B, 3 + V + H)
-            h, new = peephole_sequence(inputs, layer, old, products)  # type: ignore[arg-type]
+            h, new = peephole_sequence(inputs, layer, old, products, gate_limit)  # type: ignore[arg-type]
             hidden.append(h)
             states.append(new)
         raw = linear_in(

@@ -7,6 +7,7 @@ was not. Built in chapter 10.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -19,7 +20,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed
@@ -38,12 +39,15 @@ from .checkpoints import (
 )
 from .corpora.synthetic import load as load_synthetic
 from .ink import Corpus, Sample
+from .lstm import clip_derivative
 from .mixture import mixture_loss
 from .networks import FeedforwardPredictor, SynthesisNetwork, grow
+from .optim import WeightNoise, build_optimisers
 from .transforms import (
     Augmentation,
     Limits,
     Normalisation,
+    Split,
     Thinning,
     measure_normalisation,
     prepare,
@@ -65,11 +69,17 @@ class Recipe:
         steps: updates in all.
         seed: of weights, batches and augmentation.
         points: about how many points a batch holds.
-        rate: Adam's learning rate at its height.
+        optimiser: `"adam"`, `"muon"`, or `"rmsprop"` as in the paper, whose rate is for
+            gradients of the nats of a line; see `optim.build_optimisers`.
+        rate: the learning rate at its height.
         warm_up: steps until the rate is at its height.
         decay: the share of the steps, at the end, over which the rate falls.
         last_rate: the rate at the end, as a share of `rate`.
-        clip: the largest norm of the gradient.
+        clip: the largest norm of the gradient; 0 leaves it as it is.
+        clip_derivatives: clip derivatives at every point, as in the paper: see
+            `DerivativeLimits`.
+        weight_noise: the standard deviation that adaptive weight noise starts with; 0
+            trains without. Begin with a trained model (`TrainingConfig.start`).
         words: shares of batches of single words: at the start, and from `words_until`
             on.
         words_until: the share of the steps after which the second share holds.
@@ -83,11 +93,14 @@ class Recipe:
     steps: int = 10_000
     seed: int = 1
     points: int = 9600
+    optimiser: str = "adam"
     rate: float = 2e-3
     warm_up: int = 200
     decay: float = 0.4
     last_rate: float = 0.02
     clip: float = 5.0
+    clip_derivatives: bool = False
+    weight_noise: float = 0.0
     words: tuple[float, float] = (0.9, 0.2)
     words_until: float = 0.4
     characters: float = 0.0
@@ -120,6 +133,9 @@ class TrainingConfig:
         model: the network's sizes.
         corpus: a source as `load_corpus` takes it.
         corpus_options: for the reader.
+        validation_options: for the reader, once more: what it reads with them is the
+            validation side, such as an official list of IAM-OnDB. Empty: writers and
+            texts of the corpus are held out (`split_by_writer`).
         synthetic: what `corpora.synthetic.load` takes, for the synthetic lines that
             `recipe.synthetic` mixes in; they are never validated on.
         start: the name or path of a model to begin with; a wider network is grown from
@@ -134,6 +150,7 @@ class TrainingConfig:
     model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     corpus: str = "unipen"
     corpus_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    validation_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     synthetic: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     start: str = ""
     thinning: Thinning = Thinning()
@@ -190,7 +207,9 @@ def _from_entry(kind: Any, value: Any, where: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     names = {int: "a whole number", float: "a number", str: "a text"}
-    if not isinstance(value, typing.get_origin(kind) or kind) or type(value) is bool:
+    names[bool] = "true or false"
+    fits = isinstance(value, typing.get_origin(kind) or kind)
+    if not fits or (type(value) is bool and kind is not bool):
         wanted = names.get(kind, "a table")
         raise ConfigError(f"{where} must be {wanted}, not {value!r}")
     return value
@@ -206,12 +225,8 @@ class TrainingData:
     synthetic: list[Sample] = dataclasses.field(default_factory=list)
 
 
-def prepare_data(corpus: Corpus, config: TrainingConfig) -> TrainingData:
-    """Scale, thin, select and split a corpus as a configuration says.
-
-    Raises:
-        ConfigError: nothing is left for one side.
-    """
+def _prepare(corpus: Corpus, config: TrainingConfig) -> list[Sample]:
+    """Scale, thin and select; what is left out is logged."""
     # a writer of characters alone has no letter-body height to scale them by
     scaled = {(s.writer, s.units) for s in corpus.samples if s.kind != "character"}
     known = [s for s in corpus.samples if (s.writer, s.units) in scaled]
@@ -224,7 +239,27 @@ def prepare_data(corpus: Corpus, config: TrainingConfig) -> TrainingData:
     prepared = prepare(corpus, config.thinning, config.limits)
     for reason, count in prepared.skipped.items():
         log.info("left out %d: %s", count, reason)
-    split = split_by_writer(prepared.samples)
+    return prepared.samples
+
+
+def prepare_data(
+    corpus: Corpus, config: TrainingConfig, validation: Corpus | None = None
+) -> TrainingData:
+    """Scale, thin, select and split a corpus as a configuration says.
+
+    Args:
+        corpus: what to train on, and to validate on when nothing else is given.
+        config: its thinning, limits and shares.
+        validation: the validation side; then all of `corpus` is for training.
+
+    Raises:
+        ConfigError: nothing is left for one side.
+    """
+    samples = _prepare(corpus, config)
+    if validation is None:
+        split = split_by_writer(samples)
+    else:
+        split = Split(samples, _prepare(validation, config))
     if split.left_out:
         log.info("left out %d: training line with a held-out text", split.left_out)
     if not split.train or not split.validation:
@@ -261,6 +296,9 @@ class _Batches:
             )
             if share and samples
         ]
+        pools = [self.lines, self.words, *(pool for _, pool in self.mixed)]
+        lengths = {id(s): len(s.ink) - 1 for pool in pools for s in pool.samples}
+        self.training_points = sum(lengths.values())
 
     def at(self, step: int) -> Batch:
         recipe = self.config.recipe
@@ -294,8 +332,30 @@ class _Batches:
         return [make_batch(samples, self.data.normalisation) for samples in chosen]
 
 
+class DerivativeLimits(NamedTuple):
+    """The largest derivatives that go back through a network (section 4.1).
+
+    They hold for the nats of one line, summed over its points. A mean over N points has
+    derivatives N times as small, so its limits are `times(1 / N)`.
+
+    Attributes:
+        gates: at the inputs of the gates of every layer, at every point.
+        output: at the inputs of the output layer's functions, at every point.
+    """
+
+    gates: float = 10.0
+    output: float = 100.0
+
+    def times(self, factor: float) -> DerivativeLimits:
+        """The limits for a loss that is `factor` times as large."""
+        return DerivativeLimits(self.gates * factor, self.output * factor)
+
+
 def batch_loss(
-    network: nn.Module, batch: Batch, products: torch.dtype | None = None
+    network: nn.Module,
+    batch: Batch,
+    products: torch.dtype | None = None,
+    limits: DerivativeLimits | None = None,
 ) -> Tensor:
     """The negative log-likelihood a point of a batch, in nats and normalised units.
 
@@ -303,18 +363,23 @@ def batch_loss(
         network: any of the library's networks.
         batch: the network reads all points but the last and is asked for the next.
         products: the type of matrix products.
+        limits: of the derivatives of what this returns, on their way back; None clips
+            none.
 
     Raises:
         FloatingPointError: the loss is not finite.
     """
     seen, target = batch.ink[:, :-1], batch.ink[:, 1:]
     bare = network.module if isinstance(network, DistributedDataParallel) else network
+    how = {"products": products, "gate_limit": limits.gates if limits else None}
     if isinstance(bare, SynthesisNetwork):
-        out = network(seen, batch.text, batch.text_mask, products=products)
+        out = network(seen, batch.text, batch.text_mask, **how)
     elif isinstance(bare, FeedforwardPredictor):
         out = network(seen)
     else:
-        out = network(seen, products=products)
+        out = network(seen, **how)
+    if limits:
+        out = out._replace(output=clip_derivative(out.output, limits.output))
     return mixture_loss(out.mixture(), target, batch.mask[:, 1:])
 
 
@@ -384,9 +449,44 @@ def _cut_log(file: Path, step: int) -> None:
         os.truncate(file, size)
 
 
+def _noise_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """The source of a step's weight noise: a resumed run draws the same."""
+    return torch.Generator(device).manual_seed(seed * 1_000_003 + step + 2**40)
+
+
+def _restore(
+    state: Mapping[str, Any],
+    recipe: Recipe,
+    network: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    noise: WeightNoise | None,
+) -> None:
+    """Put a checkpoint's tensors back.
+
+    Raises:
+        RuntimeError, ValueError: it was made by another kind of training.
+    """
+    network.load_state_dict(state["network"])
+    made, saved = state["optimiser"], state.get("optimisers")
+    if saved is None:  # as checkpoints were when there was Adam alone
+        made, saved = "adam", [made]
+    if made != recipe.optimiser:
+        raise ValueError(f"it was trained by {made}, not by {recipe.optimiser}")
+    if (state.get("noise") is None) != (noise is None):
+        raise ValueError("one has weight noise and the other has not")
+    for optimiser, old in zip(optimisers, saved, strict=True):
+        optimiser.load_state_dict(old)
+    if noise:
+        with torch.no_grad():
+            noise.log_sds.copy_(state["noise"])
+
+
 @dataclass
 class Progress:
-    """One line of a training's log: what `log.jsonl` holds."""
+    """One line of a training's log: what `log.jsonl` holds.
+
+    `description` is that of the weights, under weight noise, in nats a training point.
+    """
 
     step: int
     loss: float
@@ -395,6 +495,7 @@ class Progress:
     points: int
     seconds: float
     validation: float | None = None
+    description: float | None = None
 
 
 def train(
@@ -413,7 +514,8 @@ def train(
     Args:
         config: what to train and how.
         data: as `prepare_data` gives it.
-        folder: gets `checkpoint.pt` (to resume from), `model.safetensors` and
+        folder: gets `checkpoint.pt` (to resume from), `model.safetensors` as it is now,
+            `best.safetensors` as it was when validation was at its best, and
             `log.jsonl`.
         minutes: stop after so many, at a step that `resume` goes on from.
         resume: go on from the folder's checkpoint.
@@ -425,8 +527,9 @@ def train(
         The model as it is at the end.
 
     Raises:
-        ConfigError: `products` is no type of matrix products, or the checkpoint holds
-            a network of another size.
+        ConfigError: `products` is no type of matrix products, or the checkpoint is of
+            another network or optimiser.
+        ValueError: there is no such optimiser, or not in this version of torch.
         ModelError: `resume` without a checkpoint.
         FloatingPointError: the loss or a gradient is not finite.
     """
@@ -445,14 +548,18 @@ def train(
     if config.start and not resume:
         grow(find_model(config.start).network, network)
     network = network.to(device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
+    noise = WeightNoise(network, recipe.weight_noise) if recipe.weight_noise else None
+    trained = [*network.parameters(), *([noise.log_sds] if noise else [])]
+    optimisers = build_optimisers(
+        recipe.optimiser, network, recipe.rate, [noise.log_sds] if noise else []
+    )
     step, points, seconds = 0, 0, 0.0
     validation: float | None = None
+    best = math.inf
     if resume:
         state = load_checkpoint(folder / "checkpoint.pt")
         try:
-            network.load_state_dict(state["network"])
-            optimiser.load_state_dict(state["optimiser"])
+            _restore(state, recipe, network, optimisers, noise)
         except (RuntimeError, ValueError) as error:
             raise ConfigError(
                 f"{folder / 'checkpoint.pt'} holds another network than the "
@@ -460,6 +567,7 @@ def train(
             ) from None
         step, points, seconds = state["step"], state["points"], state["seconds"]
         validation = state.get("validation")
+        best = state.get("best", best)
         if first:
             _cut_log(folder / "log.jsonl", step)
     wrapped = team.wrap(network)
@@ -469,18 +577,7 @@ def train(
     model = Model(network, data.normalisation, config.thinning)
 
     def save(validation: float | None) -> None:
-        nonlocal model
-        save_checkpoint(
-            {
-                "network": network.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step,
-                "points": points,
-                "seconds": seconds,
-                "validation": validation,
-            },
-            folder / "checkpoint.pt",
-        )
+        nonlocal model, best
         # which corpus, not where on this machine it lies
         source = Path(config.corpus.partition(":")[0]).name
         told = dataclasses.replace(config, corpus=source)
@@ -492,6 +589,23 @@ def train(
             "config": json.loads(json.dumps(dataclasses.asdict(told))),
         }
         model = Model(network, data.normalisation, config.thinning, about)
+        if validation is not None and validation < best:
+            best = validation
+            save_model(model, folder / "best.safetensors", half=False)
+        save_checkpoint(
+            {
+                "network": network.state_dict(),
+                "optimiser": recipe.optimiser,
+                "optimisers": [each.state_dict() for each in optimisers],
+                "noise": noise.log_sds.detach() if noise else None,
+                "step": step,
+                "points": points,
+                "seconds": seconds,
+                "validation": validation,
+                "best": best,
+            },
+            folder / "checkpoint.pt",
+        )
         save_model(model, folder / "model.safetensors", half=False)
 
     bar = tqdm(
@@ -505,20 +619,38 @@ def train(
             ):
                 break
             batch = batches.at(step)
-            points += int(batch.mask[:, 1:].sum())
+            seen = int(batch.mask[:, 1:].sum())
+            points += seen
+            # the paper's optimiser has its rate for nats a line
+            scale = seen / len(batch.ink) if recipe.optimiser == "rmsprop" else 1.0
             batch, weight = team.share(batch.to(device))
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.rate_at(step)
-            loss = weight * batch_loss(wrapped, batch, products)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+            limits = None
+            if recipe.clip_derivatives:
+                own = float(batch.mask[:, 1:].sum())
+                limits = DerivativeLimits().times(scale * weight / own)
+            for optimiser in optimisers:
+                optimiser.zero_grad(set_to_none=True)
+                for group in optimiser.param_groups:
+                    group["lr"] = recipe.rate_at(step)
+            with (
+                noise.sampled(_noise_generator(recipe.seed, step, device))
+                if noise
+                else contextlib.nullcontext()
+            ):
+                loss = weight * batch_loss(wrapped, batch, products, limits)
+                (scale * loss).backward()
+            description = None
+            if noise:
+                share = 1 / batches.training_points
+                description = noise.add_description_length(scale * share) / scale
+            norm = nn.utils.clip_grad_norm_(trained, recipe.clip or math.inf)
             if not torch.isfinite(norm):
                 raise FloatingPointError(
                     f"the gradient is not finite at step {step + 1}: lower the rate "
                     "and go on from the last checkpoint with resume"
                 )
-            optimiser.step()
+            for optimiser in optimisers:
+                optimiser.step()
             step += 1
             seconds = before + time.monotonic() - begin
             line = Progress(
@@ -528,6 +660,7 @@ def train(
                 recipe.rate_at(step - 1),
                 points,
                 seconds,
+                description=description,
             )
             if first and (step % recipe.validate_every == 0 or step == recipe.steps):
                 line.validation = validation = validate(network, held_out, device)
