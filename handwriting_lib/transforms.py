@@ -17,7 +17,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .ink import Corpus, Sample, letter_body_height, slant, thin
+from .ink import (
+    Corpus,
+    Sample,
+    letter_body_height,
+    offsets_to_positions,
+    positions_to_offsets,
+    slant,
+    thin,
+)
 
 
 @dataclass(frozen=True)
@@ -254,15 +262,65 @@ class Augmentation:
         slant: of the shear.
         size: of the logarithm of the size.
         width: of the logarithm of the width relative to the height.
+        speed: of the logarithm of the speed (`change_speed`); none unless asked for.
     """
 
     slant: float = 0.08
     size: float = 0.08
     width: float = 0.05
+    speed: float = 0.0
+
+
+def change_speed(ink: Tensor, factor: float) -> Tensor:
+    """The same way of the pen, read while it moved `factor` times as fast.
+
+    Each stroke of n offsets becomes one of about n / factor, with points spread evenly
+    between the old ones, on the straight lines that join them. Its ends stay, and so
+    do the moves with the pen in the air.
+
+    Args:
+        ink: `(T, 3)` offsets.
+        factor: above 1 leaves fewer points, below 1 makes more.
+
+    Returns:
+        `(N, 3)`.
+
+    Raises:
+        ValueError: the factor is not positive.
+
+    Example:
+        >>> import torch
+        >>> ink = torch.tensor([[0., 0., 0.]] + [[1., 0., 0.]] * 3 + [[1., 0., 1.]])
+        >>> change_speed(ink, 2.0)
+        tensor([[0., 0., 0.],
+                [2., 0., 0.],
+                [2., 0., 1.]])
+    """
+    if not factor > 0:
+        raise ValueError(f"the factor of the speed must be above 0, not {factor}")
+    positions = offsets_to_positions(ink)  # (T, 3)
+    ends = ink[:, 2] > 0.5
+    ends[-1] = True
+    last = ends.nonzero()[:, 0]  # (strokes,) the last row of each stroke
+    first = torch.cat([last.new_zeros(1), last[:-1] + 1])
+    old = last - first  # offsets inside each stroke
+    new = torch.where(old > 0, (old / factor).round().long().clamp_min(1), 0)
+    stroke = torch.arange(len(last)).repeat_interleave(new + 1)  # (N,)
+    begin = (new + 1).cumsum(0) - (new + 1)
+    within = torch.arange(len(stroke)) - begin[stroke]
+    place = within * (old.double() / new.clamp_min(1))[stroke]  # in rows of the old stroke
+    left = place.floor().long().minimum((old - 1).clamp_min(0)[stroke])
+    row = first[stroke] + left
+    after = (row + 1).minimum(last[stroke])
+    share = (place - left)[:, None].to(ink.dtype)
+    changed = torch.lerp(positions[row], positions[after], share)
+    changed[:, 2] = 0
+    changed[begin + new, 2] = ink[last, 2]
+    return positions_to_offsets(changed)
 
 
 def augment(ink: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Lean, size and width drawn anew: another hand of the same text.
+    """Lean, size, width and speed drawn anew: another hand of the same text.
 
     Args:
         ink: `(T, 3)` offsets in letter-body heights.
@@ -272,4 +330,7 @@ def augment(ink: Tensor, how: Augmentation, generator: torch.Generator) -> Tenso
     a, b, c = torch.randn(3, generator=generator).tolist()
     ink = slant(ink, a * how.slant)
     size, width = math.exp(b * how.size), math.exp(c * how.width)
+    if how.speed:
+        faster = torch.randn(1, generator=generator).item()
+        ink = change_speed(ink, math.exp(faster * how.speed))
     return ink * ink.new_tensor([size * width, size, 1.0])

@@ -4,6 +4,7 @@ import math
 import random
 import statistics
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from handwriting_lib.transforms import (
     Normalisation,
     Thinning,
     augment,
+    change_speed,
     measure_normalisation,
     prepare,
     scale_by_writer,
@@ -245,6 +247,41 @@ def test_no_augmentation_changes_nothing(scribble):
     ink = scribble().ink
     none = augment(ink, Augmentation(0, 0, 0), torch.Generator().manual_seed(1))
     torch.testing.assert_close(none, ink)
+
+
+def test_speed_changes_the_points_and_not_the_way():
+    # two strokes, a dot between them, an unfinished stroke at the end
+    ink = torch.randn(24, 3, generator=torch.Generator().manual_seed(3)).double()
+    ink[:, 2] = 0
+    ink[[9, 10, 19], 2] = 1
+    ink[0, :2] = 0
+    places = offsets_to_positions(ink)
+    for factor in (0.3, 0.5, 1.0, 1.7, 30.0):
+        changed = offsets_to_positions(change_speed(ink, factor))
+        spans = [(0, 9), (10, 10), (11, 19), (20, 23)]
+        wanted = []
+        for begin, end in spans:  # by numpy, stroke by stroke
+            old = end - begin
+            new = max(1, round(old / factor)) if old else 0
+            at = np.linspace(begin, end, new + 1)
+            rows = np.arange(begin, end + 1)
+            xy = [np.interp(at, rows, places[begin : end + 1, d]) for d in (0, 1)]
+            pen = np.zeros(new + 1)
+            pen[-1] = float(end != 23)
+            wanted.append(np.stack([*xy, pen], 1))
+        torch.testing.assert_close(changed, torch.from_numpy(np.concatenate(wanted)))
+    torch.testing.assert_close(change_speed(ink, 1.0), ink)
+    with pytest.raises(ValueError, match="above 0, not 0"):
+        change_speed(ink, 0)
+
+
+def test_speed_is_augmented_only_when_asked_for(scribble):
+    ink = scribble(points=80).ink
+    for speed, lengths in ((0.0, 1), (0.2, 10)):
+        how = Augmentation(0.1, 0.1, 0.1, speed)
+        generator = torch.Generator().manual_seed(1)
+        seen = {len(augment(ink, how, generator)) for _ in range(40)}
+        assert len(seen) >= lengths and (lengths > 1 or seen == {80})
 
 
 def test_augmentation_has_the_spread_that_it_says():
