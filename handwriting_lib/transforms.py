@@ -308,7 +308,7 @@ def change_speed(ink: Tensor, factor: float) -> Tensor:
     stroke = torch.arange(len(last)).repeat_interleave(new + 1)  # (N,)
     begin = (new + 1).cumsum(0) - (new + 1)
     within = torch.arange(len(stroke)) - begin[stroke]
-    place = within * (old.double() / new.clamp_min(1))[stroke]  # in rows of the old stroke
+    place = within * (old.double() / new.clamp_min(1))[stroke]  # in old rows
     left = place.floor().long().minimum((old - 1).clamp_min(0)[stroke])
     row = first[stroke] + left
     after = (row + 1).minimum(last[stroke])
