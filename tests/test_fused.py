@@ -40,17 +40,17 @@ def layer_of(weight_ih, weight_hh, bias, peephole):
     )
 
 
-def run_fused(x, h, c, *weights, products=None):
+def run_fused(x, h, c, *weights, products=None, limit=None):
     out, state = peephole_sequence(
-        x, layer_of(*weights), LSTMState(h, c), products=products
+        x, layer_of(*weights), LSTMState(h, c), products, limit
     )
     return out, state.h, state.c
 
 
-def run_loop(x, h, c, *weights):
+def run_loop(x, h, c, *weights, limit=None):
     state, out = LSTMState(h, c), []
     for x_t in x:
-        state = lstm_cell(x_t, state, *weights)
+        state = lstm_cell(x_t, state, *weights, limit)
         out.append(state.h)
     return torch.stack(out), state.h, state.c
 
@@ -74,23 +74,23 @@ def texts(device="cpu"):
     return text.to(device), mask.to(device)
 
 
-def run_windowed(x, h, c, w, kappa, *weights, products=None):
+def run_windowed(x, h, c, w, kappa, *weights, products=None, limit=None):
     text, mask = texts(x.device)
     layer, window = layer_of(*weights[:4]), SimpleNamespace()
     window.weight, window.bias = weights[4:]
     out = windowed_sequence(
-        x, layer, window, LSTMState(h, c), w, kappa, text, mask, products
+        x, layer, window, LSTMState(h, c), w, kappa, text, mask, products, limit
     )
     return out.h, out.w, out.c, out.kappa, out.phi
 
 
-def run_windowed_loop(x, h, c, w, kappa, *weights):
+def run_windowed_loop(x, h, c, w, kappa, *weights, limit=None):
     text, mask = texts(x.device)
     weight_ih, weight_hh, bias, peephole, window_weight, window_bias = weights
     state, hs, ws, phis = LSTMState(h, c), [], [], []
     for x_t in x:
         state = lstm_cell(
-            torch.cat([x_t, w], 1), state, weight_ih, weight_hh, bias, peephole
+            torch.cat([x_t, w], 1), state, weight_ih, weight_hh, bias, peephole, limit
         )
         alpha, beta, step = linear(state.h, window_weight, window_bias).chunk(3, -1)
         w, kappa, phi = soft_window(alpha, beta, step, kappa, text, mask, V)
@@ -227,6 +227,50 @@ def test_window_before_the_first_point_reaches_layer_1():
     h = run_windowed(*inputs)[0]
     (gradient,) = torch.autograd.grad(h.sum(), inputs[3])
     assert (gradient != 0).all()
+
+
+# --- clipped derivatives ---------------------------------------------------------
+
+
+def ways(windowed):
+    """Inputs, the fused way and the loop, both with outputs that have gradients."""
+    if windowed:
+        return windowed_inputs(30), run_windowed, run_windowed_loop
+    return peephole_inputs(30), run_fused, run_loop
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_fused_and_loop_clip_the_same_derivatives(windowed):
+    inputs, fused, loop = ways(windowed)
+    plain = gradients(loop(*inputs)[:4], inputs)
+    for limit in (0.01, 0.3):
+        one = fused(*inputs, limit=limit)[:4]
+        other = loop(*inputs, limit=limit)[:4]
+        torch.testing.assert_close(one, other)
+        clipped = gradients(one, inputs)
+        torch.testing.assert_close(clipped, gradients(other, inputs))
+        apart = [(a - b).abs().max() for a, b in zip(clipped, plain, strict=True)]
+        assert max(apart) > 0.01  # the limit was reached
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_a_limit_that_is_not_reached_changes_nothing(windowed):
+    inputs, fused, loop = ways(windowed)
+    plain = gradients(fused(*inputs)[:4], inputs)
+    for way in (fused, loop):
+        far = gradients(way(*inputs, limit=1e6)[:4], inputs)
+        torch.testing.assert_close(far, plain)
+
+
+def test_a_fused_layer_clips_as_its_loop_does():
+    layer = FusedPeepholeLSTM(I, H).double()
+    x = torch.randn(B, 20, I, dtype=DOUBLE)
+    weights = list(layer.parameters())
+    one = layer(x, gate_limit=0.01)[0].square().sum()
+    other = PeepholeLSTM.forward(layer, x, gate_limit=0.01)[0].square().sum()
+    torch.testing.assert_close(
+        torch.autograd.grad(one, weights), torch.autograd.grad(other, weights)
+    )
 
 
 # --- products in another type ----------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from handwriting_lib.lstm import LSTMState, PeepholeLSTM, lstm_cell
+from handwriting_lib.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 
 DOUBLE = torch.double
 
@@ -136,3 +136,49 @@ def test_the_forget_gate_starts_open():
     assert layer.bias.tolist() == [0] * 4 + [2] * 4 + [0] * 8
     assert all((s == 0).all() and s.shape == (5, 4) for s in layer.start(5))
     assert "inputs=3, hidden=4" in repr(layer)
+
+
+# --- clipped derivatives -----------------------------------------------------------
+
+
+def test_a_clipped_derivative_changes_no_number():
+    x = torch.randn(4, dtype=DOUBLE, requires_grad=True)
+    y = clip_derivative(x, 2.0)
+    assert torch.equal(x, y)
+    (gradient,) = torch.autograd.grad(
+        y, x, torch.tensor([1.0, -3.0, 2.5, 0.0]).double()
+    )
+    assert gradient.tolist() == [1.0, -2.0, 2.0, 0.0]
+    assert clip_derivative(x, None) is x
+
+
+def test_derivatives_are_clipped_at_every_gate_of_every_point():
+    # eqs 7 to 11 with each gate's input named, against one clamp on each by hooks
+    layer, limit = PeepholeLSTM(3, 4).double(), 0.02
+    x = torch.randn(2, 6, 3, dtype=DOUBLE)
+    state, hs, seen = layer.start(2), [], []
+
+    def clamp(d):
+        seen.append(d)
+        return d.clamp(-limit, limit)
+
+    for x_t in x.unbind(1):
+        z = x_t @ layer.weight_ih.t() + state.h @ layer.weight_hh.t() + layer.bias
+        z_i, z_f, z_g, z_o = z.chunk(4, -1)
+        z_i, z_f = (p * state.c + z_k for p, z_k in zip(layer.peephole, (z_i, z_f)))  # noqa: B905
+        for gate in (z_i, z_f, z_g):
+            gate.register_hook(clamp)
+        c = z_f.sigmoid() * state.c + z_i.sigmoid() * z_g.tanh()
+        z_o = z_o + layer.peephole[2] * c
+        z_o.register_hook(clamp)
+        state = LSTMState(z_o.sigmoid() * c.tanh(), c)
+        hs.append(state.h)
+    weights = list(layer.parameters())
+    wanted = torch.autograd.grad(torch.stack(hs, 1).square().sum(), weights)
+    reached = torch.stack(seen).abs() > limit
+    assert reached.any() and not reached.all()
+    ours = layer(x, gate_limit=limit)[0]
+    torch.testing.assert_close(ours, torch.stack(hs, 1))
+    torch.testing.assert_close(
+        torch.autograd.grad(ours.square().sum(), weights), wanted
+    )

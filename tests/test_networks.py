@@ -1,5 +1,7 @@
 """The wiring of the networks; lines, steps and batches give the same numbers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from handwriting_lib.networks import (
     PredictionNetwork,
     SynthesisConfig,
     SynthesisNetwork,
+    grow,
 )
 
 DOUBLE = torch.double
@@ -134,9 +137,7 @@ def test_gradients_flow_back_through_the_state():
     wanted = torch.autograd.grad(
         network(points, text, mask).output[:, 4:].sum(), points
     )
-    torch.testing.assert_close(
-        torch.autograd.grad(second.output.sum(), points), wanted
-    )
+    torch.testing.assert_close(torch.autograd.grad(second.output.sum(), points), wanted)
 
 
 def test_nobody_sees_the_future():
@@ -311,6 +312,133 @@ def test_feedforward_sees_zeros_before_the_first_point():
     network = FeedforwardPredictor(FeedforwardConfig(points=4, hidden=8)).double()
     points = ink(steps=5)
     longer = torch.cat([torch.zeros(3, 3, 3, dtype=DOUBLE), points], 1)
-    torch.testing.assert_close(
-        network(points).output, network(longer).output[:, 3:]
-    )
+    torch.testing.assert_close(network(points).output, network(longer).output[:, 3:])
+
+
+# --- cells without peepholes -------------------------------------------------------
+
+
+def test_without_peepholes_the_cells_are_torch_s():
+    config = PredictionConfig(hidden=6, layers=1, mixtures=2, peepholes=False)
+    network, points = PredictionNetwork(config).double(), ink()
+    layer, reference = network.layers[0], torch.nn.LSTM(3, 6, batch_first=True).double()
+    with torch.no_grad():
+        reference.weight_ih_l0.copy_(layer.weight_ih)
+        reference.weight_hh_l0.copy_(layer.weight_hh)
+        reference.bias_ih_l0.copy_(layer.bias)
+        reference.bias_hh_l0.zero_()
+    wanted = network.output(reference(points)[0])
+    torch.testing.assert_close(network(points).output, wanted)
+    assert not layer.peephole.requires_grad
+    assert "layers.0.peephole" in network.state_dict()  # files stay as they were
+
+
+# --- clipped derivatives -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["synthesis", "prediction"])
+def test_clipping_derivatives_reaches_every_layer(kind):
+    network = synthesis() if kind == "synthesis" else prediction()
+    arguments = (ink(), *texts()) if kind == "synthesis" else (ink(),)
+    weights = [layer.weight_ih for layer in network.layers]
+
+    def slopes(**how):
+        return torch.autograd.grad(
+            network(*arguments, **how).output.square().sum(), weights
+        )
+
+    plain = slopes()
+    torch.testing.assert_close(slopes(gate_limit=1e9), plain)
+    for clipped, whole in zip(slopes(gate_limit=1e-3), plain, strict=True):
+        assert clipped.norm() < 0.5 * whole.norm()
+    one = network(*arguments).output
+    assert torch.equal(network(*arguments, gate_limit=1e-3).output, one)
+
+
+# --- growing -------------------------------------------------------------------------
+
+
+def pair(kind, **wider):
+    """A small network whose every weight counts, and a wide one of the same kind."""
+    cls, config = {
+        "synthesis": (SynthesisNetwork, SMALL),
+        "prediction": (PredictionNetwork, PredictionConfig(12, 3, 4)),
+        "no peepholes": (PredictionNetwork, PredictionConfig(12, 2, 4, False)),
+    }[kind]
+    small = cls(config).double()
+    with torch.no_grad():
+        for name, w in small.named_parameters():
+            if w.requires_grad and "bias" in name:
+                w.add_(0.3 * torch.randn_like(w))
+    wide = cls(replace(config, **({"hidden": 19} | wider))).double()
+    return small, wide
+
+
+@pytest.mark.parametrize("kind", ["synthesis", "prediction", "no peepholes"])
+def test_a_grown_network_writes_as_the_small_one_did(kind):
+    small, wide = pair(kind)
+    points = ink()
+    arguments = (points, *texts()) if kind == "synthesis" else (points,)
+    before = wide(*arguments).output
+    grow(small, wide)
+    one, other = small(*arguments), wide(*arguments)
+    assert (before - one.output).abs().max() > 0.1
+    torch.testing.assert_close(other.output, one.output)
+    if kind == "synthesis":
+        torch.testing.assert_close(other.phi, one.phi)
+        torch.testing.assert_close(other.state.kappa, one.state.kappa)
+        torch.testing.assert_close(other.state.w, one.state.w)
+    for few, many in zip(one.state.layers, other.state.layers, strict=True):
+        torch.testing.assert_close(many.h[:, :12], few.h)
+        torch.testing.assert_close(many.c[:, :12], few.c)
+        assert (many.h[:, 12:] != 0).all()  # the new cells live
+
+    state_1, state_2 = small.start(3), wide.start(3)
+    for t in range(4):  # and so does one point at a time
+        step_1 = small.step(points[:, t], state_1, *arguments[1:])
+        step_2 = wide.step(points[:, t], state_2, *arguments[1:])
+        torch.testing.assert_close(step_2[0], step_1[0])
+        if kind == "synthesis":
+            torch.testing.assert_close(step_2[2], step_1[2])
+        state_1, state_2 = step_1[1], step_2[1]
+
+
+@pytest.mark.parametrize("kind", ["synthesis", "prediction"])
+def test_a_grown_network_can_learn_with_its_new_cells(kind):
+    small, wide = pair(kind)
+    grow(small, wide)
+    arguments = (ink(), *texts()) if kind == "synthesis" else (ink(),)
+    wide(*arguments).output.square().sum().backward()
+    for layer in range(3):
+        read = weights_of_layer(wide, layer)  # zero, but not held there
+        assert (read[:, 12:] == 0).all()
+        columns = slice(layer * 19 + 12, (layer + 1) * 19)
+        assert (wide.output.weight.grad[:, columns] != 0).any(0).all()
+
+
+def test_growing_to_the_same_size_is_copying():
+    small, same = pair("prediction", hidden=12)
+    grow(small, same)
+    for one, other in zip(small.parameters(), same.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("other", [{"hidden": 11}, {"layers": 2}, {"mixtures": 3}])
+def test_what_does_not_fit_cannot_grow(other):
+    small, wide = pair("prediction", **other)
+    before = [w.clone() for w in wide.parameters()]
+    with pytest.raises(ValueError, match=r"hidden=12, .* cannot grow into .*hidden=1"):
+        grow(small, wide)
+    assert all(map(torch.equal, before, wide.parameters()))
+
+
+def test_only_networks_of_one_kind_with_a_memory_grow():
+    feedforward = FeedforwardPredictor(FeedforwardConfig(hidden=4))
+    for small, wide in [
+        (feedforward, FeedforwardPredictor(FeedforwardConfig(hidden=8))),
+        (prediction(), synthesis()),
+        (synthesis(), prediction()),
+        (torch.nn.Linear(1, 1), prediction()),
+    ]:
+        with pytest.raises(ValueError, match="cannot grow into"):
+            grow(small, wide)
