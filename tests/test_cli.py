@@ -190,3 +190,22 @@ def test_train_writes_a_model_that_write_can_use(tmp_path):
     model = hw.load_model(out / "model.safetensors")
     assert model.about["steps"] == 4
     assert torch.isfinite(torch.tensor(model.about["validation_nats_a_point"]))
+    assert main(["train", str(config), "--out", str(out), "--device", "cpu",
+                 "--steps", "6", "--resume"]) == 0  # fmt: skip
+    assert hw.load_model(out / "model.safetensors").about["steps"] == 6
+
+
+def test_train_validates_on_what_the_configuration_names(tmp_path, monkeypatch):
+    config, seen = tmp_path / "tiny.toml", []
+    config.write_text(
+        'corpus = "synthetic"\n[corpus_options]\nsamples = 60\nseed = 1\n'
+        "[validation_options]\nsamples = 7\nseed = 2\n[limits]\npoints = 2000\n"
+    )
+    monkeypatch.setattr(
+        "handwriting_lib.training.train", lambda _, data, *__, **___: seen.append(data)
+    )
+    assert main(["train", str(config), "--device", "cpu"]) == 0
+    wanted = {s.text for s in hw.load_corpus("synthetic", samples=7, seed=2).samples}
+    (data,) = seen
+    assert {s.text for s in data.validation} <= wanted
+    assert len(data.train) > 50 and len(data.validation) > 4

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import math
 import os
 import signal
@@ -15,7 +16,15 @@ from torch import nn
 
 from handwriting_lib import training
 from handwriting_lib.batches import make_batch
-from handwriting_lib.checkpoints import ModelError, load_checkpoint, load_model
+from handwriting_lib.checkpoints import (
+    Model,
+    ModelError,
+    load_checkpoint,
+    load_model,
+    save_checkpoint,
+    save_model,
+)
+from handwriting_lib.corpora import iam
 from handwriting_lib.ink import Corpus, Sample
 from handwriting_lib.mixture import StrokeMixture
 from handwriting_lib.networks import (
@@ -26,8 +35,10 @@ from handwriting_lib.networks import (
     SynthesisConfig,
     SynthesisNetwork,
 )
+from handwriting_lib.optim import GravesRMSprop, WeightNoise, description_length
 from handwriting_lib.training import (
     ConfigError,
+    DerivativeLimits,
     Recipe,
     TrainingConfig,
     TrainingData,
@@ -154,14 +165,22 @@ def test_a_run_is_a_function_of_its_seed(tmp_path):
 # --- it stops and goes on --------------------------------------------------------
 
 
-def work(folder, resume=False, kill_after=None):
+# what a recipe may need its checkpoint to keep
+PAPER = {"optimiser": "rmsprop", "rate": 1e-3, "clip": 0.0, "clip_derivatives": True,
+         "weight_noise": 0.05}  # fmt: skip
+WAYS = {"adam": {}, "the paper's": PAPER,
+        "muon": {"optimiser": "muon", "weight_noise": 0.01}}  # fmt: skip
+
+
+def work(folder, resume=False, kill_after=None, way="adam"):
     """A training for another process, which may kill itself."""
 
     def watch(line):
         if line.step == kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    train(config(), data(), folder, resume=resume, quiet=True, on_step=watch)
+    how = config(**WAYS[way])
+    train(how, data(), folder, resume=resume, quiet=True, on_step=watch)
 
 
 def in_another_process(*arguments):
@@ -176,28 +195,34 @@ def in_another_process(*arguments):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_killed_run_goes_on_to_the_same_losses(tmp_path):
+@pytest.mark.parametrize("way", WAYS)
+def test_a_killed_run_goes_on_to_the_same_losses(tmp_path, way):
+    if way == "muon" and not hasattr(torch.optim, "Muon"):
+        pytest.skip("this torch has no Muon")
     killed, unbroken = tmp_path / "killed", tmp_path / "unbroken"
-    train(config(), data(), unbroken, quiet=True)
-    done = in_another_process(str(killed), False, 13)
+    how = config(**WAYS[way])
+    train(how, data(), unbroken, quiet=True)
+    done = in_another_process(str(killed), False, 13, way)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert load_checkpoint(killed / "checkpoint.pt")["step"] == 10
     assert len(log_of(killed)) == 13
     with (killed / "log.jsonl").open("a") as log:
         log.write('{"step": 14, "lo')  # a line that the kill cut short
-    train(config(), data(), killed, resume=True, quiet=True)
+    train(how, data(), killed, resume=True, quiet=True)
     assert_same_losses(losses(killed), losses(unbroken))
     assert validations(killed) == pytest.approx(validations(unbroken), rel=1e-6)
-    one, other = (load_model(f / "model.safetensors") for f in (killed, unbroken))
-    for key, tensor in one.network.state_dict().items():
-        torch.testing.assert_close(tensor, other.network.state_dict()[key])
+    for name in ("model", "best"):
+        one, other = (load_model(f / f"{name}.safetensors") for f in (killed, unbroken))
+        for key, tensor in one.network.state_dict().items():
+            torch.testing.assert_close(tensor, other.network.state_dict()[key])
     seconds = [line["seconds"] for line in log_of(killed)]
     assert seconds == sorted(seconds)
 
 
-def test_two_processes_reach_the_losses_of_one(tmp_path):
+@pytest.mark.parametrize("way", ["adam", "the paper's"])
+def test_two_processes_reach_the_losses_of_one(tmp_path, way):
     one, two = tmp_path / "one", tmp_path / "two"
-    few = {"steps": 6, "validate_every": 3}
+    few = {"steps": 6, "validate_every": 3} | WAYS[way]
     train(config(**few), data(), one, quiet=True)
     script = tmp_path / "work.py"
     script.write_text(
@@ -265,6 +290,297 @@ def test_there_must_be_something_to_resume(tmp_path):
     larger = config(model=SIZES | {"hidden": 11})
     with pytest.raises(ConfigError, match=r"checkpoint\.pt holds another network"):
         train(larger, data(), tmp_path, quiet=True, resume=True)
+
+
+def test_a_checkpoint_of_another_kind_of_training_is_an_error(tmp_path):
+    train(config(steps=1), data(), tmp_path, quiet=True)
+    for change, message in [
+        ({"optimiser": "rmsprop"}, "trained by adam, not by rmsprop"),
+        ({"weight_noise": 0.1}, "one has weight noise and the other has not"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            train(config(**change), data(), tmp_path, quiet=True, resume=True)
+
+
+def test_checkpoints_from_before_there_were_other_optimisers_go_on(tmp_path):
+    whole, old = tmp_path / "whole", tmp_path / "old"
+    train(config(steps=6), data(), whole, quiet=True)
+    train(config(steps=3, decay=0.0), data(), old, quiet=True)
+    file = old / "checkpoint.pt"
+    state = load_checkpoint(file)
+    state["optimiser"] = state.pop("optimisers")[0]
+    del state["noise"], state["best"]
+    save_checkpoint(state, file)
+    train(config(steps=6, decay=0.0), data(), old, quiet=True, resume=True)
+    train(config(steps=6, decay=0.0), data(), whole, quiet=True)
+    assert_same_losses(losses(old), losses(whole))
+
+
+def test_the_best_model_is_kept(tmp_path):
+    # a rate that rises again, so that validation has its best before the end
+    train(config(steps=40), data(), tmp_path, quiet=True)
+    train(config(steps=60, rate=0.3, warm_up=1, decay=0.0), data(), tmp_path,
+          quiet=True, resume=True)  # fmt: skip
+    by_step = validations(tmp_path)
+    best = load_model(tmp_path / "best.safetensors")
+    last = load_model(tmp_path / "model.safetensors")
+    assert best.about["validation_nats_a_point"] == min(by_step.values())
+    assert by_step[best.about["steps"]] == min(by_step.values())
+    assert last.about["steps"] == 60 > best.about["steps"]
+
+
+# --- the paper's way -----------------------------------------------------------------
+
+
+def one_batch():
+    return make_batch([*data().train[:3], *data().train[-2:]], data().normalisation)
+
+
+def first_step(tmp_path, monkeypatch, **recipe):
+    """The weights before and after one step on one batch."""
+    batch, how = one_batch(), config(steps=1, warm_up=1, decay=0.0, **recipe)
+    monkeypatch.setattr(training._Batches, "at", lambda *_: batch)
+    torch.manual_seed(how.recipe.seed)
+    network = training.build_network(how.network, how.model)
+    model = train(how, data(), tmp_path, quiet=True)
+    return network, batch, model.network
+
+
+def test_rmsprop_sees_the_gradient_of_the_nats_of_a_line(tmp_path, monkeypatch):
+    # the paper's rate and epsilon are for sums over a line, not for means over points
+    network, batch, trained = first_step(
+        tmp_path, monkeypatch, optimiser="rmsprop", rate=1e-4, clip=0.0
+    )
+    optimiser = GravesRMSprop(network.parameters())
+    count = batch.mask[:, 1:].sum()
+    loss = batch_loss(network, batch)
+    (loss * count / len(batch.ink)).backward()
+    optimiser.step()
+    torch.testing.assert_close(network.state_dict(), trained.state_dict())
+    # the log stays in nats a point
+    assert log_of(tmp_path)[0]["loss"] == pytest.approx(loss.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "rmsprop"])
+def test_derivatives_are_clipped_for_the_nats_of_a_line(
+    tmp_path, monkeypatch, optimiser
+):
+    # whichever mean is taken, the limits hold for the sum over one line's points
+    low = DerivativeLimits(0.01, 0.05)
+    defaults = low.gates, low.output
+    monkeypatch.setattr(DerivativeLimits.__new__, "__defaults__", defaults)
+    network, batch, _ = first_step(
+        tmp_path, monkeypatch, optimiser=optimiser, clip=0.0, clip_derivatives=True
+    )
+    count = int(batch.mask[:, 1:].sum())
+    scale = count / len(batch.ink) if optimiser == "rmsprop" else 1.0
+
+    logged = log_of(tmp_path)[0]["gradient_norm"]
+    by_hand = sum_clipped(network, batch, low)
+    assert logged == pytest.approx(by_hand * scale / count, rel=1e-5)
+    plain = sum_clipped(network, batch, DerivativeLimits(1e9, 1e9))
+    assert by_hand < 0.7 * plain
+
+
+def sum_clipped(network, batch, limits):
+    """The norm of the gradient of the sum of all lines' nats, line by line."""
+    total = [torch.zeros_like(p) for p in network.parameters()]
+    for row in range(len(batch.ink)):
+        steps, slots = int(batch.mask[row].sum()), int(batch.text_mask[row].sum())
+        ink = batch.ink[row : row + 1, :steps]
+        text, mask = (t[row : row + 1, :slots] for t in (batch.text, batch.text_mask))
+        out = network(ink[:, :-1], text, mask, gate_limit=limits.gates)
+        raw = out.output.detach().requires_grad_()
+        nats = -StrokeMixture.from_output(raw).log_prob(ink[:, 1:]).sum()
+        (slope,) = torch.autograd.grad(nats, raw)
+        slope = slope.clamp(-limits.output, limits.output)
+        gradients = torch.autograd.grad(out.output, list(network.parameters()), slope)
+        total = [a + b for a, b in zip(total, gradients, strict=True)]
+    return nn.utils.get_total_norm(total).item()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_limits_that_are_not_reached_change_no_gradient(number):
+    network = networks()[number]
+    batch = make_batch([zigzag("ab ba", 1, "line"), zigzag("ab", 2, "word")])
+    weights = list(network.parameters())
+    plain = torch.autograd.grad(batch_loss(network, batch), weights)
+    far = batch_loss(network, batch, None, DerivativeLimits())
+    assert torch.equal(far, batch_loss(network, batch))
+    for one, other in zip(torch.autograd.grad(far, weights), plain, strict=True):
+        torch.testing.assert_close(one, other)
+    near = batch_loss(network, batch, None, DerivativeLimits(1e-5, 1e-5))
+    clipped = torch.autograd.grad(near, weights)
+    assert sum(map(torch.norm, clipped)) < 0.1 * sum(map(torch.norm, plain))
+
+
+def test_a_clip_of_zero_leaves_the_gradient_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "build_optimisers", lambda kind, network, *_: [
+        torch.optim.SGD(network.parameters(), lr=1.0)
+    ])  # fmt: skip
+    for clip, length in ((0.0, 1.0), (0.01, None)):
+        network, _, trained = first_step(tmp_path, monkeypatch, clip=clip, rate=1.0)
+        moved = [
+            a - b
+            for a, b in zip(network.parameters(), trained.parameters(), strict=True)
+        ]
+        norm = nn.utils.get_total_norm(moved).item()
+        logged = log_of(tmp_path)[0]["gradient_norm"]
+        assert norm == pytest.approx(logged * length if length else clip, rel=1e-3)
+
+
+def test_under_noise_the_means_are_validated_and_saved(tmp_path):
+    start, noisy = tmp_path / "start", tmp_path / "noisy"
+    train(config(steps=60), data(), start, quiet=True)
+    how = dataclasses.replace(
+        config(steps=20, rate=1e-3, weight_noise=0.05),
+        start=str(start / "model.safetensors"),
+    )
+    model = train(how, data(), noisy, quiet=True)
+    saved = load_model(noisy / "model.safetensors")
+    assert saved.fingerprint() == model.fingerprint()
+    again = training._Batches(data(), how).for_validation()
+    loss = validate(saved.network, again, torch.device("cpu"))
+    last = log_of(noisy)[-1]
+    assert last["validation"] == pytest.approx(loss, rel=1e-5)
+
+    log_sds = load_checkpoint(noisy / "checkpoint.pt")["noise"]
+    assert log_sds.shape == (model.parameters,)
+    assert ((log_sds - math.log(0.05)).abs() > 1e-3).float().mean() > 0.9  # learned
+    points = sum(len(s.ink) - 1 for s in data().train)
+    means = WeightNoise(model.network).means().detach()
+    nats = description_length(means, log_sds.exp()).item()
+    assert last["description"] == pytest.approx(nats / points, rel=0.01)
+    # with the noise, the same weights read worse than their means
+    noise = WeightNoise(model.network)
+    noise.log_sds = log_sds
+    drawn = []
+    for seed in range(5):
+        with noise.sampled(torch.Generator().manual_seed(seed)):
+            drawn.append(validate(model.network, again, torch.device("cpu")))
+    assert sum(drawn) / 5 > loss
+    assert log_of(start)[-1]["description"] is None
+
+
+def test_an_unknown_optimiser_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no optimiser 'sgd'"):
+        train(config(optimiser="sgd"), data(), tmp_path, quiet=True)
+
+
+# --- it begins with a smaller model --------------------------------------------------
+
+
+def test_training_starts_from_a_smaller_model(tmp_path):
+    small = train(config(steps=60), data(), tmp_path / "small", quiet=True)
+    file = tmp_path / "small" / "model.safetensors"
+    wider = dataclasses.replace(
+        config(model=SIZES | {"hidden": 14}, steps=5, rate=1e-9), start=str(file)
+    )
+    grown = train(wider, data(), tmp_path / "wide", quiet=True)
+    assert grown.network.config.hidden == 14
+    before = validations(tmp_path / "small")[60]
+    assert validations(tmp_path / "wide")[5] == pytest.approx(before, abs=1e-4)
+    torch.testing.assert_close(
+        grown.network.layers[0].peephole[:, :10], small.network.layers[0].peephole,
+        atol=1e-6, rtol=0,
+    )  # fmt: skip
+
+    # what is resumed goes on from its checkpoint, not from the start again
+    longer = dataclasses.replace(wider, recipe=dataclasses.replace(
+        wider.recipe, steps=8, rate=0.03, warm_up=1))  # fmt: skip
+    train(longer, data(), tmp_path / "wide", quiet=True, resume=True)
+    moved = dataclasses.replace(longer, recipe=dataclasses.replace(
+        longer.recipe, steps=9, rate=1e-9))  # fmt: skip
+    file.unlink()
+    again = train(moved, data(), tmp_path / "wide", quiet=True, resume=True)
+    assert validations(tmp_path / "wide")[9] != pytest.approx(before, abs=1e-4)
+    assert again.about["steps"] == 9
+
+
+def test_a_start_that_does_not_fit_is_an_error(tmp_path):
+    with pytest.raises(ModelError, match="no model 'unheard-of'"):
+        how = dataclasses.replace(config(), start="unheard-of")
+        train(how, data(), tmp_path, quiet=True)
+    save_model(Model(PredictionNetwork(PredictionConfig(8, 2, 2))),
+               tmp_path / "other.safetensors")  # fmt: skip
+    how = dataclasses.replace(config(), start=str(tmp_path / "other.safetensors"))
+    with pytest.raises(ValueError, match="cannot grow into"):
+        train(how, data(), tmp_path, quiet=True)
+
+
+# --- what batches are made of --------------------------------------------------------
+
+
+def kinds_drawn(batches, steps=600):
+    """How often each kind of sample fills a batch."""
+    seen = {}
+    for step in range(steps):
+        text = batches.at(step).text[0]
+        letters = "".join(chr(31 + int(i)) for i in text if i)
+        seen[letters] = seen.get(letters, 0) + 1
+    return {key: count / steps for key, count in seen.items()}
+
+
+def test_characters_and_synthetic_lines_are_mixed_in_by_their_shares():
+    some = data()
+    some.train.extend(zigzag("x", i, "character") for i in range(6))
+    some.synthetic.extend(zigzag("made up", i, "line") for i in range(6))
+    recipe = {"words": (0.5, 0.5), "characters": 0.2, "synthetic": 0.3}
+    batches = training._Batches(some, config(**recipe))
+    shares = kinds_drawn(batches)
+    wanted = {"x": 0.2, "made up": 0.3, "ab": 0.25, "ab ba": 0.25}
+    assert shares == pytest.approx(wanted, abs=0.06)
+    assert batches.training_points == sum(
+        len(s.ink) - 1 for s in [*some.train, *some.synthetic]
+    )
+    # and no share, no such batch, even where there are such samples
+    batches = training._Batches(some, config(words=(0.5, 0.5)))
+    assert set(kinds_drawn(batches, 200)) == {"ab", "ab ba"}
+    assert batches.training_points == sum(len(s.ink) - 1 for s in data().train)
+    # nor where a share is asked for and there are none
+    batches = training._Batches(data(), config(**recipe))
+    assert set(kinds_drawn(batches, 200)) == {"ab", "ab ba"}
+    assert not any(
+        s.kind == "character" or s.text == "made up" for s in some.validation
+    )
+
+
+def test_synthetic_lines_are_made_when_the_recipe_asks():
+    how = TrainingConfig(thinning=Thinning(0.01, 0))
+    assert prepare_data(Corpus("c", crowd(60)), how).synthetic == []
+    how = dataclasses.replace(
+        how, recipe=Recipe(synthetic=0.1), synthetic={"samples": 5, "seed": 4},
+        limits=Limits(points=10_000, per_character=(1, 1000)),
+    )  # fmt: skip
+    prepared = prepare_data(Corpus("c", crowd(60)), how)
+    assert len(prepared.synthetic) == 5
+    assert all(s.source.startswith("synthetic:") for s in prepared.synthetic)
+    held = {id(s) for s in [*prepared.train, *prepared.validation]}
+    assert not held & {id(s) for s in prepared.synthetic}
+
+
+def test_characters_of_writers_without_lines_are_left_out_and_logged(caplog):
+    # their height is unknown, so they would be scaled wrongly
+    lone = [zigzag("x", i, "character").replace(writer=f"lone{i}") for i in range(7)]
+    kept = [zigzag("x", i, "character").replace(writer=f"w{i}") for i in range(60)]
+    wide = TrainingConfig(thinning=Thinning(0.01, 0), limits=Limits(points=100))
+    with caplog.at_level(logging.INFO, "handwriting_lib.training"):
+        prepared = prepare_data(Corpus("c", [*crowd(60), *kept, *lone]), wide)
+    assert "left out 7: character of a writer without lines or words" in caplog.text
+    everything = [*prepared.train, *prepared.validation]
+    assert not any(s.writer.startswith("lone") for s in everything)
+    assert sum(s.kind == "character" for s in everything) == 60
+
+
+def test_an_official_validation_list_is_taken_as_it_is():
+    raw = TrainingConfig(thinning=Thinning(0.01, 0))
+    one = [s.replace(writer=f"a{s.writer}") for s in crowd(30)]
+    other = [s.replace(writer=f"b{s.writer}") for s in crowd(20)]
+    prepared = prepare_data(Corpus("one", one), raw, Corpus("other", other))
+    assert sorted(s.source for s in prepared.train) == sorted(s.source for s in one)
+    assert {s.writer[0] for s in prepared.train} == {"a"}
+    assert len(prepared.validation) == 20
+    assert {s.writer[0] for s in prepared.validation} == {"b"}
 
 
 # --- it does not go on with what is not a number -----------------------------------
@@ -400,6 +716,7 @@ def test_a_configuration_is_read_with_its_defaults(tmp_path):
     [recipe]
     rate = 1
     words = [0.5, 0.25]
+    clip_derivatives = true
     """
     read = read_config(toml(tmp_path, text))
     assert read == TrainingConfig(
@@ -407,7 +724,7 @@ def test_a_configuration_is_read_with_its_defaults(tmp_path):
         model={"hidden": 8},
         limits=Limits(per_character=(5.0, 50.0)),
         augmentation=Augmentation(slant=0.0),
-        recipe=Recipe(rate=1.0, words=(0.5, 0.25)),
+        recipe=Recipe(rate=1.0, words=(0.5, 0.25), clip_derivatives=True),
     )
     assert isinstance(read.recipe.rate, float)
     assert read_config(toml(tmp_path, "")) == TrainingConfig()
@@ -424,6 +741,11 @@ def test_a_configuration_is_read_with_its_defaults(tmp_path):
         ("[recipe]\nrate = 'fast'", "rate must be a number, not 'fast'"),
         ("[recipe]\nrate = [1]", "rate must be a number"),
         ("[recipe]\nproducts = 16", "products must be a text, not 16"),
+        (
+            "[recipe]\nclip_derivatives = 1",
+            "clip_derivatives must be true or false, no",
+        ),
+        ("[recipe]\nweight_noise = true", "weight_noise must be a number, not True"),
         ("[recipe]\nwords = 0.5", r"words must be a list of 2, not 0\.5"),
         ("[recipe]\nwords = [0.5]", "words must be a list of 2"),
         ("[recipe]\nwords = [0.5, 'x']", "words must be a number, not 'x'"),
@@ -465,3 +787,15 @@ def test_the_configurations_that_ship_can_be_read(path):
     read = read_config(path)
     network = training.build_network(read.network, read.model)
     assert isinstance(network, nn.Module)
+
+
+def test_the_paper_s_protocol_is_the_reader_s():
+    for name in ("iam-paper", "iam-paper-noise"):
+        how = read_config(TESTS.parent / "configs" / f"{name}.toml")
+        assert how.corpus_options == {"split": iam.PAPER_TRAINING}
+        assert how.validation_options == {"split": iam.PAPER_VALIDATION}
+        recipe = how.recipe
+        assert recipe.optimiser == "rmsprop" and recipe.rate_at(0) == 1e-4
+        assert recipe.rate_at(recipe.steps - 1) == 1e-4
+        assert recipe.clip_derivatives and recipe.clip == 0
+        assert recipe.weight_noise == (0.075 if "noise" in name else 0)
