@@ -39,7 +39,7 @@ from .ink import (
     thin,
     to_strokes,
 )
-from .lstm import LSTMState, PeepholeLSTM, lstm_cell
+from .lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .mixture import StrokeMixture, mixture_loss
 from .networks import (
     FeedforwardConfig,
@@ -49,7 +49,9 @@ from .networks import (
     PredictionNetwork,
     SynthesisConfig,
     SynthesisNetwork,
+    grow,
 )
+from .optim import GravesRMSprop, WeightNoise
 from .plots import (
     plot_curves,
     plot_density,
@@ -67,6 +69,7 @@ from .transforms import (
     Normalisation,
     Thinning,
     augment,
+    change_speed,
     measure_normalisation,
     prepare,
     scale_by_writer,
@@ -86,6 +89,7 @@ __all__ = [
     "FeedforwardConfig",
     "FeedforwardPredictor",
     "FusedPeepholeLSTM",
+    "GravesRMSprop",
     "LSTMState",
     "Limits",
     "Line",
@@ -105,17 +109,21 @@ __all__ = [
     "SynthesisNetwork",
     "Thinning",
     "TrainingConfig",
+    "WeightNoise",
     "Window",
     "WindowParameters",
     "augment",
     "batch_loss",
     "browser_pack",
+    "change_speed",
     "check_line",
+    "clip_derivative",
     "decode",
     "encode",
     "export_browser",
     "find_model",
     "from_strokes",
+    "grow",
     "letter_body_height",
     "load_corpus",
     "load_model",
