@@ -66,9 +66,22 @@ def gates():
     return GateTraces(line, model, layer=1)
 
 
-WIDGETS: dict[str, Callable] = {
-    one.__name__: one for one in (player, ink, activations, window, mixture, gates)
-}
+def studio():
+    """The shipped network, in the page."""
+    import handwriting_lib as hw
+
+    return hw.Studio(weights="int8")
+
+
+def pad():
+    """The drawing pad, before anything is drawn."""
+    import handwriting_lib as hw
+
+    return hw.Pad(["The pen remembers"])
+
+
+KINDS = (player, ink, activations, window, mixture, gates, studio, pad)
+WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}
 
 
 def main(arguments: list[str] | None = None) -> int:
