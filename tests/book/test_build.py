@@ -77,3 +77,21 @@ def test_a_broken_reference_fails_the_build(small_book, capfd, broken):
     change(small_book, "## Exercises", f"## Exercises\n\n{broken}")
     assert build(small_book) == 1
     assert "09_window.md" in capfd.readouterr().err
+
+
+def test_a_widget_that_had_a_kernel_is_a_figure_on_its_page(small_book, capfd):
+    pytest.importorskip("anywidget")
+    cell = "import handwriting_lib as hw\n\nhw.Pad(['write this on the page'])"
+    change(
+        small_book,
+        "(sec-09-idea)=",
+        f"```{{code-cell}} python\n{cell}\n```\n\n(sec-09-idea)=",
+    )
+    assert build(small_book) == 0, capfd.readouterr().err
+    page = small_book / "_build" / "html" / "book" / "09_window.html"
+    html = page.read_text(encoding="utf-8")
+    assert html.count("<figure data-widget=") == 1
+    assert 'write this on the page"]' in html
+    # neither the widget's view and state nor the scripts that would fetch a manager
+    for word in ("jupyter.widget-", "require.min.js", "html-manager", "cdn."):
+        assert word not in html, word

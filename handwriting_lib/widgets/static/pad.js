@@ -268,10 +268,9 @@ function followPen(canvas, { onStart, onMove, onEnd }) {
       const between = event.getCoalescedEvents?.() ?? [];
       for (const one of between.length ? between : [event]) onMove(one);
     },
+    // Where it lifts has been read already; its pressure is 0 by now.
     pointerup(event) {
-      if (!isActive(event)) return;
-      onMove(event);
-      end(true);
+      if (isActive(event)) end(true);
     },
     // The system took a finger for a palm or a gesture. Ink of a pen stays.
     pointercancel(event) {
