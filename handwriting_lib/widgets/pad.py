@@ -194,10 +194,10 @@ def _live_class() -> type[Pad] | None:
         _esm = module_source("pad")
         data = traitlets.Dict().tag(sync=True)
 
-        def __init__(self, *args: Any, **options: Any) -> None:
+        def __init__(self, *args: Any, caption: str = "", **options: Any) -> None:
             anywidget.AnyWidget.__init__(self)
-            Pad.__init__(self, *args, **options)
-            self.data = self.pad_data
+            Pad.__init__(self, *args, caption=caption, **options)
+            self.data = {**self.pad_data, "caption": caption}
             self.on_msg(self._receive)
 
         def __repr__(self) -> str:

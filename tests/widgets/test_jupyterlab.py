@@ -19,7 +19,11 @@ pytest.importorskip("anywidget")
 
 pytestmark = [pytest.mark.book, pytest.mark.slow]
 
-PAD = "import handwriting_lib as hw\npad = hw.Pad(['hello', 'world'])\npad"
+PAD = """
+import handwriting_lib as hw
+pad = hw.Pad(['hello', 'world'], caption='<img src=x onerror=alert(1)>')
+pad
+"""
 OTHERS = """
 line = hw.write("an ink", seed=3, keep_output=True)[0]
 display(hw.Player(line, hw.load_pretrained(), caption="<img src=x onerror=alert(1)>"))
@@ -165,6 +169,13 @@ def test_widgets_in_jupyterlab(driver, tmp_path):
             )
         driver.execute_script(PAD_ROOT, "button.primary").click()
         time.sleep(0.5)
+        # In command mode a and b insert cells, and dd deletes one: not in this field.
+        own = driver.execute_script(PAD_ROOT, "input[type=text]")
+        own.send_keys("a bad daddy")
+        assert own.get_property("value") == "a bad daddy"
+        assert len(driver.find_elements("css selector", ".jp-CodeCell")) == 3
+        captions = driver.find_elements("css selector", ".jp-OutputArea-output p")
+        assert [one.text for one in captions] == ["<img src=x onerror=alert(1)>"]
         run(1)
         until(
             lambda: "points" in (driver.execute_script(SAID) or ""),

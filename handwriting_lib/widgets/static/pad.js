@@ -761,7 +761,10 @@ export function mount(host, data, tell = () => {}) {
 /** For anywidget: the same pad, and Python hears of each sample. */
 export default {
   render({ model, el }) {
-    const pad = mount(el, model.get("data"), (message) => model.send(message));
+    const { caption, ...data } = model.get("data");
+    const place = node("div");
+    el.append(place, ...(caption ? [node("p", {}, caption)] : []));
+    const pad = mount(place, data, (message) => model.send(message));
     return () => pad.close();
   },
 };
