@@ -169,10 +169,11 @@ def test_widgets_in_jupyterlab(driver, tmp_path):
             )
         driver.execute_script(PAD_ROOT, "button.primary").click()
         time.sleep(0.5)
-        # In command mode a and b insert cells, and dd deletes one: not in this field.
+        # In command mode a and b insert cells, and dd deletes one: not from in here.
         own = driver.execute_script(PAD_ROOT, "input[type=text]")
         own.send_keys("a bad daddy")
         assert own.get_property("value") == "a bad daddy"
+        driver.execute_script(PAD_ROOT, "button.primary").send_keys("b", "a")
         assert len(driver.find_elements("css selector", ".jp-CodeCell")) == 3
         captions = driver.find_elements("css selector", ".jp-OutputArea-output p")
         assert [one.text for one in captions] == ["<img src=x onerror=alert(1)>"]

@@ -71,7 +71,7 @@ export function reducedMotion() {
  */
 export function open(host) {
   const shadow = host.attachShadow({ mode: "open" });
-  // JupyterLab takes keys typed inside a shadow root for commands unless told.
+  // A key on a button or slider is no command to the notebook around it.
   host.dataset.lmSuppressShortcuts = "true";
   const root = node("div", { class: "widget" });
   shadow.append(node("style", {}, STYLE), root);
