@@ -201,7 +201,7 @@ class WeightNoise:
     """A Gaussian about each weight, whose width is learned: adaptive weight noise.
 
     The network's own weights are the means, so what is validated, saved and shipped is
-    the network as it stands. A training step reads it with noise:
+    the network as it stands. A training step reads it with noise::
 
         with noise.sampled(generator):
             loss.backward()  # the network's weights are mean + sd * noise
