@@ -4,7 +4,8 @@
 the command, the commit, the machine and every figure. Absolute times differ from
 machine to machine and from minute to minute, so rows are measured by turns, and what
 counts is the ratio. A benchmark is a module of this folder with a function
-`run(rounds) -> Result`.
+`run(rounds) -> Result`. The ladder is one of likelihoods instead: it takes a corpus and
+seeds, and its module says what its results look like.
 """
 
 from __future__ import annotations

@@ -1,0 +1,312 @@
+"""The book's models on one ladder: the same ink, the same budget, the same units.
+
+    python -m benchmarks ladder --corpus unipen:PATH
+
+Every rung is trained three times, from three seeds, on batches of the same ink, and
+then asked for the likelihood of the same held-out lines. The budget is small: what this
+compares is what a rung adds, not how far a model can go. `results/ladder.json` holds,
+beside `command`, `commit` and `machine` (which names torch's version) as for any
+benchmark:
+
+    title, corpus           strings; `corpus` is a source, such as "unipen"
+    split                   {"train": COUNTS, "validation": COUNTS}; COUNTS has `lines`,
+                            `words`, `points` and `writers`; `validation` is what the
+                            figures are of
+    budget                  `steps`, `points_a_batch`, `rate`, `hidden` and so on
+    units                   `std` and `mean` of the normalisation, in letter-body
+                            heights, and `log_volume`: nats a point in letter-body
+                            units are those in normalised units plus this
+    sse                     a sentence: which squared error, of which point estimate
+    rungs                   from the lowest to the highest, a list of
+      name, what            strings: a short name, and what is new on this rung
+      weights               how many numbers the model has
+      runs                  a list, one entry a seed; a rung without chance has one
+        seed                1, 2, 3
+        points_seen         in training, padding not counted
+        nats_a_point, nats_a_line
+                            negative log-likelihood, lower is better; normalised units
+        nats_a_point_letter_body, nats_a_line_letter_body
+                            the same in letter-body heights
+        sse                 normalised units
+        seconds             of training, on a machine that may have had other work
+      mean                  of each number of the runs but the seed
+      spread                its standard deviation over the seeds (n - 1), 0 for one run
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import handwriting_lib as hw
+from handwriting_lib.batches import Batch
+from handwriting_lib.training import Recipe, TrainingConfig, TrainingData
+
+log = logging.getLogger(__name__)
+
+SEEDS = (1, 2, 3)
+STEPS = 300
+HIDDEN = 64
+LINES = 300  # held-out lines that every rung is asked about
+POINTS = 4800
+NOISE = 0.075  # where the paper starts
+CORPUS_OPTIONS: dict[str, dict[str, Any]] = {
+    "synthetic": {"samples": 3000, "writers": 200, "kinds": ("line", "word")}
+}
+SSE = (
+    "squared distance of the next offset from the mean of its density (the weighted "
+    "mean of the components' means), averaged over points, in normalised units"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rung:
+    """One model of the ladder; `network` is empty for what is fitted, not trained."""
+
+    name: str
+    what: str
+    network: str = ""
+    model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    noise: bool = False
+
+
+def rungs() -> list[Rung]:
+    """From the lowest to the highest."""
+    one, three = {"hidden": HIDDEN, "layers": 1}, {"hidden": HIDDEN, "layers": 3}
+    noise = (
+        f"half the steps as below, half with noise of {NOISE:g} about each weight, "
+        "its width learned"
+    )
+    return [
+        Rung("constant Gaussian", "one density for all points: no network"),
+        Rung("feedforward", "sees the last 8 points; a mixture of 20 Gaussians",
+             "feedforward", {"hidden": 2 * HIDDEN}),
+        Rung("LSTM", "a memory: one layer, no peepholes",
+             "prediction", one | {"peepholes": False}),
+        Rung("peephole LSTM", "gates that see the cell", "prediction", one),
+        Rung("three layers", "three layers, all of which see the point and feed the "
+             "output", "prediction", three),
+        Rung("three layers, weight noise", noise, "prediction", three, True),
+        Rung("synthesis", "knows the text, through the soft window", "synthesis",
+             three),
+        Rung("synthesis, weight noise", noise, "synthesis", three, True),
+    ]  # fmt: skip
+
+
+CONSTANTS = 6  # two means, two standard deviations, a correlation, a pen
+
+
+# --- what is asked of a rung -------------------------------------------------------
+
+
+class ConstantGaussian(nn.Module):
+    """One bivariate Gaussian and one probability of lifting the pen, for all points.
+
+    Fitted in closed form: the mean, the covariance and the share of the points seen.
+    """
+
+    def __init__(self, points: torch.Tensor) -> None:
+        """`points` `(N, 3)` are the training points, normalised."""
+        super().__init__()
+        points = points.double()
+        mean, covariance = points.mean(0), torch.cov(points[:, :2].t())
+        sd = covariance.diag().sqrt()
+        rho = covariance[0, 1] / sd.prod() / hw.mixture.RHO_LIMIT
+        # the raw output that StrokeMixture reads: the inverse of eqs 18 to 22
+        raw = torch.zeros(7, dtype=torch.double)
+        raw[0] = torch.logit(mean[2])
+        raw[2:4] = mean[:2]
+        raw[4:6] = (sd - hw.mixture.SIGMA_FLOOR).log()
+        raw[6] = torch.atanh(rho)
+        self.raw = nn.Parameter(raw.float(), requires_grad=False)
+
+    def forward(self, ink: torch.Tensor) -> hw.NetworkOutput:
+        """The same output for each of `(B, T, 3)` points."""
+        return hw.NetworkOutput(self.raw.expand(*ink.shape[:2], 7), None, None)
+
+
+@torch.no_grad()
+def figures(
+    network: nn.Module, batches: Sequence[Batch], log_volume: float
+) -> dict[str, float]:
+    """Likelihood and squared error over all points of some lines, in both units."""
+    nats = squares = 0.0
+    points = lines = 0
+    for batch in batches:
+        seen, target, mask = batch.ink[:, :-1], batch.ink[:, 1:], batch.mask[:, 1:]
+        text = (batch.text, batch.text_mask)
+        reads = isinstance(network, hw.SynthesisNetwork)
+        mixture = network(seen, *(text if reads else ())).mixture()
+        nats -= float(mixture.log_prob(target)[mask].double().sum())
+        apart = mixture.mean[..., :2] - target[..., :2]  # (B, T, 2)
+        squares += float(apart.square().sum(-1)[mask].double().sum())
+        points += int(mask.sum())
+        lines += len(mask)
+    shift = points * log_volume
+    return {
+        "nats_a_point": nats / points,
+        "nats_a_line": nats / lines,
+        "nats_a_point_letter_body": (nats + shift) / points,
+        "nats_a_line_letter_body": (nats + shift) / lines,
+        "sse": squares / points,
+    }
+
+
+# --- training ------------------------------------------------------------------------
+
+
+def recipe(steps: int, seed: int, noise: float = 0.0) -> Recipe:
+    """The same for every rung; the rate's rise and fall fit the number of steps."""
+    return Recipe(
+        steps=steps,
+        seed=seed,
+        points=POINTS,
+        rate=4e-3,
+        warm_up=max(1, steps // 10),
+        decay=0.5,
+        words=(0.5, 0.5),
+        weight_noise=noise,
+        validate_every=steps,
+        validation_batches=2,
+    )
+
+
+def trained(rung: Rung, data: TrainingData, seed: int) -> tuple[nn.Module, int]:
+    """A rung's network after the budget, and the points that it has seen."""
+    config = TrainingConfig(rung.network, rung.model)
+    steps = STEPS // 2 if rung.noise else STEPS
+    with tempfile.TemporaryDirectory() as folder:
+        first = dataclasses.replace(config, recipe=recipe(steps, seed))
+        model = hw.train(first, data, Path(folder) / "first", quiet=True)
+        points = model.about["points_seen"]
+        if rung.noise:
+            # another seed: the batches of the second half are not those of the first
+            second = dataclasses.replace(
+                config,
+                start=str(Path(folder) / "first" / "model.safetensors"),
+                recipe=recipe(STEPS - steps, seed + 1000, NOISE),
+            )
+            model = hw.train(second, data, Path(folder) / "second", quiet=True)
+            points += model.about["points_seen"]
+    return model.network, points
+
+
+def climb(
+    rung: Rung, data: TrainingData, held_out: Sequence[Batch], seeds: Sequence[int]
+) -> dict[str, Any]:
+    """One rung, from every seed: an entry of `rungs` in the results."""
+    runs = []
+    for seed in seeds if rung.network else seeds[:1]:
+        begin = time.perf_counter()
+        if rung.network:
+            network, seen = trained(rung, data, seed)
+        else:
+            ink = torch.cat([s.ink[1:] for s in data.train])
+            network, seen = ConstantGaussian(data.normalisation.apply(ink)), len(ink)
+        seconds = time.perf_counter() - begin
+        told = figures(network, held_out, data.normalisation.log_volume)
+        runs.append({"seed": seed, "points_seen": seen, **told, "seconds": seconds})
+        log.info(
+            "%s, seed %d: %.4f nats a point, squared error %.4f, %.0f s",
+            rung.name,
+            seed,
+            told["nats_a_point"],
+            told["sse"],
+            seconds,
+        )
+    numbers = [key for key in runs[0] if key != "seed"]
+    columns = {key: [float(run[key]) for run in runs] for key in numbers}
+    spread = statistics.stdev if len(runs) > 1 else lambda _: 0.0
+    # a plain LSTM's peepholes are zero and stay so: they are no weights
+    weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    return {
+        "name": rung.name,
+        "what": rung.what,
+        "weights": weights or CONSTANTS,
+        "runs": runs,
+        "mean": {key: statistics.fmean(column) for key, column in columns.items()},
+        "spread": {key: spread(column) for key, column in columns.items()},
+    }
+
+
+def counts(samples: Sequence[hw.Sample]) -> dict[str, int]:
+    """What a side of the split holds."""
+    return {
+        "lines": sum(s.kind == "line" for s in samples),
+        "words": sum(s.kind == "word" for s in samples),
+        "points": sum(len(s.ink) - 1 for s in samples),
+        "writers": len({s.writer for s in samples}),
+    }
+
+
+def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
+    """All rungs on one corpus.
+
+    Args:
+        corpus: a source as `load_corpus` takes it.
+        seeds: how many of `SEEDS` to train from.
+    """
+    torch.set_num_threads(1)  # small products: more threads wait for one another
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    name = Path(corpus.partition(":")[0]).name
+    ink = hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
+    limits = hw.Limits(points=500, shortest=3)
+    data = hw.prepare_data(ink, TrainingConfig(limits=limits))
+    lines = [s for s in data.validation if s.kind == "line"]
+    random.Random(0).shuffle(lines)
+    lines = lines[:LINES]
+    if not lines:
+        raise SystemExit(f"{corpus} leaves no held-out line to ask about")
+    held_out = [
+        hw.make_batch(samples, data.normalisation)
+        for samples in hw.Buckets(lines, 2 * POINTS).in_order()
+    ]
+    plain = recipe(STEPS, 0)
+    return {
+        "title": "The ladder: one split, one budget, one unit",
+        "corpus": name,
+        "split": {"train": counts(data.train), "validation": counts(lines)},
+        "budget": {
+            "steps": STEPS,
+            "points_a_batch": POINTS,
+            "hidden": HIDDEN,
+            "optimiser": plain.optimiser,
+            "rate": plain.rate,
+            "share_of_words": plain.words[0],
+            "weight_noise": NOISE,
+            "seeds": list(SEEDS[:seeds]),
+        },
+        "units": dataclasses.asdict(data.normalisation)
+        | {"log_volume": data.normalisation.log_volume},
+        "sse": SSE,
+        "rungs": [climb(rung, data, held_out, SEEDS[:seeds]) for rung in rungs()],
+    }
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The ladder for a terminal."""
+    width = max(len(rung["name"]) for rung in result["rungs"])
+    lines = [
+        result["title"],
+        f"{result['corpus']}, {result['split']['validation']['lines']} held-out lines",
+        "",
+        f"{'':{width}}    weights     nats a point       nats a line    squared error",
+    ]
+    for rung in result["rungs"]:
+        mean, spread = rung["mean"], rung["spread"]
+        told = "  ".join(
+            f"{mean[key]:8.{digits}f} ({spread[key]:.{digits}f})"
+            for key, digits in (("nats_a_point", 3), ("nats_a_line", 1), ("sse", 3))
+        )
+        lines.append(f"{rung['name']:{width}}  {rung['weights']:9,}  {told}")
+    return "\n".join(lines)
