@@ -2,14 +2,17 @@
 
 import json
 import platform
+import statistics
 import time
 
 import pytest
+import torch
+from scipy.stats import multivariate_normal
 
 import benchmarks
 from benchmarks import __main__ as door
-from benchmarks import browser, lstm, measure
-from handwriting_lib import SynthesisConfig
+from benchmarks import browser, ladder, lstm, measure
+from handwriting_lib import Normalisation, SynthesisConfig, make_batch
 
 
 def test_ratios_are_taken_against_the_baseline():
@@ -51,6 +54,114 @@ def test_there_is_a_list_of_benchmarks(capsys):
     with pytest.raises(SystemExit):
         door.main(["nonsense"])
     assert "invalid choice: 'nonsense'" in capsys.readouterr().err
+
+
+def test_all_means_those_of_speed(monkeypatch):
+    ran = []
+    monkeypatch.setattr(door, "measure", lambda name, _: ran.append(name))
+    assert door.main(["all"]) == 0
+    assert "lstm" in ran and "ladder" not in ran
+
+
+# --- the ladder ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_ladder(monkeypatch):
+    sizes = {"STEPS": 4, "HIDDEN": 6, "POINTS": 1500, "LINES": 2}
+    for name, size in sizes.items():
+        monkeypatch.setattr(ladder, name, size)
+    options = {"samples": 80, "writers": 30, "kinds": ("line", "word"), "seed": 3}
+    monkeypatch.setattr(ladder, "CORPUS_OPTIONS", {"synthetic": options})
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+def test_the_ladder_asks_every_rung_the_same(
+    tmp_path, monkeypatch, capsys, small_ladder
+):
+    monkeypatch.setattr(door, "RESULTS", tmp_path)
+    assert door.main(["ladder", "--seeds", "2"]) == 0
+    content = (tmp_path / "ladder.json").read_text()
+    written = json.loads(content)
+    told = "python -m benchmarks ladder --corpus synthetic --seeds 2"
+    assert written["command"] == told
+    names = [rung["name"] for rung in written["rungs"]]
+    assert names == [
+        "constant Gaussian", "feedforward", "LSTM", "peephole LSTM", "three layers",
+        "three layers, weight noise", "synthesis", "synthesis, weight noise",
+    ]  # fmt: skip
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in names)
+    held_out = written["split"]["validation"]
+    assert held_out["lines"] == 2 and held_out["words"] == 0
+    volume = written["units"]["log_volume"]
+    for rung in written["rungs"]:
+        runs = rung["runs"]
+        assert [run["seed"] for run in runs] == [1, 2][: len(runs)]
+        assert (len(runs) == 1) == (rung["name"] == "constant Gaussian")
+        for run in runs:
+            by_line = run["nats_a_point"] * held_out["points"] / held_out["lines"]
+            assert run["nats_a_line"] == pytest.approx(by_line)
+            in_heights = run["nats_a_point"] + volume
+            assert run["nats_a_point_letter_body"] == pytest.approx(in_heights)
+        column = [run["nats_a_point"] for run in runs]
+        assert rung["mean"]["nats_a_point"] == pytest.approx(sum(column) / len(column))
+        if len(runs) > 1:
+            spread = statistics.stdev(column)
+            assert rung["spread"]["nats_a_point"] == pytest.approx(spread)
+    lstm_weights, peephole_weights = (
+        written["rungs"][names.index(name)]["weights"]
+        for name in ("LSTM", "peephole LSTM")
+    )
+    assert peephole_weights == lstm_weights + 3 * 6
+
+
+def test_the_command_does_not_tell_where_a_corpus_lies(tmp_path, monkeypatch):
+    monkeypatch.setattr(door, "RESULTS", tmp_path)
+    monkeypatch.setattr(ladder, "run", lambda corpus, seeds: {"title": "", "rungs": []})
+    monkeypatch.setattr(ladder, "table", lambda result: "")
+    door.main(["ladder", "--corpus", "unipen:/home/me/release.tgz", "--seeds", "1"])
+    content = (tmp_path / "ladder.json").read_text()
+    assert "/home/me" not in content
+    assert "--corpus unipen:PATH --seeds 1" in content
+
+
+def test_the_constant_gaussian_is_fitted_to_its_points():
+    generator = torch.Generator().manual_seed(1)
+    points = torch.randn(5000, 3, generator=generator)
+    points[:, 1] = 0.4 * points[:, 0] + 0.7 * points[:, 1] - 0.3
+    points[:, 2] = (points[:, 2] > 1).float()
+    constant = ladder.ConstantGaussian(points)
+    xy = points[:, :2].double().numpy()
+    normal = multivariate_normal(xy.mean(0), torch.cov(points[:, :2].T).numpy())
+    share = points[:, 2].mean().item()
+    wanted = normal.logpdf(xy) + torch.where(
+        points[:, 2] > 0, torch.tensor(share), torch.tensor(1 - share)
+    ).log().numpy()  # fmt: skip
+    ours = constant(points[None]).mixture().log_prob(points[None])[0]
+    assert ours.numpy() == pytest.approx(wanted, abs=1e-3)
+    assert 0.1 < share < 0.2
+
+
+@torch.no_grad()
+def test_figures_are_means_over_points_and_lines(scribble):
+    samples = [scribble(points=n, seed=n) for n in (20, 31, 50)]
+    unit = Normalisation((0.1, 0.0), (0.4, 0.5))
+    constant = ladder.ConstantGaussian(torch.cat([s.ink for s in samples]))
+    apart = [make_batch([s], unit) for s in samples]
+    together = [make_batch(samples, unit)]
+    one, other = (
+        ladder.figures(constant, side, unit.log_volume) for side in (apart, together)
+    )
+    assert one == pytest.approx(other, rel=1e-5)
+    assert one["nats_a_line"] == pytest.approx(one["nats_a_point"] * 98 / 3)
+    ink = torch.cat([unit.apply(s.ink)[1:, :2] for s in samples])
+    mean = constant(ink[None]).mixture().mean[0, :, :2]
+    wanted = (mean - ink).square().sum(1).mean().item()
+    assert one["sse"] == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.book
