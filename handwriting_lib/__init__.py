@@ -62,6 +62,15 @@ from .plots import (
 )
 from .rendering import save, to_png, to_svg
 from .sampling import Line, check_line, write, write_freely
+from .styles import (
+    Style,
+    StyleError,
+    find_style,
+    load_style,
+    make_style,
+    save_style,
+    style_names,
+)
 from .training import TrainingConfig, batch_loss, prepare_data, read_config, train
 from .transforms import (
     Augmentation,
@@ -105,6 +114,8 @@ __all__ = [
     "Sample",
     "StrokeMixture",
     "Studio",
+    "Style",
+    "StyleError",
     "SynthesisConfig",
     "SynthesisNetwork",
     "Thinning",
@@ -122,14 +133,17 @@ __all__ = [
     "encode",
     "export_browser",
     "find_model",
+    "find_style",
     "from_strokes",
     "grow",
     "letter_body_height",
     "load_corpus",
     "load_model",
     "load_pretrained",
+    "load_style",
     "lstm_cell",
     "make_batch",
+    "make_style",
     "measure_normalisation",
     "mixture_loss",
     "offsets_to_positions",
@@ -147,11 +161,13 @@ __all__ = [
     "read_config",
     "save",
     "save_model",
+    "save_style",
     "scale_by_writer",
     "slant",
     "smooth",
     "soft_window",
     "split_by_writer",
+    "style_names",
     "thin",
     "to_ascii",
     "to_png",

@@ -65,6 +65,7 @@ def _write(arguments: argparse.Namespace) -> None:
     lines = write(
         texts,
         find_model(arguments.model, _device(arguments.device)),
+        style=arguments.style,
         bias=arguments.bias,
         temperature=arguments.temperature,
         samples=arguments.samples,
@@ -114,6 +115,37 @@ def _train(arguments: argparse.Namespace) -> None:
         device=_device(arguments.device),
     )
     logging.info("the model is in %s", folder / "model.safetensors")
+
+
+def _style(arguments: argparse.Namespace) -> None:
+    from .checkpoints import find_model
+    from .corpora import load_corpus
+    from .styles import make_hands, make_style, read_hands, save_style
+    from .transforms import scale_by_writer
+
+    model = find_model(arguments.model)
+    if arguments.hands:
+        if arguments.text:
+            raise UsageError("--hands names the texts itself: leave --text out")
+        hands = read_hands(arguments.hands)
+        corpus = load_corpus(arguments.source)
+        folder = Path(arguments.save)
+        folder.mkdir(parents=True, exist_ok=True)
+        for style in make_hands(hands, corpus.samples, model):
+            save_style(style, folder / f"{style.name}.safetensors")
+        return
+    samples = scale_by_writer(load_corpus(arguments.source).samples)
+    texts = list(dict.fromkeys(s.text for s in samples))
+    text = arguments.text or (texts[0] if len(texts) == 1 else None)
+    chosen = [s for s in samples if s.text == text]
+    if not chosen:
+        listed = ", ".join(repr(t) for t in texts[:8]) or "nothing that can be read"
+        more = ", ..." if len(texts) > 8 else ""
+        raise UsageError(
+            f"say with --text what was written; {arguments.source} has {listed}{more}"
+        )
+    style = make_style(model, chosen[-1], Path(arguments.save).stem)
+    save_style(style, arguments.save)
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -188,6 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("--texts-file", help="a file with one text a line")
     write.add_argument("--bias", type=float, default=0.75, help="0: as people write")
     write.add_argument("--temperature", type=float, default=1.0)
+    write.add_argument("--style", help="the hand: a name or a file")
     write.add_argument("--model", default="unipen-256", help="a name or a file")
     write.add_argument("--seed", type=int, default=1)
     write.add_argument("--samples", type=int, default=1, help="lines a text")
@@ -209,6 +242,20 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, help="a folder; default: runs/CONFIG")
     train.add_argument("--resume", action="store_true", help="go on where it stopped")
     train.set_defaults(run=_train)
+
+    style = commands.add_parser("style", help="make a style from ink")
+    style.add_argument(
+        "--from", dest="source", required=True, metavar="INK.json",
+        help="what the drawing pad saved, or another corpus",
+    )  # fmt: skip
+    style.add_argument("--text", help="of the ink; where it stands twice, the last")
+    style.add_argument(
+        "--save", required=True, metavar="FILE",
+        help="a .safetensors file for `write --style`; with --hands a folder",
+    )  # fmt: skip
+    style.add_argument("--hands", metavar="LIST.toml", help="make all of this list")
+    style.add_argument("--model", default="unipen-256", help="a name or a file")
+    style.set_defaults(run=_style)
 
     export = commands.add_parser("export", help="write a model for other engines")
     export.add_argument("--model", default="unipen-256", help="a name or a file")

@@ -1,9 +1,9 @@
 """Writing: from texts to lines of ink, with a stop rule and a check of every line.
 
-Graves 2013, section 5.3 (the stop rule) and 5.4 (bias). Each line draws from a
-generator of its own, seeded from (seed, position, draw number), so a line does not
-depend on its neighbours in the batch. No line goes out unmarked: see `check_line`.
-Chapters 10 and 11.
+Graves 2013, sections 5.3 (the stop rule), 5.4 (bias) and 5.5 (priming: here, styles).
+Each line draws from a generator of its own, seeded from (seed, position, draw number),
+so a line does not depend on its neighbours in the batch. No line goes out unmarked: see
+`check_line`. Chapters 10 to 12.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -21,10 +22,13 @@ from .checkpoints import Model, load_pretrained
 from .ink import offsets_to_positions
 from .mixture import StrokeMixture, draw_noise
 from .networks import PredictionNetwork, SynthesisNetwork
+from .styles import Style, find_style
 
 LONGEST_TEXT = 256  # characters; longer texts are for several lines
 # Nobody in UNIPEN's thinned lines needs more points a character than this.
 POINTS_A_CHARACTER = 40
+# Letter-body heights: a stroke that begins so far left of a prime's end belongs to it.
+BACK_OVER_THE_PRIME = 0.5
 # After the stop rule has fired the stroke under way may be finished, within this.
 LAST_STROKE = 40
 
@@ -133,6 +137,7 @@ def write(
     texts: str | Sequence[str],
     model: Model | None = None,
     *,
+    style: Style | str | Path | None = None,
     bias: float = 0.75,
     temperature: float = 1.0,
     samples: int = 1,
@@ -146,6 +151,8 @@ def write(
     Args:
         texts: one text or several, of printable ASCII, up to 256 characters each.
         model: with a `SynthesisNetwork`; None takes the library's own.
+        style: the hand: a `Style`, the name of one that comes with the model
+            (`style_names`), or the path of a file. None: each line has its own.
         bias: 0 writes as people do, 1 and more neatly; section 5.4 of the paper.
         temperature: below 1 more alike, above 1 more varied.
         samples: lines a text.
@@ -161,7 +168,8 @@ def write(
 
     Raises:
         ValueError: an empty text, a text too long or with characters that the model
-            lacks, or an argument out of its range; the message names it.
+            lacks, an argument out of its range, or a style of another model; the
+            message names it.
 
     Example:
         >>> line = write("hi", seed=3)[0]
@@ -195,6 +203,7 @@ def write(
         raise ValueError(
             f"{len(jobs)} lines need as many positions, not {len(numbers)}"
         )
+    hand = None if style is None else find_style(style, model)
     begin = time.monotonic()
     done: dict[int, Line] = {}
     waiting = list(range(len(jobs)))
@@ -205,13 +214,17 @@ def write(
             model,
             [jobs[i][0] for i in waiting],
             [line_generator(seed, numbers[i], draw) for i in waiting],
+            hand,
             bias,
             temperature,
             keep_output,
         )
         for i, (ink, phi, output) in zip(waiting, drawn, strict=True):
             text, sample = jobs[i]
-            problem = check_line(phi, text)
+            problem = check_line(phi[:, -len(text) - 1 :], text)
+            if not problem and hand is not None:
+                problem = _check_start(phi, hand.prime)
+            phi = phi[:, -len(text) - 1 :]
             done[i] = Line(
                 text, sample, ink, not problem, problem, seed, draw, phi, output, 0.0
             )
@@ -228,25 +241,36 @@ def _draw(
     model: Model,
     texts: list[str],
     generators: list[torch.Generator],
+    style: Style | None,
     bias: float,
     temperature: float,
     keep_output: bool,
 ) -> list[tuple[Tensor, Tensor, Tensor | None]]:
-    """Draw each text once: ink in letter-body heights, phi, raw output."""
+    """Draw each text once: ink in letter-body heights, phi, raw output.
+
+    With a style the network goes on from the prime: what it reads is the prime and the
+    text, and phi has columns for both. The ink is that of the text alone.
+    """
     network = model.network
     assert isinstance(network, SynthesisNetwork)
     device = network.output.bias.device
-    text, text_mask = (t.to(device) for t in pad_texts(texts))
-    bounds = [length_bound(t) for t in texts]
+    prime = style.prime if style is not None else ""
+    whole = [prime + t for t in texts]
+    text, text_mask = (t.to(device) for t in pad_texts(whole))
+    lead = 1 if style is not None else 0  # the prime's last point is read first
+    bounds = [lead + length_bound(t) for t in texts]
     like = network.output.bias.new_zeros(1, device="cpu")
     noise = torch.nn.utils.rnn.pad_sequence(
         [draw_noise((n,), g, like) for n, g in zip(bounds, generators, strict=True)],
         batch_first=True,
     ).to(device)  # (B, T, 4)
-    ends = torch.tensor([len(t) for t in texts], device=device)
+    ends = torch.tensor([len(t) for t in whole], device=device)
     limit = torch.tensor(bounds, device=device)
     rows = torch.arange(len(texts), device=device)  # lines still being written
-    state, point = network.start(len(texts)), noise.new_zeros(len(texts), 3)
+    if style is None:
+        state, point = network.start(len(texts)), noise.new_zeros(len(texts), 3)
+    else:
+        state, point = style.start(len(texts), network.output.bias)
     fired = torch.full((len(texts),), -1, device=device)
     lengths = torch.zeros_like(limit)
     trace: list[tuple[Tensor, ...]] = []  # one entry a step, with a row for every line
@@ -272,11 +296,40 @@ def _draw(
     columns = [torch.stack(step, 1) for step in zip(*trace, strict=True)]  # (B, T, ...)
     drawn = []
     for i, length in enumerate(lengths.tolist()):
-        ink = _to_ink(model, columns[0][i, :length])
-        phi = columns[1][i, :length, : len(texts[i]) + 1].cpu()
-        raw = columns[2][i, :length].cpu() if keep_output else None
+        points = columns[0][i, :length]
+        first = 0
+        if style is not None:
+            first = _first_point(model.normalisation.invert(points))
+        ink = _to_ink(model, points[first:])
+        phi = columns[1][i, first:length, : len(whole[i]) + 1].cpu()
+        raw = columns[2][i, first:length].cpu() if keep_output else None
         drawn.append((ink, phi, raw))
     return drawn
+
+
+def _first_point(ink: Tensor) -> int:
+    """Where the text begins, in ink whose first row is the last point of a prime.
+
+    Strokes that begin back over the prime finish it, a bar of a t for example. They are
+    no part of the text, and neither is the way to its first stroke.
+
+    Args:
+        ink: `(T, 3)` in letter-body heights.
+    """
+    x = ink[1:, 0].cumsum(0)  # from the prime's last point
+    ends = (ink[:-1, 2] > 0.5).nonzero()[:, 0]
+    starts = [0, *(int(end) for end in ends if end > 0)]
+    for start in starts:
+        if x[start] >= -BACK_OVER_THE_PRIME:
+            return start + 1
+    return 1
+
+
+def _check_start(phi: Tensor, prime: str) -> str:
+    """Whether the window went back into the prime once the text had begun."""
+    if int(phi.argmax(1).min()) < len(prime) - 2:
+        return "went back into the line that the style was made from"
+    return ""
 
 
 def _spread(values: Tensor, rows: Tensor, lines: int) -> Tensor:

@@ -5,9 +5,20 @@ import torch
 
 import handwriting_lib as hw
 from handwriting_lib import sampling
-from handwriting_lib.sampling import LAST_STROKE, check_line, length_bound
+from handwriting_lib.mixture import draw_noise
+from handwriting_lib.sampling import (
+    LAST_STROKE,
+    check_line,
+    length_bound,
+    line_generator,
+)
 
 TEXT = "the quick brown fox"
+WORDS = (
+    "amber birch cedar delta ember frost grain hazel inlet jolly knoll lemon maple "
+    "north ocean pearl quiet river slate thyme umber vivid wheat xenon yeast zebra "
+    "Alder Basil Clove Dunes Elder Fjord"
+).split()
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +107,69 @@ def test_a_line_alone_is_the_line_in_a_batch():
         assert alone.ink.shape == line.ink.shape
         assert torch.equal(alone.ink[:, 2], line.ink[:, 2])
         torch.testing.assert_close(alone.ink, line.ink, atol=1e-3, rtol=0)
+
+
+def choices(line, position, seed, bias):
+    """The mixture component that each of a line's points was drawn from."""
+    noise = draw_noise(
+        (length_bound(line.text),),
+        line_generator(seed, position, line.draws),
+        torch.zeros(1),
+    )
+    mixture = hw.StrokeMixture.from_output(line.output[:-1], bias)
+    shares = mixture.log_pi.exp().cumsum(-1)  # (T - 1, M)
+    return (shares < noise[: len(shares), :1]).sum(-1)
+
+
+@pytest.mark.slow
+def test_twenty_lines_alone_and_in_a_batch_of_32_choose_the_same_components():
+    texts = [f"{word} {n}" for n, word in enumerate(WORDS)]
+    asked = {"bias": 0.75, "seed": 6, "keep_output": True}
+    together = hw.write(texts, **asked)
+    assert len(together) == 32
+    for position, line in enumerate(together[:20]):
+        alone = hw.write(line.text, **asked, positions=[position])[0]
+        assert (alone.draws, alone.complete) == (line.draws, line.complete)
+        assert torch.equal(
+            choices(alone, position, 6, 0.75), choices(line, position, 6, 0.75)
+        )
+        torch.testing.assert_close(
+            hw.offsets_to_positions(alone.ink),
+            hw.offsets_to_positions(line.ink),
+            atol=1e-3,
+            rtol=0,
+        )
+
+
+def test_two_runs_with_one_seed_say_the_same():
+    runs = [hw.write([TEXT, "Q X Z"], samples=2, seed=7) for _ in range(2)]
+    for line, again in zip(*runs, strict=True):
+        one, other = line.to_json(), again.to_json()
+        for key in ("text", "strokes", "complete", "seed", "draws", "points"):
+            assert one[key] == other[key], key
+
+
+OBEYED = (
+    "0123456789", "THE QUICK BROWN FOX", "Q X Z", "Well, (yes); no: 'so' it's!?",
+    "illegible minimum", "aaaaaaa", "a", "W", "7",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def obeyed():
+    """Lines of all of them, written together; another batch would give the same."""
+    return hw.write(OBEYED, samples=2, seed=3)
+
+
+@pytest.mark.parametrize("text", OBEYED)
+def test_text_is_obeyed(text, obeyed):
+    for line in [line for line in obeyed if line.text == text]:
+        assert line.complete, line.problem
+        visited = set(line.phi.argmax(1).tolist())
+        assert {i for i, c in enumerate(text) if c != " "} <= visited
+        # wide enough for all its letters, and not twice as long as they need
+        x = hw.offsets_to_positions(line.ink)[:, 0]
+        assert 0.25 * len(text) < float(x.max() - x.min()) + 0.25 < 4 * len(text) + 1
 
 
 def test_samples_of_one_text_differ_and_come_in_order():
