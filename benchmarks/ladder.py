@@ -12,7 +12,8 @@ benchmark:
     split                   {"train": COUNTS, "validation": COUNTS}; COUNTS has `lines`,
                             `words`, `points` and `writers`; `validation` is what the
                             figures are of
-    budget                  `steps`, `points_a_batch`, `rate`, `hidden` and so on
+    budget                  `steps`, `points_a_batch`, `longest` (points of a line),
+                            `rate`, `hidden` and so on
     units                   `std` and `mean` of the normalisation, in letter-body
                             heights, and `log_volume`: nats a point in letter-body
                             units are those in normalised units plus this
@@ -55,10 +56,11 @@ from handwriting_lib.training import Recipe, TrainingConfig, TrainingData
 log = logging.getLogger(__name__)
 
 SEEDS = (1, 2, 3)
-STEPS = 300
+STEPS = 500
 HIDDEN = 64
 LINES = 300  # held-out lines that every rung is asked about
 POINTS = 4800
+LONGEST = 300  # points of a line or word: a budget of short lines has more updates
 NOISE = 0.075  # where the paper starts
 CORPUS_OPTIONS: dict[str, dict[str, Any]] = {
     "synthetic": {"samples": 3000, "writers": 200, "kinds": ("line", "word")}
@@ -260,7 +262,7 @@ def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name = Path(corpus.partition(":")[0]).name
     ink = hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
-    limits = hw.Limits(points=500, shortest=3)
+    limits = hw.Limits(points=LONGEST, shortest=3)
     data = hw.prepare_data(ink, TrainingConfig(limits=limits))
     lines = [s for s in data.validation if s.kind == "line"]
     random.Random(0).shuffle(lines)
@@ -279,6 +281,7 @@ def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
         "budget": {
             "steps": STEPS,
             "points_a_batch": POINTS,
+            "longest": LONGEST,
             "hidden": HIDDEN,
             "optimiser": plain.optimiser,
             "rate": plain.rate,

@@ -68,7 +68,7 @@ def test_all_means_those_of_speed(monkeypatch):
 
 @pytest.fixture
 def small_ladder(monkeypatch):
-    sizes = {"STEPS": 4, "HIDDEN": 6, "POINTS": 1500, "LINES": 2}
+    sizes = {"STEPS": 4, "HIDDEN": 6, "POINTS": 1500, "LINES": 2, "LONGEST": 500}
     for name, size in sizes.items():
         monkeypatch.setattr(ladder, name, size)
     options = {"samples": 80, "writers": 30, "kinds": ("line", "word"), "seed": 3}
