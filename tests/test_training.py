@@ -220,13 +220,16 @@ def test_a_killed_run_goes_on_to_the_same_losses(tmp_path, way):
 
 
 @pytest.mark.parametrize("way", ["adam", "the paper's"])
-def test_two_processes_reach_the_losses_of_one(tmp_path, way):
+def test_two_processes_reach_the_losses_of_one(tmp_path, monkeypatch, way):
     one, two = tmp_path / "one", tmp_path / "two"
+    low = (0.01, 0.05)  # limits that are reached
+    monkeypatch.setattr(DerivativeLimits.__new__, "__defaults__", low)
     few = {"steps": 6, "validate_every": 3} | WAYS[way]
     train(config(**few), data(), one, quiet=True)
     script = tmp_path / "work.py"
     script.write_text(
         "import test_training as t\n"
+        f"t.DerivativeLimits.__new__.__defaults__ = {low}\n"
         f"t.train(t.config(**{few!r}), t.data(), {str(two)!r}, quiet=True)\n"
     )
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
@@ -460,6 +463,16 @@ def test_under_noise_the_means_are_validated_and_saved(tmp_path):
             drawn.append(validate(model.network, again, torch.device("cpu")))
     assert sum(drawn) / 5 > loss
     assert log_of(start)[-1]["description"] is None
+
+
+def test_every_step_has_noise_of_its_own():
+    device = torch.device("cpu")
+    draws = [
+        torch.randn(4, generator=training._noise_generator(seed, step, device)).tolist()
+        for seed, step in [(1, 0), (1, 1), (2, 0), (1, 0)]
+    ]
+    assert draws[0] == draws[3]
+    assert len({tuple(draw) for draw in draws}) == 3
 
 
 def test_an_unknown_optimiser_is_named(tmp_path):
