@@ -66,7 +66,7 @@ class Style:
 
     @property
     def prime(self) -> str:
-        """What stands before the text to write: the text that was read, and a space."""
+        """The text that was read and a space, which stand before the text to write."""
         return self.text.rstrip() + " "
 
     def start(self, lines: int, like: Tensor) -> tuple[SynthesisState, Tensor]:
