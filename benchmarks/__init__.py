@@ -16,7 +16,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,11 @@ def measure(
                 seconds[name].append(time.perf_counter() - begin)
     finally:
         gc.enable()
+    return compare(seconds, baseline)
+
+
+def compare(seconds: Mapping[str, Sequence[float]], baseline: str) -> list[Row]:
+    """A row for each thing timed, from the seconds of its rounds."""
     least = {name: min(values) for name, values in seconds.items()}
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     return [
@@ -85,7 +90,7 @@ def measure(
             least[baseline] / least[name],
             middle[baseline] / middle[name],
         )
-        for name in functions
+        for name in seconds
     ]
 
 

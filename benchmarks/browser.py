@@ -11,7 +11,6 @@ import dataclasses
 import json
 import os
 import shutil
-import statistics
 import sys
 import tempfile
 import warnings
@@ -28,7 +27,7 @@ from handwriting_lib.networks import LSTMState, SynthesisState
 from handwriting_lib.widgets.host import STATIC
 from handwriting_lib.widgets.studio import ENGINE
 
-from . import ROOT, Result, Row
+from . import ROOT, Result, compare
 
 TEXT = "a machine that writes, in all"
 POINTS = 300  # a round
@@ -188,25 +187,14 @@ def run(rounds: int) -> Result:
                         outputs[name] = taken["output"]
             notes["browser"] = driver.capabilities["browserVersion"]
     baseline = ORT if ORT in names else PLAIN
-    least = {name: min(seconds[name]) for name in names}
-    middle = {name: statistics.median(seconds[name]) for name in names}
-    rows = [
-        Row(
-            name,
-            least[name],
-            middle[name],
-            least[baseline] / least[name],
-            middle[baseline] / middle[name],
-        )
-        for name in names
-    ]
+    rows = compare(seconds, baseline)
     notes["largest difference of the raw output from the baseline's"] = {
         name: max(
             abs(a - b) for a, b in zip(outputs[name], outputs[baseline], strict=True)
         )
         for name in names
     }
-    notes["points a second"] = {name: round(POINTS / middle[name]) for name in names}
+    notes["points a second"] = {row.name: round(POINTS / row.median) for row in rows}
     return Result(
         "One line in headless Chromium, one thread, a point at a time",
         {"points": POINTS, **dataclasses.asdict(SIZES)},

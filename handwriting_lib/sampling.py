@@ -221,10 +221,10 @@ def write(
         )
         for i, (ink, phi, output) in zip(waiting, drawn, strict=True):
             text, sample = jobs[i]
-            problem = check_line(phi[:, -len(text) - 1 :], text)
+            whole, phi = phi, phi[:, -len(text) - 1 :]
+            problem = check_line(phi, text)
             if not problem and hand is not None:
-                problem = _check_start(phi, hand.prime)
-            phi = phi[:, -len(text) - 1 :]
+                problem = _check_start(whole, hand.prime)
             done[i] = Line(
                 text, sample, ink, not problem, problem, seed, draw, phi, output, 0.0
             )

@@ -293,7 +293,7 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
 
 @dataclass(frozen=True)
 class Hand:
-    """Where a named hand comes from: one entry of `configs/hands.toml`.
+    """Where a named hand comes from: one entry of a list of hands.
 
     Attributes:
         text: of the line.

@@ -60,8 +60,17 @@ class Studio(Widget):
         weights: str = "half",
         caption: str = "",
     ) -> None:
-        default = load_pretrained()
-        model = default if model is None else model
+        name = ""  # how a line of Python names the model
+        if model is None:
+            model, ships = load_pretrained(), True
+        elif ships := _ships(model):
+            name = f'hw.load_pretrained("{model.name}")'
+        else:
+            name = "model"
+        folder = os.environ.get(FOLDER)
+        pack = {"name": f"{model.name}-{weights}", "folder": folder}
+        if not (folder and ships):
+            pack = {"data": base64.b64encode(browser_pack(model, weights)).decode()}
         lines = textwrap.wrap(
             text, COLUMNS, break_long_words=False, break_on_hyphens=False
         )
@@ -73,8 +82,8 @@ class Studio(Widget):
             "bias": bias,
             "temperature": temperature,
             "seed": seed,
-            "model": _in_python(model, default),
-            "pack": _pack(model, weights),
+            "model": name,
+            "pack": pack,
         }
         super().__init__(
             ["reading", *ENGINE, "studio"],
@@ -85,24 +94,11 @@ class Studio(Widget):
         )
 
 
-def _is_pretrained(model: Model) -> bool:
+def _ships(model: Model) -> bool:
+    """Whether it is one of the library's, and unchanged."""
     return model.name in pretrained_names() and (
         load_pretrained(model.name).fingerprint() == model.fingerprint()
     )
-
-
-def _in_python(model: Model, default: Model) -> str:
-    """How a line of Python names the model; "" for the library's own."""
-    if not _is_pretrained(model):
-        return "model"
-    return "" if model.name == default.name else f'hw.load_pretrained("{model.name}")'
-
-
-def _pack(model: Model, weights: str) -> dict[str, str]:
-    """The weights, or where the site has them."""
-    if (folder := os.environ.get(FOLDER)) and _is_pretrained(model):
-        return {"name": f"{model.name}-{weights}", "folder": folder}
-    return {"data": base64.b64encode(browser_pack(model, weights)).decode()}
 
 
 def write_pack(name: str, folder: str | os.PathLike[str]) -> None:

@@ -544,6 +544,13 @@ export function playButton(toggle) {
   };
 }
 
+/** Hand a file to the reader. */
+export function download(name, blob) {
+  const href = URL.createObjectURL(blob);
+  node("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60e3);
+}
+
 // --- start ------------------------------------------------------------------------
 
 /** Mount a widget in every figure of this id that has none yet; host.py adds the call.

@@ -227,13 +227,6 @@ function brief(value) {
   return shown.length <= 40 ? shown : `${shown.slice(0, 37)}...`;
 }
 
-function download(name, content) {
-  const address = URL.createObjectURL(new Blob([content], { type: "application/json" }));
-  const link = node("a", { href: address, download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 60e3);
-}
-
 // --- the pen ----------------------------------------------------------------------
 
 /**
@@ -567,7 +560,7 @@ export function mount(host, data, tell = () => {}) {
     const samples = kept().map((one) => toEntry(one, data.writer));
     if (!samples.length) return say("There is no ink yet: write a line first.", true);
     const contents = { format: FORMAT, version: VERSION, y: "down", samples };
-    download("ink.json", JSON.stringify(contents));
+    download("ink.json", new Blob([JSON.stringify(contents)], { type: "application/json" }));
     const drafts = sheets.filter((one) => one.kept === null && one.strokes.length).length;
     const rest = drafts ? ` Unfinished, and not in it: ${drafts}.` : "";
     refresh();

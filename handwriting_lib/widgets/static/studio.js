@@ -76,17 +76,11 @@ function inkSvg(lines, size, title) {
   return new XMLSerializer().serializeToString(drawing);
 }
 
-function download(blob, name) {
-  const link = node("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
 export function mount(host, data) {
   const stage = open(host);
   stage.root.append(node("style", {}, READING_STYLE + STUDIO_STYLE));
   let engine = null;
-  let lines = []; // {text, position, writing, x, y, end, phi, result}
+  let lines = []; // {text, writing} and what `empty` begins with
   let current = 0;
   let frame = 0;
   let last = 0;
@@ -96,12 +90,6 @@ export function mount(host, data) {
   let estimate = 10;
 
   // --- writing ---
-
-  const settings = () => ({
-    bias: bias.value,
-    temperature: temperature.value,
-    seed: Number(seed.value),
-  });
 
   function stop(words = "") {
     cancelAnimationFrame(frame);
@@ -116,14 +104,14 @@ export function mount(host, data) {
     const limit = stage.root.clientWidth < 480 ? NARROW : WIDE;
     const texts = breakLines(text.value, limit);
     if (!texts.length) return stop("There is no text to write.");
-    const { bias: b, temperature: t, seed: s } = settings();
-    if (!Number.isSafeInteger(s)) return stop("The seed must be a whole number.");
+    const options = {
+      bias: bias.value, temperature: temperature.value, seed: Number(seed.value),
+    };
+    if (!Number.isSafeInteger(options.seed)) return stop("The seed must be a whole number.");
     try {
       lines = texts.map((words, position) => ({
         text: words,
-        writing: engine.writeLine(words, {
-          seed: s, position, bias: b, temperature: t,
-        }),
+        writing: engine.writeLine(words, { position, ...options }),
         ...empty(),
       }));
     } catch (problem) {
@@ -131,7 +119,7 @@ export function mount(host, data) {
       return stop(problem.message);
     }
     text.removeAttribute("aria-invalid");
-    code.textContent = pythonLine(texts, s, b, t);
+    code.textContent = pythonLine(texts, options);
     estimate = CHARACTER * Math.max(...texts.map((words) => words.length)) + 1;
     current = written = owed = 0;
     began = last = performance.now();
@@ -225,22 +213,26 @@ export function mount(host, data) {
     };
   };
 
+  /** The lines as ink, each with its place below the upper edge. */
+  const drawn = () => {
+    const down = tops();
+    return lines.map((line, i) => ({ ...line, length: line.x.length, top: down[i] }));
+  };
+
+  const placeOf = ({ box, top }, scale) => ({
+    scale, x: (v) => scale * (v + 1 - box.left), y: (v) => scale * (top - v),
+  });
+
   const paper = picture(stage, {
     label: "What the network writes",
     height: (width) => Math.max(96, sheet().height * Math.min(30, width / sheet().width)),
     draw(context, { width, colors }) {
       const scale = Math.min(30, width / sheet().width);
-      const down = tops();
-      lines.forEach((line, i) => {
-        const place = {
-          scale,
-          x: (v) => scale * (v + 1 - line.box.left),
-          y: (v) => scale * (down[i] - v),
-        };
-        const ink = { ...line, length: line.x.length };
+      drawn().forEach((line, i) => {
+        const place = placeOf(line, scale);
         const failed = line.result && !line.result.complete;
-        drawInk(context, ink, place, { color: failed ? colors.purple : colors.ink });
-        if (i === current && frame && ink.length) {
+        drawInk(context, line, place, { color: failed ? colors.purple : colors.ink });
+        if (i === current && frame && line.length) {
           dot(context, place.x(line.x.at(-1)), place.y(line.y.at(-1)), 4, colors.vermillion);
         }
       });
@@ -326,10 +318,10 @@ export function mount(host, data) {
   };
   const code = node("code", { tabindex: "0" });
 
-  const pythonLine = (texts, s, b, t) => {
+  const pythonLine = (texts, options) => {
     const parts = [`[${texts.map(python).join(", ")}]`];
     if (data.model) parts.push(data.model);
-    parts.push(`bias=${b}`, `temperature=${t}`, `seed=${s}`);
+    parts.push(...Object.entries(options).map(([name, value]) => `${name}=${value}`));
     return `lines = hw.write(${parts.join(", ")})`;
   };
   const copy = button({
@@ -344,15 +336,11 @@ export function mount(host, data) {
       }
     },
   });
-  const drawn = () => {
-    const down = tops();
-    return lines.map((line, i) => ({ ...line, top: down[i] }));
-  };
   const title = () => lines.map((line) => line.text).join(" ");
   const saveSvg = button({
     label: "Save SVG",
     onClick: () => download(
-      new Blob([inkSvg(drawn(), sheet(), title())], { type: "image/svg+xml" }), "ink.svg",
+      "ink.svg", new Blob([inkSvg(drawn(), sheet(), title())], { type: "image/svg+xml" }),
     ),
   });
   const savePng = button({
@@ -367,12 +355,9 @@ export function mount(host, data) {
       context.fillStyle = "#ffffff";
       context.fillRect(0, 0, canvas.width, canvas.height);
       for (const line of drawn()) {
-        const place = {
-          scale, x: (v) => scale * (v + 1 - line.box.left), y: (v) => scale * (line.top - v),
-        };
-        drawInk(context, { ...line, length: line.x.length }, place, { color: "#14171c" });
+        drawInk(context, line, placeOf(line, scale), { color: "#14171c" });
       }
-      canvas.toBlob((blob) => download(blob, "ink.png"), "image/png");
+      canvas.toBlob((blob) => download("ink.png", blob), "image/png");
     },
   });
 
