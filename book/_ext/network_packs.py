@@ -29,11 +29,13 @@ def write_packs(app: Sphinx, problem: Exception | None) -> None:
     """Write them; the event is `build-finished`."""
     if problem is not None or app.builder.format != "html":
         return
+    if not (names := wanted(Path(app.outdir))):
+        return
     from handwriting_lib.widgets.studio import write_pack
 
     folder = Path(app.outdir) / "book" / PACKS
     folder.mkdir(parents=True, exist_ok=True)
-    for name in sorted(wanted(Path(app.outdir))):
+    for name in sorted(names):
         write_pack(name, folder)
 
 
