@@ -2,7 +2,7 @@
 
 The page gets the weights and an engine with the numbers of torch (`static/engine.js`):
 whatever the reader types is written there and then, without a kernel. A seed writes the
-same line in the page as `write` does in Python.
+line that `write` gives in Python, unless the pack has int8 weights, which are coarser.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class Studio(Widget):
             "seed": seed,
             "model": name,
             "pack": pack,
+            "exact": weights != "int8",
         }
         super().__init__(
             ["reading", *ENGINE, "studio"],

@@ -1,7 +1,8 @@
 // Studio: the network itself, writing in the page.
 //
 // data: text, bias, temperature, seed, pack ({data: base64} or {name, folder}),
-// and model, how a line of Python names the model.
+// model, how a line of Python names the model, and exact, whether Python's weights are
+// those of the pack.
 
 const PEN = 90; // points a second: about as fast as a hand
 const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
@@ -325,11 +326,13 @@ export function mount(host, data) {
     return `lines = hw.write(${parts.join(", ")})`;
   };
   const copy = button({
-    label: "Copy Python", describe: "Copy the line of Python that writes the same ink",
+    label: "Copy Python", describe: "Copy this as a line of Python",
     onClick: async () => {
       try {
         await navigator.clipboard.writeText(code.textContent);
-        said.textContent = "Copied: the same line in Python.";
+        said.textContent = data.exact
+          ? "Copied: the same line in Python."
+          : "Copied. Python has finer weights: its line may differ.";
       } catch {
         getSelection().selectAllChildren(code); // no clipboard here: ready to copy
         said.textContent = "Selected: copy it with the keyboard.";
