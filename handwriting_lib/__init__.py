@@ -39,6 +39,7 @@ from .ink import (
     thin,
     to_strokes,
 )
+from .legibility import Reading, Recogniser, load_recogniser, read_lines
 from .lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .mixture import StrokeMixture, mixture_loss
 from .networks import (
@@ -111,6 +112,8 @@ __all__ = [
     "Player",
     "PredictionConfig",
     "PredictionNetwork",
+    "Reading",
+    "Recogniser",
     "Sample",
     "StrokeMixture",
     "Studio",
@@ -140,6 +143,7 @@ __all__ = [
     "load_corpus",
     "load_model",
     "load_pretrained",
+    "load_recogniser",
     "load_style",
     "lstm_cell",
     "make_batch",
@@ -159,6 +163,7 @@ __all__ = [
     "prepare_data",
     "pretrained_names",
     "read_config",
+    "read_lines",
     "save",
     "save_model",
     "save_style",
