@@ -146,4 +146,11 @@ def table(result: Result) -> str:
             f"{row.name:{width}}  {row.minimum:8.4f}  {row.median:8.4f}  "
             f"{row.ratio:5.2f}x  {row.ratio_of_medians:7.2f}x{mark}"
         )
+    for about, value in result.notes.items():
+        if isinstance(value, Mapping):
+            lines += ["", f"{about}:"]
+            lines += [f"    {key:{width}}  {value[key]:.4g}" for key in value]
+        else:
+            said = f"{value:.4g}" if isinstance(value, float) else value
+            lines += ["", f"{about}: {said}"]
     return "\n".join(lines)

@@ -40,7 +40,9 @@ def measure(name: str, arguments: argparse.Namespace) -> None:
         result = dataclasses.asdict(result)
     RESULTS.mkdir(exist_ok=True)
     content = json.dumps(about | {"machine": machine()} | result, indent=2)
-    (RESULTS / f"{name}.json").write_text(content + "\n")
+    device = options.get("device", "cpu")
+    file = name if device == "cpu" else f"{name}-{device.partition(':')[0]}"
+    (RESULTS / f"{file}.json").write_text(content + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--seeds", type=int, default=3, help="the ladder's (default: 3)"
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="the training's, such as cuda (default: cpu)"
     )
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1:

@@ -1,0 +1,311 @@
+"""An update at the paper's size, against the plain loop and the products it is made of.
+
+The plain loop is the same network under autograd: a Python loop over the points through
+`SynthesisNetwork.step`. `nn.LSTM` is a reference without peepholes and without a
+window: what the window reads is given to it. The matrix products alone, in the shapes
+of the fused passes, are what no program can leave out: how much of the machine's rate a
+row reaches is their time over its own.
+
+On a CPU the notes also hold padding, peak memory and the time of the import. On a GPU
+the results have a file of their own, `train-cuda.json`.
+"""
+
+from __future__ import annotations
+
+import copy
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from handwriting_lib import StrokeMixture, SynthesisConfig, SynthesisNetwork
+from handwriting_lib.batches import Batch, Buckets, make_batch
+from handwriting_lib.corpora import load_corpus
+from handwriting_lib.mixture import mixture_loss
+from handwriting_lib.training import batch_loss
+
+from . import ROOT, Result, measure
+
+SIZES = SynthesisConfig()  # the paper's
+SHAPES = {"cpu": (32, 200, 30), "cuda": (64, 700, 30)}  # lines, points, slots of a text
+LONG = 700  # points of the paper's lines: what memory is measured at
+CORPUS = {"samples": 600, "writers": 40, "kinds": ("line", "word"), "seed": 1}
+DRAWS = 200  # batches whose padding is counted
+LOOP = "plain loop under autograd"
+OURS = "whole sequences"
+BFLOAT16 = "whole sequences, bfloat16 products"
+TORCH = "nn.LSTM, no peepholes, no window"
+PRODUCTS = "the matrix products alone"
+LARGE = "one large product of as many operations"
+IMPORT = """
+import time, torch
+begin = time.perf_counter()
+import handwriting_lib
+print(time.perf_counter() - begin)
+"""
+
+
+class LSTMStack(nn.Module):
+    """`nn.LSTM` wired as `SynthesisNetwork`, with the window's reading as an input."""
+
+    def __init__(self, sizes: SynthesisConfig) -> None:
+        super().__init__()
+        first = 3 + sizes.symbols
+        inputs = [first] + [first + sizes.hidden] * (sizes.layers - 1)
+        self.layers = nn.ModuleList(
+            nn.LSTM(size, sizes.hidden, batch_first=True) for size in inputs
+        )
+        hidden = sizes.layers * sizes.hidden
+        self.output = nn.Linear(hidden, 6 * sizes.mixtures + 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden: list[Tensor] = []
+        for layer in self.layers:
+            seen = torch.cat([x, hidden[-1]], -1) if hidden else x
+            hidden.append(layer(seen)[0])
+        return self.output(torch.cat(hidden, -1))
+
+
+def loop_output(network: SynthesisNetwork, ink: Tensor, batch: Batch) -> Tensor:
+    """The raw output at every point, one Python step a point: `(B, T, 6M + 1)`."""
+    state, outputs = network.start(len(ink)), []
+    for point in ink.unbind(1):
+        output, state, _ = network.step(point, state, batch.text, batch.text_mask)
+        outputs.append(output)
+    return torch.stack(outputs, 1)
+
+
+def random_batch(lines: int, points: int, slots: int, device: str) -> Batch:
+    """Ink and text of one length; the loss is asked for all points but the first."""
+    generator = torch.Generator().manual_seed(1)
+    ink = torch.randn(lines, points + 1, 3, generator=generator)
+    ink[..., 2] = (ink[..., 2] > 1.5).float()
+    text = torch.randint(1, SIZES.symbols, (lines, slots), generator=generator)
+    text[:, -1] = 0
+    every = torch.ones(lines, points + 1, dtype=torch.bool)
+    return Batch(ink, every, text, torch.ones_like(text, dtype=torch.bool)).to(device)
+
+
+def operations(sizes: SynthesisConfig, numbers: int) -> int:
+    """Floating-point operations of a step's products with weights, for so many points.
+
+    Forwards, for the weights' gradients, and for those of everything but the points.
+    """
+    gates, read = 4 * sizes.hidden, sizes.symbols + sizes.hidden
+    layers = [read] + [read + sizes.hidden] * (sizes.layers - 1)  # w and h
+    inner = sum(gates * size for size in layers)
+    inner += sizes.hidden * 3 * sizes.components
+    inner += sizes.layers * sizes.hidden * (6 * sizes.mixtures + 1)
+    points = sizes.layers * gates * 3  # there and for weights, not back into the ink
+    return 2 * numbers * (3 * inner + 2 * points)
+
+
+def products_alone(
+    sizes: SynthesisConfig, lines: int, points: int, device: str
+) -> Callable[[], None]:
+    """A step's products in the shapes of the fused passes, and nothing else."""
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, device=device)
+
+    gates, outputs = 4 * sizes.hidden, 6 * sizes.mixtures + 1
+    after = 3 + sizes.symbols + sizes.hidden
+    first = 3, sizes.symbols + sizes.hidden  # in bulk, and point by point
+    shapes = [first] + [(after, sizes.hidden)] * (sizes.layers - 1)
+    layers = [
+        (
+            random(points, lines, bulk),
+            random(points, lines, each),
+            random(points, lines, gates),
+            random(gates, bulk),
+            random(gates, each),
+        )
+        for bulk, each in shapes
+    ]
+    h, window = random(lines, sizes.hidden), random(3 * sizes.components, sizes.hidden)
+    moves = random(points, lines, 3 * sizes.components)
+    top = random(points * lines, sizes.layers * sizes.hidden)
+    d_raw, weight = random(points * lines, outputs), random(outputs, top.shape[1])
+
+    def run() -> None:
+        for number, (x, read, d_z, w_bulk, w_each) in enumerate(layers):
+            x.flatten(0, 1) @ w_bulk.t()
+            for t in range(points):
+                read[t] @ w_each.t()
+                if not number:
+                    h @ window.t()
+            for t in range(points):
+                d_z[t] @ w_each
+                if not number:
+                    moves[t] @ window
+            d_flat = d_z.flatten(0, 1)
+            if number:
+                d_flat @ w_bulk
+            d_flat.t() @ x.flatten(0, 1)
+            d_flat.t() @ read.flatten(0, 1)
+            if not number:
+                moves.flatten(0, 1).t() @ top[:, : sizes.hidden]
+        top @ weight.t()
+        d_raw @ weight
+        d_raw.t() @ top
+
+    return run
+
+
+def steps(
+    batch: Batch, sizes: SynthesisConfig, device: str
+) -> dict[str, Callable[[], Tensor]]:
+    """A whole update each way: loss, gradients, clipping, Adam. Gives the loss."""
+    torch.manual_seed(0)
+    network = SynthesisNetwork(sizes).to(device)
+    lines, points, _ = batch.ink.shape
+    read = torch.rand(lines, points - 1, sizes.symbols, device=device)
+    seen, target = batch.ink[:, :-1], batch.ink[:, 1:]
+
+    def loss_of(output: Tensor) -> Tensor:
+        return mixture_loss(
+            StrokeMixture.from_output(output), target, batch.mask[:, 1:]
+        )
+
+    losses: dict[str, tuple[nn.Module, Callable[[Any], Tensor]]] = {
+        LOOP: (network, lambda own: loss_of(loop_output(own, seen, batch))),
+        OURS: (copy.deepcopy(network), lambda own: batch_loss(own, batch)),
+        BFLOAT16: (
+            copy.deepcopy(network),
+            lambda own: batch_loss(own, batch, torch.bfloat16),
+        ),
+        TORCH: (
+            LSTMStack(sizes).to(device),
+            lambda own: loss_of(own(torch.cat([seen, read], -1))),
+        ),
+    }
+
+    def update(own: nn.Module, loss: Callable[[Any], Tensor]) -> Callable[[], Tensor]:
+        adam = torch.optim.Adam(own.parameters(), lr=1e-4)
+
+        def once() -> Tensor:
+            adam.zero_grad(set_to_none=True)
+            value = loss(own)
+            value.backward()
+            nn.utils.clip_grad_norm_(own.parameters(), 5.0)
+            adam.step()
+            return value.detach()
+
+        return once
+
+    return {name: update(own, loss) for name, (own, loss) in losses.items()}
+
+
+def synchronised(function: Callable[[], object], device: str) -> Callable[[], object]:
+    """A function that returns when the device has done what it was asked to."""
+    if not device.startswith("cuda"):
+        return function
+
+    def run() -> None:
+        function()
+        torch.cuda.synchronize(device)
+
+    return run
+
+
+def padding() -> dict[str, float]:
+    """The share of a batch that is padding: batches of like length, and any others."""
+    samples = load_corpus("synthetic", **CORPUS).samples  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(1)
+    buckets = Buckets(samples)
+    filled = {"length buckets": [0, 0], "any lines": [0, 0]}
+    for _ in range(DRAWS):
+        drawn = buckets.draw(generator)
+        others = torch.randperm(len(samples), generator=generator)[: len(drawn)]
+        for name, chosen in [
+            ("length buckets", drawn),
+            ("any lines", [samples[int(i)] for i in others]),
+        ]:
+            mask = make_batch(chosen).mask
+            filled[name][0] += int(mask.sum())
+            filled[name][1] += mask.numel()
+    return {name: 1 - ink / numbers for name, (ink, numbers) in filled.items()}
+
+
+def in_a_new_process(code: str) -> float:
+    """The number that some Python code prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return float(done.stdout)
+
+
+def print_peak_memory() -> None:
+    """Two updates at the paper's length; the most memory that the process had, GB."""
+    lines, _, slots = SHAPES["cpu"]
+    once = steps(random_batch(lines, LONG, slots, "cpu"), SIZES, "cpu")[OURS]
+    for _ in range(2):
+        once()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(most * (1 if sys.platform == "darwin" else 1024) / 1e9)
+
+
+def device_memory(updates: dict[str, Callable[[], Tensor]]) -> dict[str, float]:
+    """The most memory that each kind of update has on a GPU, in GB."""
+    most = {}
+    for name, once in updates.items():
+        torch.cuda.reset_peak_memory_stats()
+        once()
+        most[name] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
+    return most
+
+
+def run(rounds: int, device: str = "cpu") -> Result:
+    """Updates by turns: on a CPU at B = 32, T = 200, on a GPU at B = 64, T = 700."""
+    kind = device.partition(":")[0]
+    lines, points, slots = SHAPES[kind]
+    updates = steps(random_batch(lines, points, slots, device), SIZES, device)
+    work = operations(SIZES, lines * points)
+    side = 4 * SIZES.hidden
+    large = torch.randn(work // (2 * side * side), side, device=device)
+    square = torch.randn(side, side, device=device)
+    functions: dict[str, Callable[[], object]] = {
+        **updates,
+        PRODUCTS: products_alone(SIZES, lines, points, device),
+        LARGE: lambda: large @ square,
+    }
+    losses = {name: float(once()) for name, once in updates.items()}
+    rows = measure(
+        {name: synchronised(one, device) for name, one in functions.items()},
+        LOOP,
+        rounds,
+    )
+    seconds = {row.name: row.minimum for row in rows}
+    notes: dict[str, Any] = {
+        "GFLOP of a step's products": round(work / 1e9, 1),
+        "GFLOP/s": {name: round(work / s / 1e9, 1) for name, s in seconds.items()},
+        "share of the rate of the products alone": {
+            name: round(seconds[PRODUCTS] / seconds[name], 3) for name in updates
+        },
+        "difference of the first loss from the plain loop's": {
+            name: abs(losses[name] - losses[LOOP]) for name in (OURS, BFLOAT16)
+        },
+    }
+    setting = {"lines": lines, "points": points, "slots": slots, **asdict(SIZES)}
+    if kind == "cuda":
+        setting["device"] = torch.cuda.get_device_name(device)
+        setting["float32 products"] = torch.get_float32_matmul_precision()
+        notes["peak memory, GB"] = device_memory(updates)
+    else:
+        setting["device"] = device
+        notes["share of padding"] = padding()
+        name = f"peak memory at {LONG} points, GB"
+        notes[name] = in_a_new_process(
+            "from benchmarks.train import print_peak_memory; print_peak_memory()"
+        )
+        notes["import after torch, s"] = statistics.median(
+            in_a_new_process(IMPORT) for _ in range(rounds)
+        )
+    return Result("An update, all of it", setting, LOOP, rows, notes)
