@@ -8,8 +8,11 @@ line that `write` gives in Python, unless the pack has int8 weights, which are c
 from __future__ import annotations
 
 import base64
+import json
 import os
+import tempfile
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from ..checkpoints import Model, load_pretrained, pretrained_names
 from ..export import browser_pack
 from ..rendering import to_svg, write_whole
 from ..sampling import write
+from ..styles import Style, find_style, save_style, style_names
 from .host import Widget
 
 # The files of `static/` that are the engine; they need nothing else.
@@ -28,12 +32,18 @@ FOLDER = "HANDWRITING_PACKS"
 
 
 class Studio(Widget):
-    """A network that writes in the page: text, bias, temperature and seed are the
-    reader's.
+    """A network that writes in the page: text, hand, bias, temperature and seed are
+    the reader's.
+
+    The line of Python under it calls a network of yours `model`, and a `Style` that is
+    no file of the library `style`, or `styles[0]`, as it was given here.
 
     Args:
         model: with a `SynthesisNetwork`, yours perhaps; None takes the library's own.
         text: to begin with, of printable ASCII; long texts are broken into lines.
+        styles: the hands to choose from, each as in `write`; None takes all that come
+            with the model.
+        style: the hand to begin with, as in `write`.
         bias: as in `write`.
         temperature: as in `write`.
         seed: as in `write`.
@@ -43,6 +53,7 @@ class Studio(Widget):
     Raises:
         ValueError: the text is empty, or has characters that the model lacks.
         ModelError: the network does not read text.
+        StyleError: there is no such style, or it belongs to another model.
 
     Example:
         >>> Studio(text="hello", weights="int8")
@@ -54,6 +65,8 @@ class Studio(Widget):
         model: Model | None = None,
         text: str = "a machine that writes",
         *,
+        styles: Sequence[Style | str | Path] | None = None,
+        style: Style | str | Path | None = None,
         bias: float = 0.75,
         temperature: float = 1.0,
         seed: int = 1,
@@ -71,11 +84,22 @@ class Studio(Widget):
         pack = {"name": f"{model.name}-{weights}", "folder": folder}
         if not (folder and ships):
             pack = {"data": base64.b64encode(browser_pack(model, weights)).decode()}
+        listed = style_names(model) if styles is None else list(styles)
+        hands = [(one, f"styles[{i}]") for i, one in enumerate(listed)]
+        if style is not None and style not in listed:
+            hands.insert(0, (style, "style"))
+        first = None if style is None else [one for one, _ in hands].index(style)
         lines = textwrap.wrap(
             text, COLUMNS, break_long_words=False, break_on_hyphens=False
         )
         written = write(
-            lines, model, bias=bias, temperature=temperature, seed=seed, redraws=3
+            lines,
+            model,
+            style=style,
+            bias=bias,
+            temperature=temperature,
+            seed=seed,
+            redraws=3,
         )
         data: dict[str, Any] = {
             "text": text,
@@ -85,6 +109,8 @@ class Studio(Widget):
             "model": name,
             "pack": pack,
             "exact": weights != "int8",
+            "hands": [_hand(one, variable, model) for one, variable in hands],
+            "hand": first,
         }
         super().__init__(
             ["reading", *ENGINE, "studio"],
@@ -93,6 +119,17 @@ class Studio(Widget):
             label=f"The network {model.name} writes; at first: {text}",
             caption=caption,
         )
+
+
+def _hand(style: Style | str | Path, variable: str, model: Model) -> dict[str, str]:
+    """A style for the page: its name, how Python says it, and its file in base64."""
+    found = find_style(style, model)
+    python = variable if isinstance(style, Style) else json.dumps(str(style))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "style.safetensors"
+        save_style(found, path)
+        data = base64.b64encode(path.read_bytes()).decode()
+    return {"name": found.name, "python": python, "data": data}
 
 
 def _ships(model: Model) -> bool:

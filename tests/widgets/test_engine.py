@@ -12,10 +12,14 @@ import torch
 
 from handwriting_lib import (
     Model,
+    Sample,
     SynthesisConfig,
     SynthesisNetwork,
     check_line,
     load_pretrained,
+    make_style,
+    sampling,
+    save_style,
     write,
 )
 from handwriting_lib.alphabet import encode
@@ -33,8 +37,8 @@ POINTS = 300
 TEXT = "a machine that writes, in all"
 # The engine's functions under one name, and its packs by theirs.
 GLUE = """
-window.tools = {loadPack, Engine, encode, mixtureOf, drawNoise, checkLine, sha256,
-                hasSimd, Arithmetic};
+window.tools = {loadPack, loadStyle, Engine, Writing, encode, mixtureOf, drawNoise,
+                checkLine, sha256, hasSimd, Arithmetic};
 window.engines = {};
 window.toBase64 = numbers => {
   const bytes = new Uint8Array(numbers.buffer);
@@ -48,6 +52,8 @@ window.open_pack = async (name, simd) => {
   const pack = tools.loadPack(await (await fetch(name)).arrayBuffer());
   return new tools.Engine(pack, {simd});
 };
+window.open_style = async name =>
+  name && tools.loadStyle(await (await fetch(name)).arrayBuffer());
 """
 TRACE = """
 const [name, simd, points, text, bias, temperature, done] = arguments;
@@ -89,7 +95,23 @@ def small(hidden):
 
 
 @pytest.fixture(scope="module")
-def page(driver, tmp_path_factory, model):
+def styles():
+    """Hands, from lines that end in a letter with a bar, a dot and neither."""
+    shipped = load_pretrained()
+    made = []
+    for text, seed in [
+        ("what is it that", 4),
+        ("Halley, Bali", 2),
+        ("ink on a hill", 7),
+    ]:
+        ink = write(text, shipped, seed=seed, bias=0.6)[0].ink
+        sample = Sample(text, ink, "nobody", "write", units="letter-body heights")
+        made.append(make_style(shipped, sample))
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(driver, tmp_path_factory, model, styles):
     """A page with the engine in it, and packs beside it."""
     from browser import console, serve, visit
 
@@ -98,6 +120,8 @@ def page(driver, tmp_path_factory, model):
         (folder / f"{weights}.bin").write_bytes(browser_pack(model, weights))
     shipped = browser_pack(load_pretrained(), "half")
     (folder / "shipped.bin").write_bytes(shipped)
+    for i, style in enumerate(styles):
+        save_style(style, folder / f"style{i}.safetensors")
     for hidden in SMALL:
         content = browser_pack(Model(small(hidden)), "float32")
         (folder / f"small{hidden}.bin").write_bytes(content)
@@ -242,17 +266,22 @@ def test_the_page_repeats_the_noise_of_torch(page, n):
 
 
 LINE = """
-const [texts, options, done] = arguments;
-open_pack('shipped.bin').then(engine => done(texts.map((text, position) => {
-  const writing = engine.writeLine(text, {position, ...options});
-  let ink = [];
-  for (;;) {
-    const next = writing.next();
-    if (next.again) ink = [];
-    ink.push(next.point);
-    if (next.done) return {...next, ink};
-  }
-}))).catch(problem => done(String(problem)));
+const [texts, {style, ...options}, done] = arguments;
+Promise.all([open_pack('shipped.bin'), open_style(style)]).then(([engine, style]) =>
+  done(texts.map((text, position) => {
+    const writing = engine.writeLine(text, {position, style, ...options});
+    let rows = [];
+    for (;;) {
+      const next = writing.next();
+      if (next.again) rows = [];
+      rows.push(next);
+      if (next.done) {
+        const [ink, phi] = ['point', 'phi'].map(
+          part => rows.map(row => Array.from(row[part])));
+        return {...next, ink, phi};
+      }
+    }
+  }))).catch(problem => done(String(problem)));
 """
 
 
@@ -261,15 +290,7 @@ def test_a_seed_writes_the_same_line_in_the_page(page, seed):
     texts = ["hello", "Quartz, 1984", "no two lines alike", "it's {x}~"]
     options = {"seed": seed, "bias": 0.5, "temperature": 1.1}
     found = page.execute_async_script(LINE, texts, options)
-    assert not isinstance(found, str), found
-    for line, expected in zip(found, write(texts, **options), strict=True):
-        assert line["draws"] == expected.draws
-        assert line["complete"] == expected.complete
-        assert line["problem"] == expected.problem
-        ink = torch.tensor(line["ink"])
-        assert ink.shape == expected.ink.shape
-        # another component's mean is farther away than this
-        torch.testing.assert_close(ink, expected.ink, atol=1e-3, rtol=0)
+    same_lines(found, write(texts, **options))
 
 
 @pytest.mark.parametrize("redraws", [0, 10])
@@ -282,6 +303,122 @@ def test_incomplete_lines_are_drawn_again_or_said_to_be(page, redraws):
     assert said == [(one.complete, one.problem, one.draws) for one in expected]
     assert all(one.complete for one in expected) == (redraws > 0)
     assert any(one.draws > 1 for one in expected) == (redraws > 0)
+
+
+def same_lines(found, expected):
+    """Ink, weights of the window, and what is said of the lines."""
+    assert not isinstance(found, str), found
+    for line, other in zip(found, expected, strict=True):
+        assert line["draws"] == other.draws
+        assert line["complete"] == other.complete
+        assert line["problem"] == other.problem
+        for part, name in [(line["ink"], "ink"), (line["phi"], "phi")]:
+            part, like = torch.tensor(part), getattr(other, name)
+            assert part.shape == like.shape
+            # another component's mean is farther away than this
+            torch.testing.assert_close(part, like, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("hand", [0, 1, 2])
+def test_a_style_writes_the_same_line_in_the_page(page, styles, hand):
+    texts = ["hello", "Quartz, 1984", "no two lines alike", "it's {x}~"]
+    options = {"seed": 2, "bias": 0.5, "temperature": 1.1}
+    name = f"style{hand}.safetensors"
+    found = page.execute_async_script(LINE, texts, {"style": name, **options})
+    expected = write(texts, style=styles[hand], **options)
+    same_lines(found, expected)
+    without = write(texts, **options)
+    for line, other in zip(expected, without, strict=True):
+        assert not torch.equal(line.ink[:20], other.ink[:20])
+
+
+def test_lines_with_a_style_are_drawn_again_too(page, styles):
+    texts = ["." * 12, "illegible minimum"] * 3
+    options = {"seed": 1, "bias": 0.0, "temperature": 1.2, "redraws": 2}
+    name = "style0.safetensors"
+    found = page.execute_async_script(LINE, texts, {"style": name, **options})
+    expected = write(texts, style=styles[0], **options)
+    said = [(one["complete"], one["problem"], one["draws"]) for one in found]
+    assert said == [(one.complete, one.problem, one.draws) for one in expected]
+    assert any(one.draws > 1 for one in expected)
+
+
+SCRIPTED = """
+const [cases, prime, text, redraws] = arguments;
+// a network that draws what it is told to: no spread, and ends that are certain
+const engineOf = ({points, phi}) => {
+  let t = 0;
+  return {
+    mean: [0, 0], std: [1, 1], start: () => (t = 0, {}),
+    step: () => {
+      const [x, y, end] = points[t + 1] ?? [0, 0, 0];
+      const raw = [end ? 60 : -60, 0, x, y, 0, 0, 0];
+      return {output: Float32Array.from(raw), phi: Float32Array.from(phi[t++])};
+    },
+  };
+};
+return cases.map(one => {
+  const style = {prime, point: one.points[0]};
+  const writing = new tools.Writing(engineOf(one), text, {style, redraws, bias: 60});
+  const rows = [];
+  do rows.push(writing.next()); while (!rows.at(-1).done);
+  const {complete, problem, draws} = rows.at(-1);
+  const again = rows.flatMap((row, i) => (row.again ? [i] : []));
+  return {
+    complete, problem, draws, again, ink: rows.map(row => row.point),
+    phi: rows.map(row => Array.from(row.phi)),
+  };
+});
+"""
+
+
+def scripted_line(generator, prime, text):
+    """Strokes that begin before, over or behind the end of a prime, and a window that
+    walks along the text and may look back once; the line ends with its last point."""
+    T, U = 24, len(prime) + len(text) + 1
+    points = torch.randn(T, 3, generator=generator) * 0.8
+    points[:, 2] = (torch.rand(T, generator=generator) < 0.25).float()
+    points[0, 2] = points[-1, 2] = 1.0
+    low = len(prime) - 1 - int(torch.randint(0, 4, (1,), generator=generator))
+    walk = torch.linspace(low, U - 2, T - 1).round().long()
+    phi = 0.1 * torch.rand(T, U, generator=generator)
+    phi[torch.arange(T - 1), walk] = 1.0
+    phi[T - 1, U - 1] = 1.0
+    back = torch.randint(0, 3 * T, (1,), generator=generator)
+    if back < T - 1:
+        phi[back, torch.randint(0, len(prime), (1,), generator=generator)] = 2.0
+    return points, phi
+
+
+@pytest.mark.parametrize("redraws", [0, 2])
+def test_the_text_begins_where_python_has_it_begin(page, redraws):
+    generator = torch.Generator().manual_seed(1)
+    prime, text = "the cat ", "sat"
+    lines = [scripted_line(generator, prime, text) for _ in range(200)]
+    cases = [{"points": p.tolist(), "phi": phi.tolist()} for p, phi in lines]
+    found = page.execute_script(SCRIPTED, cases, prime, text, redraws)
+    firsts, problems = [], set()
+    for (points, phi), line in zip(lines, found, strict=True):
+        first = sampling._first_point(points)
+        ink = points[first:].clone()
+        ink[0, :2] = 0
+        own = phi[first:, len(prime) :]
+        problem = check_line(own, text) or sampling._check_start(phi[first:], prime)
+        assert line["problem"] == problem
+        assert line["complete"] == (not problem)
+        assert line["draws"] == (1 + redraws if problem else 1)
+        # each draw is the same here, and each after the first says that it is anew
+        assert line["again"] == [len(ink) * k for k in range(1, line["draws"])]
+        drawn, read = torch.tensor(line["ink"]), torch.tensor(line["phi"])
+        # offsets are what is left of a density with next to no spread
+        torch.testing.assert_close(
+            drawn, ink.repeat(line["draws"], 1), atol=1e-6, rtol=0
+        )
+        assert torch.equal(read, own.repeat(line["draws"], 1))
+        firsts.append(first)
+        problems.add(problem)
+    assert {1, 2, 5} < set(firsts)  # at once, after a dot, after a bar
+    assert {"", "went back into the line that the style was made from"} < problems
 
 
 def random_phi(generator):
@@ -322,13 +459,21 @@ def test_texts_that_the_network_cannot_write(page, text, words):
 
 
 @pytest.mark.parametrize("name", ["none.bin", "cut.bin", "page.html"])
-def test_another_file_is_no_pack(page, name):
+@pytest.mark.parametrize(
+    "what, words",
+    [
+        ("pack", "this is not a pack of a synthesis network"),
+        ("style", "this is not a style"),
+    ],
+)
+def test_another_file_is_no_pack_and_no_style(page, name, what, words):
     said = page.execute_async_script(
-        "const [name, done] = arguments;"
-        "open_pack(name).then(done, wrong => done(wrong.message));",
+        "const [what, name, done] = arguments;"
+        "window[`open_${what}`](name).then(done, wrong => done(wrong.message));",
+        what,
         name,
     )
-    assert said == "this is not a pack of a synthesis network"
+    assert said == words
 
 
 def test_a_page_that_forbids_webassembly_writes_too(page):

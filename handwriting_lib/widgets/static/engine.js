@@ -7,8 +7,9 @@ const RHO_LIMIT = 0.999;
 const LONGEST_TEXT = 256; // as in sampling.py
 const POINTS_A_CHARACTER = 40;
 const LAST_STROKE = 40;
+const BACK_OVER_THE_PRIME = 0.5;
 
-// --- the pack: safetensors --------------------------------------------------------
+// --- packs and styles: safetensors ------------------------------------------------
 
 /** Half precision as float32: all 65,536 of them, as bits. */
 function halves() {
@@ -39,18 +40,8 @@ function readHeader(buffer) {
   }
 }
 
-/**
- * Read a pack.
- *
- * Gives `tensors` (name to `{shape, data}`, data Float32Array or Int8Array), `config`,
- * and `mean` and `std` of the offsets.
- */
-export function loadPack(buffer) {
-  const { size, header, about } = readHeader(buffer);
-  const known = ["handwriting_lib.model.1", "handwriting_lib.int8.1"];
-  if (!known.includes(about?.format) || about.kind !== "synthesis") {
-    throw new Error("this is not a pack of a synthesis network");
-  }
+/** Name to `{shape, data}`, data a Float32Array or Int8Array. */
+function readTensors(buffer, { size, header }) {
   const table = halves();
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(header)) {
@@ -65,14 +56,42 @@ export function loadPack(buffer) {
     else throw new Error(`${name}: the engine does not read ${dtype}`);
     tensors[name] = { shape, data };
   }
+  return tensors;
+}
+
+/** Read a pack: gives `tensors`, `config`, and `mean` and `std` of the offsets. */
+export function loadPack(buffer) {
+  const { about, ...rest } = readHeader(buffer);
+  const known = ["handwriting_lib.model.1", "handwriting_lib.int8.1"];
+  if (!known.includes(about?.format) || about.kind !== "synthesis") {
+    throw new Error("this is not a pack of a synthesis network");
+  }
   const { mean, std } = about.normalisation;
-  return { tensors, config: about.config, mean, std };
+  return { tensors: readTensors(buffer, rest), config: about.config, mean, std };
+}
+
+/**
+ * Read a file of styles.py: gives the `prime` (its text and a space), the state as
+ * `Engine.start` has it, and the last `point` of the prime, in network units.
+ */
+export function loadStyle(buffer) {
+  const { about, ...rest } = readHeader(buffer);
+  if (about?.format !== "handwriting_lib.style.1") throw new Error("this is not a style");
+  const tensors = readTensors(buffer, rest);
+  const layers = Object.keys(tensors).filter((name) => name.endsWith(".h")).length;
+  const each = (part) =>
+    Array.from({ length: layers }, (_, l) => tensors[`layers.${l}.${part}`].data);
+  return {
+    prime: `${about.text.trimEnd()} `,
+    h: each("h"), c: each("c"), w: tensors.w.data, kappa: tensors.kappa.data,
+    point: Array.from(tensors.point.data),
+  };
 }
 
 // --- the network ------------------------------------------------------------------
 
-/** Text as indices with the end slot, as in alphabet.py. */
-export function encode(text) {
+/** Text as indices with the end slot, as in alphabet.py; a style's prime before it. */
+export function encode(text, prime = "") {
   if (!text.trim()) throw new Error("There is no text to write.");
   const letters = Array.from(text);
   if (letters.length > LONGEST_TEXT) {
@@ -82,7 +101,7 @@ export function encode(text) {
   if (lacking !== undefined) {
     throw new Error(`The network has not learned to write “${lacking}”.`);
   }
-  return [...letters.map((letter) => letter.charCodeAt(0) - 31), 0];
+  return [...Array.from(prime + text, (letter) => letter.charCodeAt(0) - 31), 0];
 }
 
 /** A network that takes one point at a time. */
@@ -120,8 +139,13 @@ export class Engine {
     this.raw = math.array(Float32Array, 6 * mixtures + 1);
   }
 
-  /** The state before the first point: zeros. */
-  start() {
+  /** The state before the first point: zeros, or what a style's line left. */
+  start(style = null) {
+    if (style) {
+      const { h, c, w, kappa } = style;
+      const copies = (parts) => parts.map((part) => part.slice());
+      return { h: copies(h), c: copies(c), w: w.slice(), kappa: kappa.slice() };
+    }
     const { hidden, layers, components, symbols } = this.config;
     const each = () => Array.from({ length: layers }, () => new Float32Array(hidden));
     return {
@@ -249,58 +273,110 @@ export function checkLine(phi, text) {
   return "";
 }
 
+/** Whether the window went back into the prime: _check_start of sampling.py. */
+function checkStart(phi, prime) {
+  const back = phi.some((row) => largest(row) < prime.length - 2);
+  return back ? "went back into the line that the style was made from" : "";
+}
+
 /**
  * A line on its way, as sampling.py writes it. Each `next()` gives one point: `point`
  * (`[dx, dy, end]` in letter-body heights), `phi`, the `mixture` that the point after it
  * comes from (in letter-body heights too), `again` when an incomplete line is begun
  * anew with this point, and with the last point `done`, `complete`, `problem`, `draws`.
  *
+ * With a style the network goes on from the style's line: it reads the prime and the
+ * text, and first the prime's last point. The ink and `phi` are the text's alone.
+ *
  * It is Python's line unless a random number falls within rounding of a choice, as on
  * one line in a hundred: there torch alone and torch in a batch may part as well.
  */
 export class Writing {
-  constructor(engine, text, { seed = 1, position = 0, bias = 0.75, temperature = 1, redraws = 10 } = {}) {
-    Object.assign(this, { engine, text, seed, position, bias, temperature, redraws });
-    this.indices = encode(text);
-    this.bound = POINTS_A_CHARACTER * this.indices.length;
+  constructor(engine, text, {
+    seed = 1, position = 0, bias = 0.75, temperature = 1, redraws = 10, style = null,
+  } = {}) {
+    Object.assign(this, { engine, text, seed, position, bias, temperature, redraws, style });
+    this.prime = style ? style.prime : "";
+    this.indices = encode(text, this.prime);
+    this.bound = POINTS_A_CHARACTER * (text.length + 1) + (style ? 1 : 0);
     this.draws = 0;
+    this.ready = []; // points that `next` has not given yet
     this.begin();
   }
 
   begin() {
     this.draws += 1;
     this.noise = drawNoise(this.bound, this.seed, this.position, this.draws);
-    this.state = this.engine.start();
-    this.point = [0, 0, 0];
+    this.state = this.engine.start(this.style);
+    this.point = this.style ? this.style.point : [0, 0, 0];
+    this.steps = 0;
     this.fired = -1;
-    this.phi = [];
+    this.x = 0; // from the prime's last point
+    this.phi = []; // weights at the points of the ink, the prime's characters too
+    this.held = []; // points that belong to the prime, if a stroke of the text follows
+    this.begun = !this.style;
   }
 
   next() {
-    const again = this.draws > 1 && !this.phi.length;
+    while (!this.ready.length) this.step();
+    return this.ready.shift();
+  }
+
+  /** One step of the network: it reads a point and draws the one after it. */
+  step() {
     const { mean, std } = this.engine;
-    const t = this.phi.length;
+    const t = this.steps++;
     const point = this.point;
     const { output, phi } = this.engine.step(this.state, this.indices, point);
-    this.phi.push(phi);
-    if (this.fired < 0 && largest(phi) === this.text.length) this.fired = t;
+    if (this.fired < 0 && largest(phi) === this.indices.length - 1) this.fired = t;
     const since = this.fired < 0 ? -1 : t - this.fired;
     const over =
       (since >= 0 && ((t > 0 && point[2] > 0.5) || since >= LAST_STROKE)) ||
       t + 1 >= this.bound;
     const mixture = mixtureOf(output, this.bias, this.temperature);
-    const written = t
-      ? [point[0] * std[0] + mean[0], point[1] * std[1] + mean[1], over ? 1 : point[2]]
-      : [0, 0, over ? 1 : point[2]];
     this.point = samplePoint(mixture, this.noise.subarray(4 * t, 4 * t + 4));
-    const made = { point: written, phi, mixture: toInk(mixture, mean, std), again };
-    if (!over) return { ...made, done: false };
-    const problem = checkLine(this.phi, this.text);
-    if (problem && this.draws <= this.redraws) {
-      this.begin();
-      return { ...made, done: false };
+    if (t || !this.style) {
+      const offset = [point[0] * std[0] + mean[0], point[1] * std[1] + mean[1]];
+      this.take({ offset, end: point[2], phi, mixture: toInk(mixture, mean, std) }, over);
     }
-    return { ...made, done: true, complete: !problem, problem, draws: this.draws };
+    if (over) this.finish();
+  }
+
+  /**
+   * A point of the ink, if the text has begun. Strokes that begin back over the prime
+   * finish it, a bar of a t for example; where all do, all are the text's.
+   */
+  take(made, last) {
+    if (!this.begun) {
+      this.x += made.offset[0];
+      const first = !this.held.length || this.held.at(-1).end > 0.5; // of a stroke
+      this.begun = first && this.x >= -BACK_OVER_THE_PRIME;
+      if (this.begun) this.held = [];
+    }
+    this.held.push(made);
+    if (!this.begun && !last) return;
+    for (const { offset, end, phi, mixture } of this.held) {
+      const start = !this.phi.length;
+      this.phi.push(phi);
+      this.ready.push({
+        point: [...(start ? [0, 0] : offset), end],
+        phi: phi.subarray(this.prime.length),
+        mixture,
+        again: start && this.draws > 1,
+        done: false,
+      });
+    }
+    this.held = [];
+    if (last) this.ready.at(-1).point[2] = 1;
+  }
+
+  /** Check the line, and begin it anew or say how it went. */
+  finish() {
+    const { text, prime, phi, draws } = this;
+    const own = phi.map((row) => row.subarray(prime.length));
+    const problem = checkLine(own, text) || checkStart(phi, prime);
+    if (problem && draws <= this.redraws) this.begin();
+    else Object.assign(this.ready.at(-1), { done: true, complete: !problem, problem, draws });
   }
 }
 

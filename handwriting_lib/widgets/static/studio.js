@@ -1,8 +1,9 @@
 // Studio: the network itself, writing in the page.
 //
 // data: text, bias, temperature, seed, pack ({data: base64} or {name, folder}),
-// model, how a line of Python names the model, and exact, whether Python's weights are
-// those of the pack.
+// model, how a line of Python names the model, exact, whether Python's weights are those
+// of the pack, hands, a list of {name, python, data: a style's file in base64}, and
+// hand, which of them it begins with, or null.
 
 const PEN = 90; // points a second: about as fast as a hand
 const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
@@ -10,6 +11,7 @@ const WIDE = 30; // characters a line; the network learned from lines of up to 3
 const NARROW = 18;
 const PITCH = 3.6; // letter-body heights from line to line
 const CHARACTER = 1.4; // letter-body heights, a guess until the ink is there
+const OWN_HAND = "its own"; // no style: each line has another
 const FRAME = 12; // milliseconds of a frame that writing at once may take
 
 /** A text as lines of whole words, of up to `limit` characters where words allow. */
@@ -48,6 +50,15 @@ function decode(base64) {
   const bytes = new Uint8Array(letters.length);
   for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
   return bytes.buffer;
+}
+
+/** What hands are called, those of one name told apart. */
+function names(hands) {
+  const seen = {};
+  return hands.map(({ name }) => {
+    seen[name] = (seen[name] ?? 0) + 1;
+    return seen[name] > 1 ? `${name} (${seen[name]})` : name;
+  });
 }
 
 /** A string as Python writes it. */
@@ -89,6 +100,7 @@ export function mount(host, data) {
   let began = 0;
   let written = 0;
   let estimate = 10;
+  let inked = null;
 
   // --- writing ---
 
@@ -108,11 +120,12 @@ export function mount(host, data) {
     const options = {
       bias: bias.value, temperature: temperature.value, seed: Number(seed.value),
     };
+    const style = hand.value ? loadStyle(decode(data.hands[hand.value].data)) : null;
     if (!Number.isSafeInteger(options.seed)) return stop("The seed must be a whole number.");
     try {
       lines = texts.map((words, position) => ({
         text: words,
-        writing: engine.writeLine(words, { position, ...options }),
+        writing: engine.writeLine(words, { position, style, ...options }),
         ...empty(),
       }));
     } catch (problem) {
@@ -237,6 +250,7 @@ export function mount(host, data) {
           dot(context, place.x(line.x.at(-1)), place.y(line.y.at(-1)), 4, colors.vermillion);
         }
       });
+      if (written) inked ??= performance.mark("first ink"); // how long a page kept us waiting
     },
   });
 
@@ -299,6 +313,12 @@ export function mount(host, data) {
     format: two, onInput: later,
   });
   const speed = select({ label: "Write", options: SPEEDS, value: "1", onChange: () => {} });
+  const hand = select({
+    label: "Hand",
+    options: [["", OWN_HAND], ...names(data.hands).map((name, i) => [i, name])],
+    value: data.hand ?? "",
+    onChange: begin,
+  });
   const seed = node("input", {
     type: "number", min: 0, step: 1, value: data.seed, change: begin,
   });
@@ -322,6 +342,7 @@ export function mount(host, data) {
   const pythonLine = (texts, options) => {
     const parts = [`[${texts.map(python).join(", ")}]`];
     if (data.model) parts.push(data.model);
+    if (hand.value) parts.push(`style=${data.hands[hand.value].python}`);
     parts.push(...Object.entries(options).map(([name, value]) => `${name}=${value}`));
     return `lines = hw.write(${parts.join(", ")})`;
   };
@@ -373,7 +394,7 @@ export function mount(host, data) {
     said,
     node("div", { class: "row" }, bias.element, temperature.element),
     node(
-      "div", { class: "bar" }, speed.element,
+      "div", { class: "bar" }, data.hands.length ? hand.element : null, speed.element,
       node("label", { class: "choice" }, node("span", {}, "Seed"), seed),
     ),
     node(
@@ -399,6 +420,7 @@ export function mount(host, data) {
 const STUDIO_STYLE = `
 .ask input { flex: 1 1 200px; min-width: 0; }
 .ask, .panel + .text, .note + .row, .row + .bar, .bar + .both, .both + .bar { margin: 8px 0; }
+.choice select { max-width: min(100%, 16em); min-width: 0; text-overflow: ellipsis; }
 input[type="number"] { width: 7em; }
 .slider { grid-template-columns: 94px minmax(80px, 1fr) 44px; }
 input[aria-invalid] { border-color: var(--vermillion); }
