@@ -26,8 +26,8 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # A folder stands for everything in it.
 ORDER = (
     "ink alphabet rendering corpora transforms batches lstm fused mixture window "
-    "networks checkpoints optim training styles sampling pages legibility evaluation export plots "
-    "animation widgets cli"
+    "networks checkpoints optim training styles sampling pages legibility evaluation "
+    "export plots animation widgets cli"
 ).split()
 # The same among the readers of corpora; what else lies in their folder serves them all.
 READERS = "synthetic unipen iam collected".split()
