@@ -73,6 +73,19 @@ def studio():
     return hw.Studio(weights="int8")
 
 
+def hands():
+    """The same network with hands to choose from, and one chosen."""
+    import handwriting_lib as hw
+
+    model = hw.load_pretrained()
+    styles = []
+    for name, text, seed in [("first", "quiet vow of ink", 2), ("second", "to be", 4)]:
+        ink = hw.write(text, model, seed=seed, bias=1.0)[0].ink
+        sample = hw.Sample(text, ink, name, "write", units="letter-body heights")
+        styles.append(hw.make_style(model, sample, name))
+    return hw.Studio(styles=styles, style=styles[0], weights="int8")
+
+
 def pad():
     """The drawing pad, before anything is drawn."""
     import handwriting_lib as hw
@@ -80,7 +93,7 @@ def pad():
     return hw.Pad(["The pen remembers"])
 
 
-KINDS = (player, ink, activations, window, mixture, gates, studio, pad)
+KINDS = (player, ink, activations, window, mixture, gates, studio, hands, pad)
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}
 
 

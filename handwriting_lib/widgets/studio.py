@@ -35,8 +35,8 @@ class Studio(Widget):
     """A network that writes in the page: text, hand, bias, temperature and seed are
     the reader's.
 
-    The line of Python under it calls a network of yours `model`, and a `Style` that is
-    no file of the library `style`, or `styles[0]`, as it was given here.
+    The line of Python under it says `model` for a network of yours, and `style` or
+    `styles[0]`, as it was given here, for a `Style`.
 
     Args:
         model: with a `SynthesisNetwork`, yours perhaps; None takes the library's own.
@@ -51,7 +51,8 @@ class Studio(Widget):
         caption: below the figure; any text.
 
     Raises:
-        ValueError: the text is empty, or has characters that the model lacks.
+        ValueError: the text is empty, or has characters that the model lacks; or
+            `styles` is no list.
         ModelError: the network does not read text.
         StyleError: there is no such style, or it belongs to another model.
 
@@ -84,6 +85,8 @@ class Studio(Widget):
         pack = {"name": f"{model.name}-{weights}", "folder": folder}
         if not (folder and ships):
             pack = {"data": base64.b64encode(browser_pack(model, weights)).decode()}
+        if isinstance(styles, (Style, str, Path)):
+            raise ValueError("styles must be a list; for one hand: styles=[hand]")
         listed = style_names(model) if styles is None else list(styles)
         hands = [(one, f"styles[{i}]") for i, one in enumerate(listed)]
         if style is not None and style not in listed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import handwriting_lib as hw
+from handwriting_lib import styles as styles_module
 from handwriting_lib.widgets import Studio
 from handwriting_lib.widgets.studio import FOLDER, write_pack
 
@@ -34,6 +36,17 @@ URL.createObjectURL = blob => {
 @pytest.fixture(scope="module")
 def studio():
     return Studio(text="hi there", seed=3, weights="int8", caption=HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def hand():
+    """A style, from a line that the network wrote."""
+    model = hw.load_pretrained()
+    ink = hw.write("quiet vow of ink", model, seed=2)[0].ink
+    sample = hw.Sample(
+        "quiet vow of ink", ink, "nobody", "write", units="letter-body heights"
+    )
+    return hw.make_style(model, sample, "quiet")
 
 
 def status(page):
@@ -132,6 +145,130 @@ def test_the_line_of_python_writes_the_same_ink(show):
     lines = names["lines"]
     assert len(lines) == 2
     assert sum(len(line.ink) for line in lines) == int(said.split()[0])
+
+
+HANDS = """
+const one = [...roots[0].querySelectorAll('select')].find(
+  select => select.parentElement.textContent.startsWith('Hand'));
+return one && [...one.options].map(option => option.textContent);
+"""
+LABELLED = "return roots[0].querySelector('select').labels[0].textContent"
+
+
+def test_the_line_of_python_names_the_hand(show, hand, tmp_path, monkeypatch):
+    """One that comes with the model, one in a file, and two that are only here."""
+    model = hw.load_pretrained()
+    monkeypatch.setattr(styles_module, "HANDS", tmp_path)
+    (tmp_path / model.name).mkdir()
+    hw.save_style(hand, tmp_path / model.name / "calm.safetensors")
+    file = tmp_path / "my hand.safetensors"
+    hw.save_style(hand, file)
+    given = ["calm", file, hand, hand]
+    page = show(Studio(text="hi there, and everywhere all day", styles=given, seed=4))
+    at_once(page)
+    finished(page)
+    assert page.run(HANDS) == ["its own", "calm", "my hand", "quiet", "quiet (2)"]
+    assert page.run(LABELLED).startswith("Hand")
+    inks = [ink(page)]
+    for i, python in enumerate(
+        ["", "'calm'", repr(str(file)), "styles[2]", "styles[3]"]
+    ):
+        choose(page, str(i - 1) if i else "")
+        said = finished(page)
+        code = page.find("code").text
+        assert ("style=" in code) == bool(i)
+        names = {"hw": hw, "styles": given}
+        exec(code, names)
+        assert f"style={python}".replace("'", '"') in code or not i
+        assert sum(len(line.ink) for line in names["lines"]) == int(said.split()[0])
+        inks.append(ink(page))
+    # the first again, and then all of one hand
+    assert inks[0] == inks[1] != inks[2] == inks[3] == inks[4] == inks[5]
+
+
+def choose(page, value):
+    """Choose a hand."""
+    page.run(
+        "const one = roots[0].querySelector('select');"
+        "one.value = arguments[0]; one.dispatchEvent(new Event('change'));",
+        value,
+    )
+
+
+def test_hands_that_come_with_the_model_are_there_by_themselves(
+    show, hand, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(styles_module, "HANDS", tmp_path)
+    model = hw.load_pretrained()
+    plain = len(Studio(text="hi", weights="int8").html)
+    page = show(Studio(text="hi", weights="int8"))
+    assert page.run(HANDS) is None  # nothing to choose
+    (tmp_path / model.name).mkdir()
+    for name in ("zoe", "amy"):
+        hw.save_style(hand, tmp_path / model.name / f"{name}.safetensors")
+    studio = Studio(text="hi", weights="int8")
+    assert len(studio.html) - plain < 2 * 8000  # a hand is a few kilobytes
+    page = show(studio)
+    assert page.run(HANDS) == ["its own", "amy", "zoe"]
+    page = show(Studio(text="hi", weights="int8", styles=[]))
+    assert page.run(HANDS) is None
+
+
+@pytest.mark.parametrize("width, dark", [(1200, False), (360, True)])
+def test_a_hand_is_chosen_by_keyboard(show, hand, width, dark):
+    from selenium.webdriver.common.keys import Keys
+
+    long = dataclasses.replace(hand, name="a hand with a name that is very long indeed")
+    studio = Studio(text="hi there", styles=[hand, long], weights="int8", seed=3)
+    page = show(studio, width=width, dark=dark)
+    at_once(page)
+    finished(page)
+    first = ink(page)
+    select = page.find("select")
+    theme = page.run("return roots[0].querySelector('.widget').dataset.theme")
+    assert theme == ("dark" if dark else "light")
+    box = select.rect
+    assert box["height"] >= 36 and box["x"] + box["width"] <= width
+    # from the slider before it, with the keyboard alone
+    page.run("roots[0].querySelector('input[aria-label=Temperature]').focus();")
+    page.driver.switch_to.active_element.send_keys(Keys.TAB)
+    assert page.run("return roots[0].activeElement.tagName") == "SELECT"
+    outline = page.run("return getComputedStyle(roots[0].activeElement).outlineStyle")
+    assert outline != "none"
+    select.send_keys(Keys.ARROW_DOWN)
+    finished(page)
+    assert select.get_property("value") == "0"
+    second = ink(page)
+    assert second != first
+    select.send_keys(Keys.ARROW_UP)
+    finished(page)
+    assert ink(page) == first
+
+
+def test_it_begins_in_the_hand_that_is_asked_for(show, hand):
+    options = {"text": "hi there", "weights": "float32", "seed": 3}
+    still = {one: Studio(style=one, styles=[], **options).html for one in (None, hand)}
+    page = show(Studio(style=hand, styles=[], **options))
+    at_once(page)
+    said = finished(page)
+    assert page.run(HANDS) == ["its own", "quiet"]
+    assert page.find("select").get_property("value") == "0"
+    assert ", style=style, " in page.find("code").text
+    lines = hw.write("hi there", style=hand, seed=3)
+    assert int(said.split()[0]) == len(lines[0].ink)
+    drawn = [html.split("<svg")[1].split("</svg>")[0] for html in still.values()]
+    assert drawn[0] != drawn[1]
+
+
+def test_the_name_of_a_hand_is_only_ever_text(show, hand):
+    hostile = dataclasses.replace(hand, name=HOSTILE)
+    page = show(Studio(text="hi", styles=[hostile], weights="int8"))
+    assert page.run(HANDS) == ["its own", HOSTILE]
+    choose(page, "0")
+    at_once(page)
+    finished(page)
+    assert page.run("return document.images.length") == 0
+    assert page.run("return roots[0].querySelectorAll('img').length") == 0
 
 
 def test_another_model_is_named(show):
@@ -246,3 +383,9 @@ def test_bad_arguments():
         Studio(text=" ")
     with pytest.raises(ValueError, match="int4"):
         Studio(text="a", weights="int4")
+    with pytest.raises(ValueError, match="a list"):
+        Studio(text="a", styles="amy")
+    with pytest.raises(hw.StyleError, match="no style 'nobody'"):
+        Studio(text="a", styles=["nobody"])
+    with pytest.raises(hw.StyleError, match="no style 'nobody'"):
+        Studio(text="a", style="nobody")

@@ -420,7 +420,8 @@ export function mount(host, data) {
 const STUDIO_STYLE = `
 .ask input { flex: 1 1 200px; min-width: 0; }
 .ask, .panel + .text, .note + .row, .row + .bar, .bar + .both, .both + .bar { margin: 8px 0; }
-.choice select { max-width: min(100%, 16em); min-width: 0; text-overflow: ellipsis; }
+.choice { max-width: 100%; }
+.choice select { max-width: 16em; min-width: 0; text-overflow: ellipsis; }
 input[type="number"] { width: 7em; }
 .slider { grid-template-columns: 94px minmax(80px, 1fr) 44px; }
 input[aria-invalid] { border-color: var(--vermillion); }
