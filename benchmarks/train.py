@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from handwriting_lib import StrokeMixture, SynthesisConfig, SynthesisNetwork
 from handwriting_lib.batches import Batch, Buckets, make_batch
 from handwriting_lib.corpora import load_corpus
+from handwriting_lib.graphs import GraphedLoss
 from handwriting_lib.mixture import mixture_loss
 from handwriting_lib.training import batch_loss
 
@@ -40,6 +41,10 @@ DRAWS = 200  # batches whose padding is counted
 LOOP = "plain loop under autograd"
 OURS = "whole sequences"
 BFLOAT16 = "whole sequences, bfloat16 products"
+GRAPHS = {
+    "CUDA graphs": None,
+    "CUDA graphs, bfloat16 products": torch.bfloat16,
+}
 TORCH = "nn.LSTM, no peepholes, no window"
 PRODUCTS = "the matrix products alone"
 LARGE = "one large product of as many operations"
@@ -158,6 +163,12 @@ def products_alone(
     return run
 
 
+def graph_loss(
+    network: nn.Module, products: torch.dtype | None
+) -> Callable[[Batch], Tensor]:
+    return lambda batch: batch_loss(network, batch, products)
+
+
 def steps(
     batch: Batch, sizes: SynthesisConfig, device: str
 ) -> dict[str, Callable[[], Tensor]]:
@@ -186,13 +197,20 @@ def steps(
         ),
     }
 
+    if device.startswith("cuda"):
+        for name, products in GRAPHS.items():
+            own = copy.deepcopy(network)
+            recorded = GraphedLoss(own, graph_loss(own, products))
+            losses[name] = own, lambda _, recorded=recorded: recorded(batch).clone()
+
     def update(own: nn.Module, loss: Callable[[Any], Tensor]) -> Callable[[], Tensor]:
         adam = torch.optim.Adam(own.parameters(), lr=1e-4)
 
         def once() -> Tensor:
             adam.zero_grad(set_to_none=True)
             value = loss(own)
-            value.backward()
+            if value.requires_grad:  # a graph has its gradients already
+                value.backward()
             nn.utils.clip_grad_norm_(own.parameters(), 5.0)
             adam.step()
             return value.detach()
@@ -290,7 +308,9 @@ def run(rounds: int, device: str = "cpu") -> Result:
             name: round(seconds[PRODUCTS] / seconds[name], 3) for name in updates
         },
         "difference of the first loss from the plain loop's": {
-            name: abs(losses[name] - losses[LOOP]) for name in (OURS, BFLOAT16)
+            name: abs(losses[name] - losses[LOOP])
+            for name in (OURS, BFLOAT16, *GRAPHS)
+            if name in losses
         },
     }
     setting = {"lines": lines, "points": points, "slots": slots, **asdict(SIZES)}

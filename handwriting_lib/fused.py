@@ -9,11 +9,15 @@ the end.
 `products` is the type that matrix products are made in: `torch.bfloat16` halves their
 time on processors that have it; states and sums stay in the type of the input. Inside,
 time comes first, `(T, B, ...)`, so that one point of all lines is one block of memory.
+
+On a GPU the loops are those of `kernels`, where Triton is installed.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -21,12 +25,25 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-from .lstm import LSTMState, PeepholeLSTM
+from .lstm import LSTMState, LSTMTrace, PeepholeLSTM, peephole_gradient
+from .window import WindowTrace
 
 # The backward passes prepare about so many numbers of a kind at a time. They are still
 # in the processor's cache when they are used, and torch works on fewer than 32,768 with
 # one thread: for so few, waking another costs more than it saves.
 BLOCK = 32_000
+
+
+def _loops(x: Tensor) -> ModuleType:
+    """Where the loops are: in `kernels` for a GPU, otherwise here."""
+    if x.is_cuda:
+        try:
+            from . import kernels
+        except ImportError:  # torch for Windows comes without Triton
+            pass
+        else:
+            return kernels
+    return sys.modules[__name__]
 
 
 def _forward_gates(
@@ -95,18 +112,64 @@ def _backward_gates(
     d_c.addcmul_(d_i, peephole[0]).addcmul_(d_f, peephole[1])
 
 
-def _peephole_gradient(d_z: Tensor, cs: Tensor) -> Tensor:
-    """`(3, H)` from `(T, B, 4H)` and the cells before, between and after: T + 1."""
-    d_i, d_f, _, d_o = d_z.chunk(4, -1)
-    pairs = (d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, cs[1:])
-    return torch.stack([(d * c).sum((0, 1)) for d, c in pairs])
-
-
 def _blocks_from_the_end(steps: int, numbers: int) -> Iterator[tuple[int, int]]:
     """First point and end of each block, the last block first; `numbers` a point."""
     size = max(1, BLOCK // numbers)
     for end in range(steps, 0, -size):
         yield max(0, end - size), end
+
+
+def peephole_forward(
+    z_input: Tensor,
+    h: Tensor,
+    c: Tensor,
+    weight_hh: Tensor,
+    peephole: Tensor,
+    products: torch.dtype,
+) -> LSTMTrace:
+    """The loop of a peephole layer over T points; `z_input` `(T, B, 4H)` is used up."""
+    gates = z_input
+    hs = z_input.new_empty(len(gates) + 1, *h.shape)
+    cs, tanh_c = torch.empty_like(hs), torch.empty_like(hs[1:])
+    hs[0], cs[0] = h, c
+    recurrent = weight_hh.to(products).t()
+    for t, z in enumerate(gates):
+        if products == z.dtype:
+            z.addmm_(hs[t], recurrent)
+        else:
+            z.add_(hs[t].to(products) @ recurrent)
+        _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
+        torch.mul(z[:, 3 * h.shape[1] :], tanh_c[t], out=hs[t + 1])
+    return LSTMTrace(gates, hs, hs, cs, tanh_c)
+
+
+def peephole_backward(
+    trace: LSTMTrace,
+    weight_hh: Tensor,
+    peephole: Tensor,
+    products: torch.dtype,
+    d_hs: Tensor,
+    d_c: Tensor,
+    limit: float | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loop backwards; `d_c` becomes that of the cell before the first point.
+
+    Returns:
+        The derivatives of `z_input`, of `h` before the first point, and of `peephole`.
+    """
+    gates, _, _, cs, tanh_c = trace
+    d_z = torch.empty_like(gates)
+    d_h = torch.zeros_like(d_c)
+    d_peephole = torch.zeros_like(peephole)
+    recurrent = weight_hh.to(products)
+    for begin, end in _blocks_from_the_end(len(gates), d_c.numel()):
+        slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
+        for t in range(end - 1, begin - 1, -1):
+            d_h += d_hs[t]
+            _backward_gates(d_h, d_c, slopes, t - begin, peephole, d_z[t], limit)
+            d_h = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
+        d_peephole += peephole_gradient(d_z[begin:end], cs[begin : end + 1])
+    return d_z, d_h, d_peephole
 
 
 class _PeepholeSequence(torch.autograd.Function):
@@ -123,47 +186,30 @@ class _PeepholeSequence(torch.autograd.Function):
         products: torch.dtype,
         gate_limit: float | None,
     ) -> tuple[Tensor, Tensor]:
-        steps, batch, _ = z_input.shape
-        hidden = h.shape[1]
-        gates = z_input  # overwritten: whoever calls this has made it for it
-        hs = z_input.new_empty(steps + 1, batch, hidden)
-        cs, tanh_c = torch.empty_like(hs), torch.empty_like(hs[1:])
-        hs[0], cs[0] = h, c
-        recurrent = weight_hh.to(products).t()
-        for t in range(steps):
-            z = gates[t]
-            if products == z.dtype:
-                z.addmm_(hs[t], recurrent)
-            else:
-                z.add_(hs[t].to(products) @ recurrent)
-            _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
-            torch.mul(z[:, 3 * hidden :], tanh_c[t], out=hs[t + 1])
-        ctx.save_for_backward(gates, hs, cs, tanh_c, weight_hh, peephole)
+        # z_input is overwritten: whoever calls this has made it for it
+        ctx.loops = _loops(z_input)
+        trace = ctx.loops.peephole_forward(z_input, h, c, weight_hh, peephole, products)
+        ctx.save_for_backward(*trace, weight_hh, peephole)
         ctx.products, ctx.limit = products, gate_limit
-        return hs[1:], cs[-1]
+        return trace.hs[1:], trace.cs[-1]
 
     @staticmethod
     @once_differentiable  # a second derivative is an error, not a wrong number
     def backward(ctx: Any, d_hs: Tensor, d_last_c: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        gates, hs, cs, tanh_c, weight_hh, peephole = ctx.saved_tensors
-        products = ctx.products
-        steps, _, four_hidden = gates.shape
-        d_z = torch.empty_like(gates)
-        d_h, d_c = torch.zeros_like(hs[0]), d_last_c.clone()
-        d_peephole = torch.zeros_like(peephole)
-        recurrent = weight_hh.to(products)
-        for begin, end in _blocks_from_the_end(steps, d_c.numel()):
-            slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
-            for t in range(end - 1, begin - 1, -1):
-                d_h += d_hs[t]
-                _backward_gates(
-                    d_h, d_c, slopes, t - begin, peephole, d_z[t], ctx.limit
-                )
-                d_h = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
-            d_peephole += _peephole_gradient(d_z[begin:end], cs[begin : end + 1])
-        flat = d_z.view(-1, four_hidden)
-        d_weight = flat.to(products).t() @ hs[:-1].flatten(0, 1).to(products)
-        return d_z, d_h, d_c, d_weight.to(d_z.dtype), d_peephole, None, None
+        *saved, weight_hh, peephole = ctx.saved_tensors
+        trace, products = LSTMTrace(*saved), ctx.products
+        d_c = d_last_c.clone(memory_format=torch.contiguous_format)
+        d_z, d_h, d_peephole = ctx.loops.peephole_backward(
+            trace, weight_hh, peephole, products, d_hs, d_c, ctx.limit
+        )
+        d_weight = _product_over_time(d_z, trace.hs_low[:-1], products)
+        return d_z, d_h, d_c, d_weight, d_peephole, None, None
+
+
+def _product_over_time(d_z: Tensor, x: Tensor, products: torch.dtype) -> Tensor:
+    """The gradient of a weight: `(T, B, N)` and `(T, B, I)` to `(N, I)`."""
+    d_weight = d_z.flatten(0, 1).to(products).t() @ x.flatten(0, 1).to(products)
+    return d_weight.to(d_z.dtype)
 
 
 class _InProducts(torch.autograd.Function):
@@ -265,6 +311,111 @@ class WindowedOutput(NamedTuple):
     kappa: Tensor  # (B, K) the last place of each component
 
 
+def windowed_forward(
+    z_input: Tensor,
+    h: Tensor,
+    c: Tensor,
+    w: Tensor,
+    kappa: Tensor,
+    weight: Tensor,
+    peephole: Tensor,
+    window_weight: Tensor,
+    window_bias: Tensor,
+    text: Tensor,
+    mask: Tensor,
+    products: torch.dtype,
+) -> tuple[LSTMTrace, WindowTrace]:
+    """The loop of the layer with the window; `z_input` `(T, B, 4H)` is used up."""
+    steps, batch, _ = z_input.shape
+    hidden, symbols, slots = h.shape[1], w.shape[1], text.shape[1]
+    components = kappa.shape[1]
+    gates = z_input
+    # the recurrent input is one block: w of the step before, then h
+    wh = z_input.new_empty(steps + 1, batch, symbols + hidden)
+    cs = z_input.new_empty(steps + 1, batch, hidden)
+    tanh_c = z_input.new_empty(steps, batch, hidden)
+    kappas = z_input.new_empty(steps + 1, batch, components)
+    moves = z_input.new_empty(steps, batch, 3 * components)  # alpha, beta, step
+    phis = z_input.new_empty(steps, batch, slots)
+    wh[0, :, :symbols], wh[0, :, symbols:], cs[0], kappas[0] = w, h, c, kappa
+    u = torch.arange(1, slots + 1, dtype=z_input.dtype, device=z_input.device)
+    one_hot = torch.nn.functional.one_hot(text, symbols).to(z_input.dtype)
+    recurrent, window_t = weight.to(products).t(), window_weight.t()
+    for t, z in enumerate(gates):
+        if products == z.dtype:
+            z.addmm_(wh[t], recurrent)
+        else:
+            z.add_(wh[t].to(products) @ recurrent)
+        _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
+        h = wh[t + 1, :, symbols:]
+        torch.mul(z[:, 3 * hidden :], tanh_c[t], out=h)
+        move = torch.addmm(window_bias, h, window_t, out=moves[t]).exp_()
+        alpha, beta, step = move.view(batch, 3, components).unbind(1)
+        torch.add(kappas[t], step, out=kappas[t + 1])
+        distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
+        bump = distance.square_().mul_(-beta[:, :, None]).exp_()
+        torch.bmm(alpha[:, None], bump, out=phis[t][:, None])
+        phis[t].mul_(mask)
+        torch.bmm(phis[t][:, None], one_hot, out=wh[t + 1, :, None, :symbols])
+    return (
+        LSTMTrace(gates, wh, wh, cs, tanh_c),
+        WindowTrace(kappas, moves, phis, text, mask),
+    )
+
+
+def windowed_backward(
+    trace: LSTMTrace,
+    window: WindowTrace,
+    weight: Tensor,
+    peephole: Tensor,
+    window_weight: Tensor,
+    products: torch.dtype,
+    d_hs: Tensor,
+    d_ws: Tensor,
+    d_c: Tensor,
+    d_kappa: Tensor,
+    limit: float | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The loop backwards; `d_c`, `d_kappa` become those before the first point.
+
+    Returns:
+        The derivatives of `z_input`, of `moves` before their exponential, of `w` and
+        `h` before the first point in one, and of `peephole`.
+    """
+    gates, wh, _, cs, tanh_c = trace
+    kappas, moves, _, text, mask = window
+    steps, batch, _ = gates.shape
+    components = kappas.shape[2]
+    symbols = d_ws.shape[2]
+    u = torch.arange(1, text.shape[1] + 1, dtype=gates.dtype, device=gates.device)
+    d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
+    d_wh = torch.zeros_like(wh[0])
+    d_peephole = torch.zeros_like(peephole)
+    recurrent = weight.to(products)
+    for begin, end in _blocks_from_the_end(steps, d_c.numel()):
+        slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
+        for t in range(end - 1, begin - 1, -1):
+            d_w = d_wh[:, :symbols] + d_ws[t]
+            d_phi = d_w.gather(1, text).mul_(mask)  # (B, U)
+            alpha, beta, step = moves[t].view(batch, 3, components).unbind(1)
+            distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
+            weighted = (distance.square() * -beta[:, :, None]).exp_()
+            weighted.mul_(alpha[:, :, None]).mul_(d_phi[:, None])
+            d_log = d_moves[t].view(batch, 3, components)
+            torch.sum(weighted, 2, out=d_log[:, 0])
+            weighted.mul_(distance)
+            d_kappa.addcmul_(beta, weighted.sum(2), value=-2)
+            weighted.mul_(distance)
+            torch.mul(weighted.sum(2), beta, out=d_log[:, 1]).neg_()
+            torch.mul(d_kappa, step, out=d_log[:, 2])
+            d_h = d_wh[:, symbols:] + d_hs[t]
+            d_h.addmm_(d_moves[t], window_weight)
+            _backward_gates(d_h, d_c, slopes, t - begin, peephole, d_z[t], limit)
+            d_wh = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
+        d_peephole += peephole_gradient(d_z[begin:end], cs[begin : end + 1])
+    return d_z, d_moves, d_wh, d_peephole
+
+
 class _WindowedSequence(torch.autograd.Function):
     """The first layer, whose input holds the window that it moves itself."""
 
@@ -285,99 +436,40 @@ class _WindowedSequence(torch.autograd.Function):
         products: torch.dtype,
         gate_limit: float | None,
     ) -> tuple[Tensor, ...]:
-        steps, batch, _ = z_input.shape
-        hidden, symbols, slots = h.shape[1], w.shape[1], text.shape[1]
-        components = kappa.shape[1]
-        gates = z_input  # overwritten: whoever calls this has made it for it
-        # the recurrent input is one block: w of the step before, then h
-        wh = z_input.new_empty(steps + 1, batch, symbols + hidden)
-        cs = z_input.new_empty(steps + 1, batch, hidden)
-        tanh_c = z_input.new_empty(steps, batch, hidden)
-        kappas = z_input.new_empty(steps + 1, batch, components)
-        moves = z_input.new_empty(steps, batch, 3 * components)  # alpha, beta, step
-        phis = z_input.new_empty(steps, batch, slots)
-        wh[0, :, :symbols], wh[0, :, symbols:], cs[0], kappas[0] = w, h, c, kappa
-        u = torch.arange(1, slots + 1, dtype=z_input.dtype, device=z_input.device)
-        mask = text_mask.to(z_input.dtype)
-        one_hot = torch.nn.functional.one_hot(text, symbols).to(z_input.dtype)
-        recurrent, window_t = weight.to(products).t(), window_weight.t()
-        for t in range(steps):
-            z = gates[t]
-            if products == z.dtype:
-                z.addmm_(wh[t], recurrent)
-            else:
-                z.add_(wh[t].to(products) @ recurrent)
-            _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
-            h = wh[t + 1, :, symbols:]
-            torch.mul(z[:, 3 * hidden :], tanh_c[t], out=h)
-            move = torch.addmm(window_bias, h, window_t, out=moves[t]).exp_()
-            alpha, beta, step = move.view(batch, 3, components).unbind(1)
-            torch.add(kappas[t], step, out=kappas[t + 1])
-            distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
-            bump = distance.square_().mul_(-beta[:, :, None]).exp_()
-            torch.bmm(alpha[:, None], bump, out=phis[t][:, None])
-            phis[t].mul_(mask)
-            torch.bmm(phis[t][:, None], one_hot, out=wh[t + 1, :, None, :symbols])
-        ctx.save_for_backward(
-            gates, wh, cs, tanh_c, kappas, moves, weight, peephole, window_weight,
-            text, mask,
+        # z_input is overwritten: whoever calls this has made it for it
+        ctx.loops = _loops(z_input)
+        trace, window = ctx.loops.windowed_forward(
+            z_input, h, c, w, kappa, weight, peephole, window_weight, window_bias,
+            text, text_mask.to(z_input.dtype), products,
         )  # fmt: skip
+        ctx.save_for_backward(*trace, *window, weight, peephole, window_weight)
         ctx.products, ctx.limit = products, gate_limit
-        ctx.mark_non_differentiable(phis)
-        out = wh[1:]
-        return out[..., symbols:], out[..., :symbols], phis, cs[-1], kappas[-1]
+        ctx.mark_non_differentiable(window.phis)
+        w, h = trace.hs[1:].tensor_split([w.shape[1]], -1)
+        return h, w, window.phis, trace.cs[-1], window.kappas[-1]
 
     @staticmethod
     @once_differentiable  # a second derivative is an error, not a wrong number
     def backward(  # type: ignore[override]
         ctx: Any, d_hs: Tensor, d_ws: Tensor, _phi: Tensor, d_c: Tensor, d_kappa: Tensor
     ) -> tuple[Any, ...]:
-        (
-            gates, wh, cs, tanh_c, kappas, moves, weight, peephole, window_weight,
-            text, mask,
-        ) = ctx.saved_tensors  # fmt: skip
-        products = ctx.products
-        steps, batch, four_hidden = gates.shape
-        hidden, components = four_hidden // 4, kappas.shape[2]
-        symbols = wh.shape[2] - hidden
-        u = torch.arange(1, text.shape[1] + 1, dtype=gates.dtype, device=gates.device)
-        d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
-        d_wh = torch.zeros_like(wh[0])
-        d_c, d_kappa = d_c.clone(), d_kappa.clone()
-        d_peephole = torch.zeros_like(peephole)
-        recurrent = weight.to(products)
-        for begin, end in _blocks_from_the_end(steps, d_c.numel()):
-            slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
-            for t in range(end - 1, begin - 1, -1):
-                d_w = d_wh[:, :symbols] + d_ws[t]
-                d_phi = d_w.gather(1, text).mul_(mask)  # (B, U)
-                alpha, beta, step = moves[t].view(batch, 3, components).unbind(1)
-                distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
-                weighted = (distance.square() * -beta[:, :, None]).exp_()
-                weighted.mul_(alpha[:, :, None]).mul_(d_phi[:, None])
-                d_log = d_moves[t].view(batch, 3, components)
-                torch.sum(weighted, 2, out=d_log[:, 0])
-                weighted.mul_(distance)
-                d_kappa.addcmul_(beta, weighted.sum(2), value=-2)
-                weighted.mul_(distance)
-                torch.mul(weighted.sum(2), beta, out=d_log[:, 1]).neg_()
-                torch.mul(d_kappa, step, out=d_log[:, 2])
-                d_h = d_wh[:, symbols:] + d_hs[t]
-                d_h.addmm_(d_moves[t], window_weight)
-                _backward_gates(
-                    d_h, d_c, slopes, t - begin, peephole, d_z[t], ctx.limit
-                )
-                d_wh = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
-            d_peephole += _peephole_gradient(d_z[begin:end], cs[begin : end + 1])
-        d_weight = d_z.flatten(0, 1).to(products).t() @ wh[:-1].flatten(0, 1).to(
-            products
+        *saved, weight, peephole, window_weight = ctx.saved_tensors
+        trace, window = LSTMTrace(*saved[:5]), WindowTrace(*saved[5:])
+        products, symbols = ctx.products, d_ws.shape[2]
+        d_c, d_kappa = (
+            d.clone(memory_format=torch.contiguous_format) for d in (d_c, d_kappa)
         )
-        h = wh[1:, :, symbols:].flatten(0, 1)
+        d_z, d_moves, d_wh, d_peephole = ctx.loops.windowed_backward(
+            trace, window, weight, peephole, window_weight, products,
+            d_hs, d_ws, d_c, d_kappa, ctx.limit,
+        )  # fmt: skip
+        d_weight = _product_over_time(d_z, trace.hs_low[:-1], products)
+        h = trace.hs[1:, :, symbols:].flatten(0, 1)
         flat_moves = d_moves.flatten(0, 1)
         return (
             d_z, d_wh[:, symbols:], d_c, d_wh[:, :symbols], d_kappa,
-            d_weight.to(d_z.dtype), d_peephole,
-            flat_moves.t() @ h, flat_moves.sum(0), None, None, None, None,
+            d_weight, d_peephole, flat_moves.t() @ h, flat_moves.sum(0),
+            None, None, None, None,
         )  # fmt: skip
 
 

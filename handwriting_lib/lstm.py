@@ -112,6 +112,37 @@ def gates_to_state(
     return LSTMState(torch.sigmoid(z_o) * torch.tanh(c), c)
 
 
+class LSTMTrace(NamedTuple):
+    """What a pass over whole lines leaves for the way back, time first.
+
+    Attributes:
+        gates: `(T, B, 4H)` values of i, f, g, o.
+        hs: `(T + 1, B, H)` outputs, that before the first point too; the layer with the
+            window has `(T + 1, B, V + H)`, what the window read before the output.
+        hs_low: the same in the type that products are made in.
+        cs: `(T + 1, B, H)` cells.
+        tanh_c: `(T, B, H)` their tanh.
+    """
+
+    gates: Tensor
+    hs: Tensor
+    hs_low: Tensor
+    cs: Tensor
+    tanh_c: Tensor
+
+
+def peephole_gradient(d_z: Tensor, cs: Tensor) -> Tensor:
+    """Of the peephole weights, `(3, H)`.
+
+    Args:
+        d_z: `(T, B, 4H)` derivatives at the gates' inputs.
+        cs: `(T + 1, B, H)` the cells before, between and after the points.
+    """
+    d_i, d_f, _, d_o = d_z.chunk(4, -1)
+    pairs = (d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, cs[1:])
+    return torch.stack([(d * c).sum((0, 1)) for d, c in pairs])
+
+
 class PeepholeLSTM(nn.Module):
     """One layer of peephole LSTM cells, as a Python loop over the points.
 

@@ -70,17 +70,18 @@ class StrokeMixture(NamedTuple):
         size = output.shape[-1]
         if size % 6 != 1 or size < 7:
             raise ValueError(f"a mixture's output has 6M + 1 numbers, not {size}")
-        b = torch.as_tensor(bias, dtype=output.dtype, device=output.device)
-        if not (b >= 0).all():
+        valid = (bias >= 0).all() if isinstance(bias, Tensor) else bias >= 0
+        if not valid:
             raise ValueError(f"the bias must be at least 0, not {bias}")
         if not temperature > 0:
             raise ValueError(f"the temperature must be above 0, not {temperature}")
         end = output[..., 0]  # (...)
         pi, mu_x, mu_y, s_x, s_y, r = output[..., 1:].chunk(6, -1)  # (..., M) each
-        b = b[..., None]  # (..., 1)
+        b = torch.full_like(end, bias) if not isinstance(bias, Tensor) else bias
+        b = b.to(end)[..., None]  # (..., 1)
         log_sigma = torch.stack([s_x, s_y], -1)  # (..., M, 2)
         log_sigma = torch.logaddexp(
-            log_sigma, log_sigma.new_tensor(math.log(SIGMA_FLOOR))
+            log_sigma, log_sigma.new_full((), math.log(SIGMA_FLOOR))
         )
         return cls(
             log_softmax(pi * (1 + b) / temperature, -1),
@@ -199,7 +200,19 @@ def mixture_loss(mixture: StrokeMixture, target: Tensor, mask: Tensor) -> Tensor
     Raises:
         FloatingPointError: the loss is not finite; a NaN is never turned into a zero.
     """
-    loss = -mixture.log_prob(target)[mask].mean()
+    log_prob = torch.where(mask, mixture.log_prob(target), 0.0)
+    loss = -log_prob.sum() / mask.sum()
+    if loss.is_cuda and torch.cuda.is_current_stream_capturing():
+        return loss  # nobody can look at it yet: `check_loss` when the graph has run
+    return check_loss(loss)
+
+
+def check_loss(loss: Tensor) -> Tensor:
+    """The same loss.
+
+    Raises:
+        FloatingPointError: it is not finite.
+    """
     if not torch.isfinite(loss):
         raise FloatingPointError(
             f"the loss is {loss.item()}: a weight, an input or a learning rate has "

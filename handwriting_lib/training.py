@@ -17,7 +17,7 @@ import random
 import sys
 import time
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from .batches import Batch, Buckets, make_batch
@@ -38,9 +39,10 @@ from .checkpoints import (
     save_model,
 )
 from .corpora.synthetic import load as load_synthetic
+from .graphs import GraphedLoss
 from .ink import Corpus, Sample
 from .lstm import clip_derivative
-from .mixture import mixture_loss
+from .mixture import check_loss, mixture_loss
 from .networks import FeedforwardPredictor, SynthesisNetwork, grow
 from .optim import WeightNoise, build_optimisers
 from .transforms import (
@@ -277,7 +279,7 @@ def prepare_data(
     )
 
 
-class _Batches:
+class _Batches(Dataset[Batch]):
     """The batches of a training: a function of the seed and the step."""
 
     def __init__(self, data: TrainingData, config: TrainingConfig) -> None:
@@ -300,7 +302,16 @@ class _Batches:
         lengths = {id(s): len(s.ink) - 1 for pool in pools for s in pool.samples}
         self.training_points = sum(lengths.values())
 
-    def at(self, step: int) -> Batch:
+    def in_order(self, first: int, end: int, workers: int) -> Iterator[Batch]:
+        """Those of the steps `first` to `end - 1`; `workers` make them ahead of time."""
+        return iter(
+            DataLoader(
+                self, None, sampler=range(first, end), num_workers=workers,
+                prefetch_factor=4 if workers else None,
+            )
+        )  # fmt: skip
+
+    def __getitem__(self, step: int) -> Batch:
         recipe = self.config.recipe
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         is_words = torch.rand(1, generator=generator).item() < recipe.words_at(step)
@@ -571,7 +582,13 @@ def train(
         if first:
             _cut_log(folder / "log.jsonl", step)
     wrapped = team.wrap(network)
+    # clipped derivatives have limits of their own for each batch
+    graphed = None
+    if device.type == "cuda" and team.size == 1 and not recipe.clip_derivatives:
+        graphed = GraphedLoss(network, lambda b: batch_loss(network, b, products))
     batches = _Batches(data, config)
+    workers = min(12, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
+    coming = batches.in_order(step, recipe.steps, workers)
     held_out = batches.for_validation()
     begin, before = time.monotonic(), seconds
     model = Model(network, data.normalisation, config.thinning)
@@ -618,12 +635,14 @@ def train(
                 seconds - before >= 60 * minutes
             ):
                 break
-            batch = batches.at(step)
+            batch = next(coming)
             seen = int(batch.mask[:, 1:].sum())
             points += seen
             # the paper's optimiser has its rate for nats a line
             scale = seen / len(batch.ink) if recipe.optimiser == "rmsprop" else 1.0
-            batch, weight = team.share(batch.to(device))
+            if graphed is None:
+                batch = batch.to(device)
+            batch, weight = team.share(batch)
             limits = None
             if recipe.clip_derivatives:
                 own = float(batch.mask[:, 1:].sum())
@@ -637,8 +656,12 @@ def train(
                 if noise
                 else contextlib.nullcontext()
             ):
-                loss = weight * batch_loss(wrapped, batch, products, limits)
-                (scale * loss).backward()
+                if graphed is not None:
+                    loss = check_loss(graphed(batch))
+                    torch._foreach_mul_(graphed.gradients, scale)
+                else:
+                    loss = weight * batch_loss(wrapped, batch, products, limits)
+                    (scale * loss).backward()
             description = None
             if noise:
                 share = 1 / batches.training_points

@@ -66,6 +66,24 @@ def soft_window(
     return Window(w, kappa, phi)
 
 
+class WindowTrace(NamedTuple):
+    """What a pass over whole lines leaves for the way back, time first.
+
+    Attributes:
+        kappas: `(T + 1, B, K)` places, those before the first point too.
+        moves: `(T, B, 3K)` alpha, beta and kappa's step.
+        phis: `(T, B, U)` weights.
+        text: `(B, U)` int64.
+        mask: `(B, U)` 1 for characters and the end slot, in the type of the weights.
+    """
+
+    kappas: Tensor
+    moves: Tensor
+    phis: Tensor
+    text: Tensor
+    mask: Tensor
+
+
 class WindowParameters(nn.Linear):
     """From the first layer's output to the logarithms of alpha, beta and kappa's step.
 

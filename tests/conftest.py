@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
 from handwriting_lib.ink import Sample
+
+if not torch.cuda.is_available():  # Triton reads it when it is first imported
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(autouse=True)

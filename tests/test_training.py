@@ -342,7 +342,7 @@ def one_batch():
 def first_step(tmp_path, monkeypatch, **recipe):
     """The weights before and after one step on one batch."""
     batch, how = one_batch(), config(steps=1, warm_up=1, decay=0.0, **recipe)
-    monkeypatch.setattr(training._Batches, "at", lambda *_: batch)
+    monkeypatch.setattr(training._Batches, "__getitem__", lambda *_: batch)
     torch.manual_seed(how.recipe.seed)
     network = training.build_network(how.network, how.model)
     model = train(how, data(), tmp_path, quiet=True)
