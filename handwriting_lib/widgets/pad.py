@@ -19,6 +19,7 @@ from ..corpora import collected
 from ..ink import Sample
 from .host import Widget, module_source
 
+MODULES = ("collected", "pad")  # files of `static/`
 INSTALL = 'pip install "handwriting-lib[widgets]"'
 
 # Short, so that a line fits a phone; together they have all 95 characters.
@@ -54,7 +55,8 @@ class Pad(Widget):
     """Asks for lines of text one by one and records how they are written.
 
     Kept lines stay in the browser: they are there again when the page or the notebook
-    is opened anew, for each list of prompts. "Start over" removes them.
+    is opened anew, for each list of prompts. "Start over" removes them. "Open file"
+    takes files of pads, and banks of words as `load_corpus` reads them.
 
     Args:
         prompts: the texts to write; None takes a list with all 95 characters.
@@ -89,7 +91,7 @@ class Pad(Widget):
         self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
         label = f"A pad to write {len(texts)} text{'s' * (len(texts) > 1)} on"
         super().__init__(
-            ["pad"], self.pad_data, still=_STILL, label=label, caption=caption
+            MODULES, self.pad_data, still=_STILL, label=label, caption=caption
         )
 
     @property
@@ -191,7 +193,7 @@ def _live_class() -> type[Pad] | None:
     class LivePad(Pad, anywidget.AnyWidget):
         """A pad that tells Python what was written; also a figure for static pages."""
 
-        _esm = module_source("pad")
+        _esm = module_source(*MODULES)
         data = traitlets.Dict().tag(sync=True)
 
         def __init__(self, *args: Any, caption: str = "", **options: Any) -> None:

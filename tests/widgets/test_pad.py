@@ -113,7 +113,7 @@ def test_a_live_pad_is_a_pad_and_a_widget(pad):
     assert isinstance(pad, anywidget.AnyWidget)
     assert repr(pad) == "<Pad: A pad to write 2 texts on>"
     assert pad.data["prompts"] == ["hello", "world"]
-    assert pad.get_state()["_esm"] == module.module_source("pad")
+    assert pad.get_state()["_esm"] == module.module_source("collected", "pad")
 
 
 def test_notebooks_get_the_widget_and_pages_the_figure(pad):
@@ -545,8 +545,11 @@ def test_a_file_from_python_opens_and_comes_back(hand, tmp_path):
 
 BAD = [
     ("{", "is not JSON"),
-    ([], "the format is missing"),
-    (None, "the format is missing"),
+    ([], "has no samples"),
+    ({}, "has no samples"),
+    (None, "is null: it must be a list of samples"),
+    (3, "is 3: it must be a list of samples"),
+    ({"format": "other", "word": {}}, 'the format is "other"'),
     (document(entry(), version=2), "version 2: it must be"),
     (document(entry(), format=TAG), "the format is"),
     (document(), "samples is []"),
@@ -577,38 +580,104 @@ GOOD = [
 ]
 
 
+LIFTED = "points with the pen up, which are no ink"
+
+
+def bank_entry(word="l", points=((0, 0, 1), (0.25, 1, 1), (0.25, 1, 0)), **more):
+    """A word of a bank."""
+    return {"word": word, "points": [list(point) for point in points], **more}
+
+
+# Three strokes: nineteen points with the pen down and one with the pen up, or twenty
+# points with a mark on the last.
+LONG = [(i / 60, (i % 7) / 7, int(i % 20 < 19)) for i in range(60)]
+ENDS = [(i / 60, (i % 7) / 7, int(i % 20 == 19)) for i in range(60)]
+BAD_BANKS = [
+    (["l"], 'sample 1 is "l"'),
+    ({"l": [[0, 0, 1]]}, "sample 1 is [[0,0,1]]"),
+    ([{"points": [[0, 0, 1]]}], "text is null"),
+    ([bank_entry(word=3)], "word is 3"),
+    ([bank_entry(), {"word": "a"}], "sample 2: points is"),
+    ([bank_entry(points=[[0, 0]])], "point 1 is [0,0]"),
+    ([{"word": "l", "points": [3]}], "point 1 is 3"),
+    ([{"word": "l", "points": [{"x": 0, "pen": 1}]}], "point 1: y is"),
+    ([{"word": "l", "points": [{"x": 0, "y": 0, "pen": None, "p": 1}]}], "pen is null"),
+    ([bank_entry(points=[[TAG, 0, 1]])], "point 1: x is"),
+    ([bank_entry(points=[[0, 0, 2]])], "point 1: pen is 2"),
+    ([bank_entry(points=[[0, 0, "1"]])], 'pen is "1"'),
+    ([bank_entry(points=[[0, 0, 0]])], "no ink"),
+    ([bank_entry(points=[])], "no ink"),
+    ([bank_entry(aspect=0)], "aspect is 0"),
+    ([bank_entry(aspect=True)], "aspect is true"),
+    ([bank_entry(aspect="4")], 'aspect is "4"'),
+    ([bank_entry(metadata={"aspectRatio": -1})], "aspectRatio is -1"),
+    ([bank_entry(writer=3)], "writer is 3"),
+    ([bank_entry(kind="page")], 'kind is "page"'),
+    ([bank_entry(points_per_second=0)], "points_per_second is 0"),
+    ([bank_entry(character_of_point=[0, 0, 0])], "character_of_point is [0,0,0]"),
+]
+GOOD_BANKS = [
+    [bank_entry()],
+    {"hi": bank_entry(None, aspect=3.7), "there": {"points": [[0, 0.1, True]]}},
+    [bank_entry(aspect_ratio=0.3, author="ann", source="here", kind="line")],
+    [{"asciiSequence": "l", "points": [{"x": 0, "y": 0, "pen": 1}]}],
+    [{"points": [{"x": 0, "y": 0.3, "p": 1}, {"x": 0.1, "y": 0, "p": 1}],
+      "metadata": {"word": "l", "aspectRatio": 2.3, "author": "bob"}}],
+    [bank_entry("Zürich"), bank_entry(" "), bank_entry("b", aspect=1 / 3)],
+    [{"word": "é", "points": "none of our business"}, bank_entry("b")],
+    [bank_entry(points=[[0, 0, 0], [0, 1, 1], [1, 1, 1], [2, 1, 0], [3, 1, 1]])],
+    [bank_entry(points_per_second=60, character_of_point=[0, 0])],
+    [bank_entry("long", LONG, aspect=4.1)],
+    {"__proto__": bank_entry(None, LONG[:30]), "b": bank_entry(None, LONG[30:])},
+    [bank_entry("ends", ENDS, aspect=4.1)],
+    [bank_entry("three", ENDS[:20]), bank_entry("more", ENDS[20:])],
+]  # fmt: skip
+
+
 @browser
 def test_page_and_python_read_the_same_files(run_module):
     """One format, two readers: they agree on what they take and what they refuse."""
-    texts = [one if isinstance(one, str) else json.dumps(one) for one, _ in BAD]
-    texts += [json.dumps(one) for one in GOOD]
+    bad, good = [*BAD, *BAD_BANKS], [*GOOD, *GOOD_BANKS]
+    texts = [one if isinstance(one, str) else json.dumps(one) for one, _ in bad]
     told = run_module(
-        ["pad"],
+        ["collected"],
         """
         return given.texts.map((text) => {
           try { return readCollected("me.json", text); }
           catch (problem) { return problem.message; }
         });
         """,
-        texts=texts,
+        texts=texts + [json.dumps(one) for one in good],
     )
-    for text, page, (_, words) in zip(texts, told, BAD, strict=False):
+    for text, page, (_, words) in zip(texts, told, bad, strict=False):
         assert isinstance(page, str) and page.startswith("me.json") and words in page
         with pytest.raises(CorpusError, match=r"me\.json"):
             collected.from_json(
                 collected._parse(text.encode(), "me.json"), name="me.json"
             )
-    for page, good in zip(told[len(BAD) :], GOOD, strict=True):
-        corpus = collected.from_json(good)
-        assert [one["text"] for one in page["entries"]] == [
-            s.text for s in corpus.samples
-        ]
+    for page, content in zip(told[len(bad) :], good, strict=True):
+        # the page finds out what `pen` means, Python is told
+        pen = "end_of_stroke" if content in GOOD_BANKS[-2:] else "down"
+        corpus = collected.from_json(content, name="me.json", pen=pen)
+        lifted = corpus.skipped.pop(LIFTED, 0)
         assert page["left"] == sum(corpus.skipped.values())
-        strokes = document(*({"text": "l"} | one for one in page["entries"]))
-        for one, two in zip(
-            collected.from_json(strokes).samples, corpus.samples, strict=True
-        ):
+        said = " ".join(page["remarks"])
+        assert ("last point of a stroke" in said) == (pen == "end_of_stroke")
+        assert (f"{lifted} points with the pen up" in said) == (lifted > 0)
+        again = document(
+            *({"text": one["text"], "strokes": one["strokes"], **one["extra"]}
+              for one in page["entries"])
+        )  # fmt: skip
+        read = collected.from_json(again, name="me.json").samples
+        for one, two in zip(read, corpus.samples, strict=True):
+            for key in ("text", "writer", "kind", "points_per_second"):
+                assert getattr(one, key) == getattr(two, key), key
             assert torch.equal(one.ink, two.ink)
+            given = [s.character_of_point for s in (one, two)]
+            assert (given[0] is None) == (given[1] is None)
+            assert given[0] is None or torch.equal(*given)
+            if content in GOOD_BANKS:
+                assert one.source == two.source
 
 
 @browser
@@ -639,12 +708,28 @@ def test_text_from_outside_shows_as_typed(hand):
 
 
 @browser
-def test_a_word_bank_is_sent_to_python(hand):
-    bank = [{"word": "l", "points": [[0, 0, 1], [0, 1, 1]], "aspect": 2}]
-    pad = hand()
-    assert "load_corpus" in pad.open(bank)
-    file = pad.downloads / "me.json"
-    assert hw.load_corpus(str(file)).samples[0].ink.tolist() == [[0, 0, 0], [0, -1, 1]]
+@pytest.mark.parametrize("width, dark", [(1200, False), (360, True)])
+def test_a_word_bank_opens_and_comes_back(hand, width, dark):
+    bank = [
+        bank_entry("three", LONG, aspect=4.1, writer=TAG),
+        bank_entry("world", LONG[:40], aspect=2.5),
+        bank_entry("Zürich", LONG),
+    ]
+    pad = hand(width=width, dark=dark)
+    assert pad.open(bank, name="bank.json") == (
+        "2 lines from bank.json; 1 left out: a text outside the alphabet; "
+        "5 points with the pen up are no ink."
+    )
+    assert pad.open(bank, name="bank.json").startswith("0 lines from bank.json; 2 were")
+    pad.press("Skip")
+    assert (pad.wanted, pad.strokes()) == ("world", 2)
+    assert pad.page.drawn()
+    corpus = hw.load_corpus(str(pad.downloads / "bank.json"))
+    again = hw.load_corpus(str(pad.save())).samples
+    for one, two in zip(corpus.samples, again, strict=True):
+        assert (one.text, one.writer, one.source) == (two.text, two.writer, two.source)
+        assert one.kind == two.kind == "word"
+        assert torch.equal(one.ink, two.ink)
 
 
 @browser
@@ -714,7 +799,9 @@ def test_long_breaks_do_not_hold_a_replay_up(run_module):
         [[4, 4]],
         [[5, 5]],
     ]
-    times = run_module(["pad"], "return timeline(given.strokes)", strokes=strokes)
+    times = run_module(
+        ["collected", "pad"], "return timeline(given.strokes)", strokes=strokes
+    )
     assert times == [0, 20, 1020, 1050, 1060, 1070]
 
 
@@ -779,7 +866,7 @@ def test_a_text_of_one_s_own(hand):
 
 @browser
 def test_python_hears_of_each_line(show, driver, tmp_path):
-    source = module.module_source("pad")
+    source = module.module_source("collected", "pad")
     data = json.dumps(Pad(["one", "two"]).pad_data)
     page = show(
         "<div data-live></div><script type=module>" + source + "window.told = [];"

@@ -1,12 +1,8 @@
 // Pad: ink from the reader's own hand. Each text to write has a sheet; "Keep" makes a
 // sample of what is on it. Sheets outlive the page in localStorage, one key each, so
-// that two windows do not overwrite one another. Files are those of corpora/collected.py.
+// that two windows do not overwrite one another. collected.js reads files.
 
-const FORMAT = "handwriting_lib.collected";
-const VERSION = 1;
-const KINDS = ["line", "word", "character"];
 const LARGEST_FILE = 20e6; // bytes
-const LARGEST_COORDINATE = 1e37; // differences still fit 32 bits
 const LONGEST_TEXT = 60;
 // A hand that rests on the glass: touch means nothing for so long after a pen.
 const PALM = 2000; // milliseconds
@@ -129,102 +125,6 @@ function storedSheet(id, content) {
   } catch {
     return null;
   }
-}
-
-// --- files ------------------------------------------------------------------------
-
-/** The samples of a file as `{text, strokes, extra}`, y down, or an Error that names
- * file, value and remedy; samples whose text cannot be written are counted in `left`. */
-function readCollected(name, content) {
-  let contents;
-  try {
-    contents = JSON.parse(content);
-  } catch (problem) {
-    throw Error(`${name} is not JSON (${problem.message}): open a file saved by a pad`);
-  }
-  const { format, version, samples, y = "down" } = contents ?? {};
-  if (format !== FORMAT || version !== VERSION) {
-    throw Error(
-      `${name}: the format is ${brief(format)}, version ${brief(version)}: it must be ` +
-        `"${FORMAT}", version ${VERSION}. Other collections are read in Python, by ` +
-        `load_corpus`,
-    );
-  }
-  if (!Array.isArray(samples) || !samples.length) {
-    throw Error(`${name}: samples is ${brief(samples)}: it must be a list with ink in it`);
-  }
-  if (y !== "down" && y !== "up") {
-    throw Error(`${name}: y is ${brief(y)}: it must be "down" or "up"`);
-  }
-  const read = samples.map((one, i) => readEntry(one, `${name}: sample ${i + 1}`, y));
-  const entries = read.filter(({ text }) => isWritable(text));
-  return { entries, left: read.length - entries.length };
-}
-
-const isWritable = (text) => /^[\x20-\x7e]+$/.test(text) && text.trim() !== "";
-
-function readEntry(entry, where, y) {
-  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
-    throw Error(`${where} is ${brief(entry)}: it must have the keys text and strokes`);
-  }
-  if (typeof entry.text !== "string") {
-    throw Error(`${where}: text is ${brief(entry.text)}: it must be a text`);
-  }
-  if (!Array.isArray(entry.strokes) || !entry.strokes.length) {
-    throw Error(`${where}: strokes is ${brief(entry.strokes)}: it must be a list of strokes`);
-  }
-  const strokes = entry.strokes.map((stroke, i) => {
-    const at = `${where}, stroke ${i + 1}`;
-    if (!Array.isArray(stroke) || !stroke.length) {
-      throw Error(`${at} is ${brief(stroke)}: it must be a list of points [x, y, t]`);
-    }
-    return stroke.map((point, j) => readPoint(point, `${at}, point ${j + 1}`, y));
-  });
-  return { text: entry.text, strokes, extra: readExtra(entry, strokes, where) };
-}
-
-function readPoint(point, here, y) {
-  if (!Array.isArray(point) || point.length < 2 || point.length > 4) {
-    throw Error(`${here} is ${brief(point)}: it must be [x, y], [x, y, t] or four numbers`);
-  }
-  point.forEach((value, i) => {
-    if (value === null && i > 1) return;
-    if (!Number.isFinite(value) || Math.abs(value) > LARGEST_COORDINATE) {
-      const column = ["x", "y", "t", "pressure"][i];
-      throw Error(`${here}: ${column} is ${brief(value)}: it must be a finite number`);
-    }
-  });
-  return y === "up" ? [point[0], -point[1], ...point.slice(2)] : point;
-}
-
-/** What else a sample may say; it goes out again as it came in. */
-function readExtra(entry, strokes, where) {
-  const extra = {};
-  const take = (key, fits, what) => {
-    const value = entry[key];
-    if (value === undefined || value === null) return;
-    if (!fits(value)) throw Error(`${where}: ${key} is ${brief(value)}: it must be ${what}`);
-    extra[key] = value;
-  };
-  const isText = (value) => typeof value === "string";
-  const total = strokes.reduce((sum, stroke) => sum + stroke.length, 0);
-  const isPlace = (i) => Number.isInteger(i) && i >= 0 && i < entry.text.length;
-  take("writer", isText, "a text");
-  take("source", isText, "a text");
-  take("kind", (value) => KINDS.includes(value), `one of ${KINDS.join(", ")}`);
-  take("points_per_second", (rate) => Number.isFinite(rate) && rate > 0, "positive");
-  take(
-    "character_of_point",
-    (all) => Array.isArray(all) && all.length === total && all.every(isPlace),
-    "a list with an index into the text for each point",
-  );
-  return extra;
-}
-
-/** A value for a message, cut short. */
-function brief(value) {
-  const shown = JSON.stringify(value) ?? "missing";
-  return shown.length <= 40 ? shown : `${shown.slice(0, 37)}...`;
 }
 
 // --- the pen ----------------------------------------------------------------------
@@ -540,11 +440,12 @@ export function mount(host, data, tell = () => {}) {
               "load it in Python with load_corpus",
           );
         }
-        const { entries, left } = readCollected(file.name, await file.text());
+        const { entries, left, remarks } = readCollected(file.name, await file.text());
         const taken = entries.filter(take).length;
         const notes = [`${taken} ${taken === 1 ? "line" : "lines"} from ${file.name}`];
         if (taken < entries.length) notes.push(`${entries.length - taken} were here already`);
         if (left) notes.push(`${left} left out: a text outside the alphabet`);
+        notes.push(...remarks);
         say(`${notes.join("; ")}.`);
       } catch (problem) {
         say(problem.message, true);
