@@ -52,7 +52,9 @@ class GraphedLoss:
 
     Args:
         network: on a GPU; its parameters may change in place, but not be replaced.
-        loss: of a batch; nothing in it may wait for the GPU.
+        loss: of a batch; nothing in it may wait for the GPU. While a shape is recorded
+            no other loss of the network may wait for its backward pass: autograd would
+            join the recording with the stream that it came from.
     """
 
     def __init__(self, network: nn.Module, loss: Callable[[Batch], Tensor]) -> None:

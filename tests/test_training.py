@@ -528,7 +528,7 @@ def kinds_drawn(batches, steps=600):
     """How often each kind of sample fills a batch."""
     seen = {}
     for step in range(steps):
-        text = batches.at(step).text[0]
+        text = batches[step].text[0]
         letters = "".join(chr(31 + int(i)) for i in text if i)
         seen[letters] = seen.get(letters, 0) + 1
     return {key: count / steps for key, count in seen.items()}
