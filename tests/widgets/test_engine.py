@@ -374,7 +374,8 @@ return cases.map(one => {
 
 def scripted_line(generator, prime, text):
     """Strokes that begin before, over or behind the end of a prime, and a window that
-    walks along the text and may look back once; the line ends with its last point."""
+    walks along the text and may look back once; the line ends with its last point, or
+    when a stroke has gone on for too long."""
     T, U = 24, len(prime) + len(text) + 1
     points = torch.randn(T, 3, generator=generator) * 0.8
     points[:, 2] = (torch.rand(T, generator=generator) < 0.25).float()
@@ -382,11 +383,16 @@ def scripted_line(generator, prime, text):
     low = len(prime) - 1 - int(torch.randint(0, 4, (1,), generator=generator))
     walk = torch.linspace(low, U - 2, T - 1).round().long()
     phi = 0.1 * torch.rand(T, U, generator=generator)
+    phi[:, len(prime)] = 0.5
     phi[torch.arange(T - 1), walk] = 1.0
     phi[T - 1, U - 1] = 1.0
     back = torch.randint(0, 3 * T, (1,), generator=generator)
     if back < T - 1:
         phi[back, torch.randint(0, len(prime), (1,), generator=generator)] = 2.0
+    if torch.rand(1, generator=generator) < 0.3:
+        points[-1, 2] = 0.0
+        points = torch.cat([points, points[-1:].expand(sampling.LAST_STROKE, 3)])
+        phi = torch.cat([phi, phi[-1:].expand(sampling.LAST_STROKE, U)])
     return points, phi
 
 
@@ -401,7 +407,7 @@ def test_the_text_begins_where_python_has_it_begin(page, redraws):
     for (points, phi), line in zip(lines, found, strict=True):
         first = sampling._first_point(points)
         ink = points[first:].clone()
-        ink[0, :2] = 0
+        ink[0, :2], ink[-1, 2] = 0, 1
         own = phi[first:, len(prime) :]
         problem = check_line(own, text) or sampling._check_start(phi[first:], prime)
         assert line["problem"] == problem
