@@ -74,13 +74,13 @@ class Studio(Widget):
         weights: str = "half",
         caption: str = "",
     ) -> None:
-        name = ""  # how a line of Python names the model
-        if model is None:
-            model, ships = load_pretrained(), True
-        elif ships := _ships(model):
-            name = f'hw.load_pretrained("{model.name}")'
-        else:
-            name = "model"
+        ours = load_pretrained()
+        model = ours if model is None else model
+        ships = _ships(model)
+        name = "model"  # how a line of Python names it
+        if ships:
+            default = model.name == ours.name
+            name = "" if default else f'hw.load_pretrained("{model.name}")'
         folder = os.environ.get(FOLDER)
         pack = {"name": f"{model.name}-{weights}", "folder": folder}
         if not (folder and ships):

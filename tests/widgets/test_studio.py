@@ -279,6 +279,18 @@ def test_another_model_is_named(show):
     at_once(page)
     finished(page)
     assert page.find("code").text.startswith('lines = hw.write(["hi"], model, bias=')
+    model = hw.load_pretrained()
+    other = hw.load_pretrained(
+        next(n for n in hw.pretrained_names() if n != model.name)
+    )
+    for one, words in [
+        (model, "bias="),
+        (other, f'hw.load_pretrained("{other.name}")'),
+    ]:
+        page = show(Studio(one, "hi", weights="int8"))
+        at_once(page)
+        finished(page)
+        assert page.find("code").text.startswith(f'lines = hw.write(["hi"], {words}')
 
 
 def test_what_the_network_cannot_write_is_said(show, studio):
