@@ -25,6 +25,7 @@ from .checkpoints import (
 )
 from .corpora import load_corpus
 from .corpora.archives import CorpusError
+from .evaluation import evaluate
 from .export import browser_pack, export_browser
 from .fused import FusedPeepholeLSTM
 from .ink import (
@@ -134,6 +135,7 @@ __all__ = [
     "clip_derivative",
     "decode",
     "encode",
+    "evaluate",
     "export_browser",
     "find_model",
     "find_style",

@@ -117,6 +117,42 @@ def _train(arguments: argparse.Namespace) -> None:
     logging.info("the model is in %s", folder / "model.safetensors")
 
 
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from .checkpoints import find_model
+    from .corpora import load_corpus
+    from .evaluation import PARTS, Settings, evaluate, to_table
+    from .rendering import write_whole
+
+    parts = [part.strip() for part in (arguments.only or ",".join(PARTS)).split(",")]
+    if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {Path(arguments.json).absolute().parent}")
+    model = find_model(arguments.model, _device(arguments.device))
+    config = model.about.get("config", {})
+    source = arguments.corpus or config.get("corpus", "unipen")
+    # options of the corpus that it was trained on mean nothing to another
+    kind = Path(source.partition(":")[0]).name
+    told = config if config.get("corpus") == kind else {}
+    corpus = load_corpus(source, **told.get("corpus_options", {}))
+    listed = told.get("validation_options")
+    held_out = load_corpus(source, **listed) if listed else None
+    names = [field.name for field in dataclasses.fields(Settings)]
+    chosen = {n: getattr(arguments, n) for n in names if hasattr(arguments, n)}
+    settings = Settings(**chosen)
+    report = evaluate(model, corpus, settings, parts, held_out)
+    print(to_table(report))
+    if arguments.json:
+        where = f"{kind}:PATH" if ":" in source else kind
+        command = ["handwriting", "evaluate", "--model", model.name, "--corpus", where]
+        for name, value in chosen.items():
+            if value is not None:
+                shown = Path(value).stem if name == "style" else value
+                command += [f"--{name}", f"{shown}"]
+        if arguments.only:
+            command += ["--only", ",".join(parts)]
+        content = json.dumps({"command": " ".join(command), **report}, indent=1)
+        write_whole(arguments.json, f"{content}\n".encode())
+
+
 def _style(arguments: argparse.Namespace) -> None:
     from .checkpoints import find_model
     from .corpora import load_corpus
@@ -242,6 +278,31 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, help="a folder; default: runs/CONFIG")
     train.add_argument("--resume", action="store_true", help="go on where it stopped")
     train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser("evaluate", help="measure a model on human ink")
+    evaluate.add_argument("--model", default="unipen-256", help="a name or a file")
+    evaluate.add_argument("--corpus", help="instead of the one it was trained on")
+    evaluate.add_argument(
+        "--split", default="validation", choices=["validation", "train"]
+    )
+    evaluate.add_argument(
+        "--texts", type=int, default=100, help="of human lines, to write as well"
+    )
+    evaluate.add_argument(
+        "--lines", type=int, default=500, help="to write to count complete ones"
+    )
+    evaluate.add_argument("--bias", type=float, default=0.75)
+    evaluate.add_argument("--temperature", type=float, default=1.0)
+    evaluate.add_argument("--style", help="the hand: a name or a file")
+    evaluate.add_argument("--seed", type=int, default=1)
+    evaluate.add_argument("--redraws", type=int, default=10)
+    evaluate.add_argument(
+        "--only", metavar="PART,...",
+        help="of likelihood, pace, alignment, completeness, legibility, styles, damage",
+    )  # fmt: skip
+    evaluate.add_argument("--json", help="the figures, with versions and counts")
+    evaluate.add_argument("--device", default="auto")
+    evaluate.set_defaults(run=_evaluate)
 
     style = commands.add_parser("style", help="make a style from ink")
     style.add_argument(
