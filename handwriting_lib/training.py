@@ -303,7 +303,7 @@ class _Batches(Dataset[Batch]):
         self.training_points = sum(lengths.values())
 
     def in_order(self, first: int, end: int, workers: int) -> Iterator[Batch]:
-        """Those of the steps `first` to `end - 1`; `workers` make them ahead of time."""
+        """Those of steps `first` to `end - 1`; `workers` make them ahead of time."""
         return iter(
             DataLoader(
                 self, None, sampler=range(first, end), num_workers=workers,

@@ -1,4 +1,4 @@
-"""The Triton kernels against the loops of `fused`: interpreted where there is no GPU."""
+"""The Triton kernels against the loops of `fused`; without a GPU, interpreted."""
 
 import pytest
 import torch

@@ -25,8 +25,8 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # A file of the library imports only from files that stand before it in this list.
 # A folder stands for everything in it.
 ORDER = (
-    "ink alphabet rendering corpora transforms batches lstm window kernels fused "
-    "mixture networks checkpoints optim graphs training styles stepping sampling "
+    "ink alphabet rendering corpora transforms batches lstm mixture window kernels "
+    "fused networks checkpoints optim graphs training styles stepping sampling "
     "pages legibility measures evaluation export plots animation widgets cli"
 ).split()
 # The same among the readers of corpora; what else lies in their folder serves them all.
