@@ -3,10 +3,19 @@
 import pytest
 
 import handwriting_lib as hw
+from handwriting_lib import cli
 from handwriting_lib.checkpoints import PRETRAINED
+from handwriting_lib.ink import check_ink
+
+NAMES = hw.pretrained_names()
+READERS = [
+    name
+    for name in NAMES
+    if isinstance(hw.load_pretrained(name).network, hw.SynthesisNetwork)
+]
 
 
-@pytest.fixture(params=hw.pretrained_names())
+@pytest.fixture(params=NAMES)
 def name(request):
     return request.param
 
@@ -38,6 +47,7 @@ def test_training_is_the_one_of_the_configuration(name):
     assert about["config"]["model"] == dict(config.model)
 
 
+@pytest.mark.parametrize("name", READERS)
 def test_it_obeys_the_text(name):
     texts = [
         "the quick brown fox",
@@ -48,3 +58,22 @@ def test_it_obeys_the_text(name):
     ]
     lines = hw.write(texts, hw.load_pretrained(name), bias=1.0, seed=2)
     assert all(line.complete for line in lines), [line.problem for line in lines]
+
+
+def test_what_does_not_read_writes_freely():
+    assert [name for name in NAMES if name not in READERS] == ["unipen-free"]
+    model = hw.load_pretrained("unipen-free")
+    for ink in hw.write_freely(model, 400, samples=4, seed=2):
+        check_ink(ink)  # no NaN, a pen column of 0 and 1
+        # a hand stays near its line, moves on, and lifts the pen now and then
+        where = hw.offsets_to_positions(ink)
+        assert where[-1, 0] > 10 and where[:, 1].abs().max() < 12
+        assert 10 < ink[:, 2].sum() < 150
+
+
+def test_text_for_it_is_a_clear_error(capsys):
+    assert cli.main(["write", "a text", "--model", "unipen-free"]) == 2
+    message = "unipen-free is not a synthesis network: it cannot read text"
+    assert message in capsys.readouterr().err
+    with pytest.raises(ValueError, match="synthesis network"):
+        hw.Studio(hw.load_pretrained("unipen-free"), "a text")
