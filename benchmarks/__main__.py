@@ -56,7 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=int, default=9, help="of each (default: 9)")
     parser.add_argument(
-        "--corpus", default="synthetic", help="the ladder's, such as unipen:PATH"
+        "--corpus",
+        default="synthetic",
+        help="the ladder's and legibility's, such as unipen:PATH",
+    )
+    parser.add_argument(
+        "--model", default="unipen-400", help="legibility's: a name or a file"
     )
     parser.add_argument(
         "--seeds", type=int, default=3, help="the ladder's (default: 3)"
@@ -71,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--seeds must be 1, 2 or 3")
     wanted = arguments.names
     if "all" in wanted:
-        wanted = [name for name in names() if name != "ladder"]
+        wanted = [name for name in names() if name not in ("ladder", "legibility")]
     for name in wanted:
         measure(name, arguments)
     return 0

@@ -211,7 +211,7 @@ def pretrained_names() -> list[str]:
 
 
 def load_pretrained(
-    name: str = "unipen-256", device: torch.device | str = "cpu"
+    name: str = "unipen-400", device: torch.device | str = "cpu"
 ) -> Model:
     """A model that comes with the library.
 

@@ -257,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("--bias", type=float, default=0.75, help="0: as people write")
     write.add_argument("--temperature", type=float, default=1.0)
     write.add_argument("--style", help="the hand: a name or a file")
-    write.add_argument("--model", default="unipen-256", help="a name or a file")
+    write.add_argument("--model", default="unipen-400", help="a name or a file")
     write.add_argument("--seed", type=int, default=1)
     write.add_argument("--samples", type=int, default=1, help="lines a text")
     write.add_argument(
@@ -280,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure a model on human ink")
-    evaluate.add_argument("--model", default="unipen-256", help="a name or a file")
+    evaluate.add_argument("--model", default="unipen-400", help="a name or a file")
     evaluate.add_argument("--corpus", help="instead of the one it was trained on")
     evaluate.add_argument(
         "--split", default="validation", choices=["validation", "train"]
@@ -315,11 +315,11 @@ def _parser() -> argparse.ArgumentParser:
         help="a .safetensors file for `write --style`; with --hands a folder",
     )  # fmt: skip
     style.add_argument("--hands", metavar="LIST.toml", help="make all of this list")
-    style.add_argument("--model", default="unipen-256", help="a name or a file")
+    style.add_argument("--model", default="unipen-400", help="a name or a file")
     style.set_defaults(run=_style)
 
     export = commands.add_parser("export", help="write a model for other engines")
-    export.add_argument("--model", default="unipen-256", help="a name or a file")
+    export.add_argument("--model", default="unipen-400", help="a name or a file")
     export.add_argument(
         "--browser", required=True, metavar="FILE", help="the pack of a page's engine"
     )

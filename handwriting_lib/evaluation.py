@@ -238,7 +238,7 @@ def evaluate(
             raise ValueError(
                 "no held-out text has {} to {} characters".format(*settings.lengths)
             )
-        measures |= _measure_writing(model, chosen, settings, parts)
+        measures |= measure_writing(model, chosen, settings, parts)
     return {
         "model": {
             "name": model.name,
@@ -260,7 +260,7 @@ def evaluate(
             "new_texts": sum(map(held_out.is_new, humans)),
             "writers_of_texts": len({s.writer for s in humans}),
         },
-        "measures": {part: _plain(measures[part]) for part in PARTS if part in parts},
+        "measures": {part: plain(measures[part]) for part in PARTS if part in parts},
     }
 
 
@@ -297,10 +297,20 @@ def _donor(sample: Sample) -> str:
     return re.split("[/:#]", sample.source)[0]
 
 
-def _measure_writing(
+def measure_writing(
     model: Model, chosen: Sequence[Sample], settings: Settings, parts: Sequence[str]
 ) -> dict[str, Any]:
-    """The parts for which lines are written."""
+    """The parts of `evaluate` for which lines are written, on lines already chosen.
+
+    Args:
+        model: with a `SynthesisNetwork`.
+        chosen: human lines, as `choose_lines` gives them; their texts are written.
+        settings: what to write.
+        parts: some of `PARTS`; of likelihood and alignment there is nothing here.
+
+    Returns:
+        A tuple or a table of such for each part.
+    """
     humans = chosen[: settings.texts]
     count, texts, seed = settings.lines, len(humans), settings.seed
     wanted = [chosen[i % len(chosen)].text for i in range(max(count, texts))]
@@ -380,12 +390,12 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Tuples with names as dictionaries, all the way down."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     return value
 
 
@@ -463,7 +473,9 @@ def _legibility_row(name: str, found: Mapping[str, Any]) -> str:
     def percent(estimate: Mapping[str, float]) -> str:
         return "{:7.1%} ({:5.1%} to {:5.1%})".format(*estimate.values())
 
-    pooled = f"{found['characters']:9.1%}" if "characters" in found else ""
+    pooled = ""
+    if "characters" in found:
+        pooled = f"{found['characters']:9.1%}{found['unreadable']:12.1%}"
     return f"{name:26}{percent(found['mean'])}{percent(found['median'])}{pooled}"
 
 
@@ -472,7 +484,7 @@ _LEGIBILITY_HEAD = f"{'characters misread a line':26}{'mean':>14}{'median':>23}"
 
 def _legibility_rows(found: Mapping[str, Any]) -> list[str]:
     rows = [_legibility_row(name, measured) for name, measured in found.items()]
-    return [_LEGIBILITY_HEAD + f"{'all':>17}", *rows]
+    return [_LEGIBILITY_HEAD + f"{'all':>17}{'unreadable':>12}", *rows]
 
 
 def _style_rows(found: Mapping[str, Any]) -> list[str]:

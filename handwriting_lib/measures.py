@@ -29,6 +29,9 @@ TOGETHER = 50  # lines a batch
 RESAMPLES = 2000  # of a bootstrap
 UNREADABLE = 0.5  # a line with a larger share of wrong characters
 BREAK = 1.0  # letter-body heights between ink and what is put after it
+# Nats. Lines written at a bias of .75 hardly have a point that surprises their network by
+# more than 7; a stroke that is put where none belongs mostly surprises it by 8 to 25.
+SURPRISE = 8.0
 
 Values = npt.NDArray[np.float64]
 
@@ -258,24 +261,44 @@ def pace(human: Sequence[Sample], written: Sequence[Line]) -> Pace:
 # --- attention --------------------------------------------------------------------
 
 
+class Reread(NamedTuple):
+    """What a network makes of ink that it reads.
+
+    Attributes:
+        phi: `(T, U)` the window's weights once each point was read.
+        nats: `(T - 1,)` how much each point but the first surprised it: the negative
+            logarithm of its density, in normalised units.
+    """
+
+    phi: Tensor
+    nats: Tensor
+
+
 @torch.inference_mode()
-def attention(model: Model, samples: Sequence[Sample]) -> list[Tensor]:
-    """phi as a network reads ink that it did not write.
+def reread(model: Model, samples: Sequence[Sample]) -> list[Reread]:
+    """Have a network read ink, its own or somebody's, together with its text.
 
     Args:
         model: with a `SynthesisNetwork`.
         samples: ink in letter-body heights, thinned, and its text.
 
     Returns:
-        `(T, U)` a sample: the window's weights once each point was read.
+        One for each sample.
     """
-    phis: dict[int, Tensor] = {}
+    found: dict[int, Reread] = {}
     for numbers, batch in _batches(model, samples):
-        phi = _read(model.network, batch, batch.ink).phi
-        assert phi is not None
-        for row, i in zip(phi.cpu(), numbers, strict=True):
-            phis[i] = row[: len(samples[i].ink), : len(samples[i].text) + 1]
-    return [phis[i] for i in range(len(samples))]
+        out = _read(model.network, batch, batch.ink)
+        assert out.phi is not None
+        nats = -out.mixture().log_prob(batch.ink.roll(-1, 1))  # the last is no point's
+        for phi, surprise, i in zip(out.phi.cpu(), nats.cpu(), numbers, strict=True):
+            points, slots = len(samples[i].ink), len(samples[i].text) + 1
+            found[i] = Reread(phi[:points, :slots], surprise[: points - 1])
+    return [found[i] for i in range(len(samples))]
+
+
+def attention(model: Model, samples: Sequence[Sample]) -> list[Tensor]:
+    """phi as `reread` gives it: `(T, U)` a sample."""
+    return [read.phi for read in reread(model, samples)]
 
 
 class Alignment(NamedTuple):
@@ -388,12 +411,14 @@ class Legibility(NamedTuple):
         mean: of the lines' character error rates.
         median: of the same.
         characters: wrong characters over all characters.
+        unreadable: the share of lines with more than half of their characters misread.
     """
 
     lines: int
     mean: Estimate
     median: Estimate
     characters: float
+    unreadable: float
 
 
 def legibility(readings: Sequence[Reading], seed: int = 1) -> Legibility:
@@ -404,6 +429,7 @@ def legibility(readings: Sequence[Reading], seed: int = 1) -> Legibility:
         bootstrap(mean, rates, seed=seed),
         bootstrap(median, rates, seed=seed),
         sum(r.errors for r in readings) / sum(len(r.text) for r in readings),
+        float(np.mean([rate > UNREADABLE for rate in rates])),
     )
 
 
@@ -466,23 +492,26 @@ def run_on(line: Line, other: Line) -> Tensor:
     return torch.cat([line.ink, more])
 
 
-def check_ink(ink: Tensor, phi: Tensor, text: str) -> str:
+def check_ink(ink: Tensor, read: Reread, text: str) -> str:
     """What is wrong with a line that a network has read; "" when nothing is.
 
-    As `check_line`, and no stroke may begin after the window has reached the end of the
-    text: `write` ends a line when the pen lifts there.
+    As `check_line`; and no stroke may begin after the window has reached the end of the
+    text, as `write` ends a line when the pen lifts there; and no point may surprise the
+    network by more than `SURPRISE`, as one does where a word begins once more.
 
     Args:
         ink: `(T, 3)` offsets.
-        phi: `(T, U)` the window's weights once each point was read.
+        read: as `reread` gives it.
         text: the U - 1 characters.
     """
-    problem = check_line(phi, text)
-    if not problem:
-        stop = phi.argmax(1).tolist().index(len(text))
-        if (ink[stop:-1, 2] > 0.5).any():
-            problem = "went on after the end of the text"
-    return problem
+    if problem := check_line(read.phi, text):
+        return problem
+    stop = read.phi.argmax(1).tolist().index(len(text))
+    if (ink[stop:-1, 2] > 0.5).any():
+        return "went on after the end of the text"
+    if (read.nats > SURPRISE).any():
+        return f"point {int(read.nats.argmax()) + 2} does not follow from those before"
+    return ""
 
 
 class Damage(NamedTuple):
@@ -535,10 +564,9 @@ def damage(model: Model, lines: Sequence[Line], seed: int = 1) -> Damage:
             Sample(line.text, ink, "", kind)
             for line, ink in zip(lines, inks, strict=True)
         ]
-        phis = attention(model, samples)
         flags = [
-            check_ink(s.ink, phi, s.text) != ""
-            for phi, s in zip(phis, samples, strict=True)
+            check_ink(s.ink, read, s.text) != ""
+            for read, s in zip(reread(model, samples), samples, strict=True)
         ]
         shares[kind] = float(np.mean(flags))
     damaged = float(np.mean([shares[kind] for kind in kinds if kind != "whole"]))

@@ -14,7 +14,7 @@ from torch.distributions import (
 )
 
 from handwriting_lib import measures
-from handwriting_lib.batches import make_batch
+from handwriting_lib.batches import make_batch, pad_texts
 from handwriting_lib.checkpoints import Model
 from handwriting_lib.ink import Sample
 from handwriting_lib.legibility import Reading
@@ -284,29 +284,56 @@ def test_run_on_is_the_line_and_another():
     torch.testing.assert_close(ink[4:], b.ink[1:])
 
 
+def calm(phi):
+    """What a network that nothing surprises makes of a line."""
+    return measures.Reread(phi, torch.zeros(len(phi) - 1))
+
+
 def test_no_stroke_may_begin_after_the_end():
     line = as_line("ab", [0, 1, 2, 2, 2])
-    assert measures.check_ink(line.ink, line.phi, "ab") == ""
+    assert measures.check_ink(line.ink, calm(line.phi), "ab") == ""
     line.ink[1, 2] = 1  # lifted before the window was at the end
-    assert measures.check_ink(line.ink, line.phi, "ab") == ""
+    assert measures.check_ink(line.ink, calm(line.phi), "ab") == ""
     line.ink[2, 2] = 1
-    assert "went on" in measures.check_ink(line.ink, line.phi, "ab")
-    assert "ended before" in measures.check_ink(line.ink[:2], line.phi[:2], "ab")
+    assert "went on" in measures.check_ink(line.ink, calm(line.phi), "ab")
+    assert "ended" in measures.check_ink(line.ink[:2], calm(line.phi[:2]), "ab")
+
+
+def test_a_point_that_surprises_is_named():
+    line = as_line("ab", [0, 1, 1, 2])
+    read = calm(line.phi)
+    read.nats[1] = measures.SURPRISE
+    assert measures.check_ink(line.ink, read, "ab") == ""
+    read.nats[1] += 0.1
+    assert measures.check_ink(line.ink, read, "ab").startswith("point 3 does not")
+
+
+def test_reread_gives_the_density_of_each_point(model):
+    a, b = (as_line(text, [0] * (len(text) + 3)) for text in ("ab", "cdefg"))
+    samples = [Sample(x.text, x.ink, "", "here") for x in (b, a)]
+    for read, sample in zip(measures.reread(model, samples), samples, strict=True):
+        ink = model.normalisation.apply(sample.ink)
+        ink[0, :2] = 0  # "no offset yet", as in training
+        text, mask = pad_texts([sample.text])
+        out = model.network(ink[None], text, mask)
+        told = out.mixture().log_prob(ink[None].roll(-1, 1))[0, :-1]
+        torch.testing.assert_close(read.nats, -told)
+        torch.testing.assert_close(read.phi, out.phi[0])
 
 
 def test_damage_counts_what_is_flagged(model, monkeypatch):
     lines = [as_line("ab cd", [0, 1, 1, 2, 3, 4, 4, 5]) for _ in range(4)]
     told = []
 
-    def phis(model, samples):
+    def reread(model, samples):
         told.append([s.source for s in samples])
-        good = as_line("ab cd", [0, 1, 2, 3, 4, 5]).phi
-        bad = as_line("ab cd", [0, 1, 1]).phi
+        good = calm(as_line("ab cd", [0, 1, 2, 3, 4, 5]).phi)
+        bad = calm(as_line("ab cd", [0, 1, 1]).phi)
         # half of the whole lines and of the repeated ones are flagged, and all others
         ok = 2 if samples[0].source in ("whole", "repeated") else 0
         return [good] * ok + [bad] * (4 - ok)
 
-    monkeypatch.setattr(measures, "attention", phis)
+    monkeypatch.setattr(measures, "reread", reread)
     monkeypatch.setattr(measures, "repeat", lambda line, generator: line.ink)
     found = measures.damage(model, [*lines, as_line("ab", [0], complete=False)])
     assert found == (4, 0.5, 1.0, 0.5, 1.0, pytest.approx(2.5 / 3))

@@ -1,0 +1,128 @@
+"""What bias and temperature do to the lines that a model writes.
+
+    python -m benchmarks legibility --corpus unipen:PATH
+
+The same held-out texts are written at each bias and temperature, and read by the same
+recogniser as the human lines of these texts. `results/legibility.json` holds, beside
+`command`, `commit` and `machine` as for any benchmark:
+
+    title, corpus, model    strings; `fingerprint` tells the model's weights
+    texts                   how many are written
+    human                   a row without `bias`, `temperature` and `first_draw`
+    rows                    one for each bias and temperature, a list of
+      bias, temperature     as for `write`
+      legibility            `measures.Legibility`: the share of misread characters
+      difference            `measures.Difference`: the same less that of human lines
+      unreadable            the share of lines with more than half misread
+      first_draw            the share of lines that were complete when drawn once
+      speed_variation       `measures.Spread`
+      points_a_character    `measures.Spread`
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib.evaluation import (
+    Settings,
+    choose_lines,
+    held_out_lines,
+    measure_writing,
+    plain,
+)
+
+log = logging.getLogger(__name__)
+
+BIASES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
+TEMPERATURES = (0.5, 0.75, 1.25)
+BESIDE = 0.75  # the bias at which the temperature is varied; else it is 1
+TEXTS = 150
+# A few lines each: a corpus with texts, and writers enough to hold some out.
+CORPUS_OPTIONS: dict[str, dict[str, Any]] = {
+    "synthetic": {"samples": 300, "writers": 40, "kinds": ("line", "word")}
+}
+
+
+def run(corpus: str = "synthetic", model: str = "unipen-400") -> dict[str, Any]:
+    """Each bias at temperature 1, and each temperature at one bias.
+
+    Args:
+        corpus: a source as `load_corpus` takes it.
+        model: the name or the path of a model.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)
+    name = Path(corpus.partition(":")[0]).name
+    writer = hw.find_model(model)
+    ink = hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
+    chosen = choose_lines(held_out_lines(writer, ink).lines)[:TEXTS]
+    if not chosen:
+        raise SystemExit(f"{corpus} leaves no held-out text to write")
+    pairs = [(bias, 1.0) for bias in BIASES] + [(BESIDE, t) for t in TEMPERATURES]
+    rows, human = [], {}
+    for bias, temperature in pairs:
+        row, human = measured(writer, chosen, bias, temperature)
+        log.info("%s", row)
+        rows.append({"bias": bias, "temperature": temperature, **row})
+    return {
+        "title": "Bias, temperature and what a reader makes of them",
+        "corpus": name,
+        "model": writer.name,
+        "fingerprint": writer.fingerprint(),
+        "texts": len(chosen),
+        "human": human,
+        "rows": rows,
+    }
+
+
+def measured(
+    model: hw.Model, chosen: list[hw.Sample], bias: float, temperature: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A row of the results, and the one of the human lines."""
+    settings = Settings(
+        texts=len(chosen), lines=len(chosen), bias=bias, temperature=temperature
+    )
+    parts = ("pace", "completeness", "legibility")
+    found = plain(measure_writing(model, chosen, settings, parts))
+    pace, legible = found["pace"], found["legibility"]
+    row = {
+        "legibility": legible["written"],
+        "difference": legible["difference"],
+        "unreadable": legible["written"]["unreadable"],
+        "first_draw": found["completeness"]["first_draw"],
+        "speed_variation": pace["speed_variation"],
+        "points_a_character": pace["points_a_character"],
+    }
+    human = {
+        "legibility": legible["human"],
+        "unreadable": legible["human"]["unreadable"],
+        "speed_variation": pace["human_speed_variation"],
+        "points_a_character": pace["human_points_a_character"],
+    }
+    return row, human
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The rows for a terminal."""
+    lines = [
+        f"{result['title']}: {result['model']} on {result['corpus']}, "
+        f"{result['texts']} texts",
+        "",
+        f"{'bias':>6}{'temperature':>13}{'misread, mean':>22}{'median':>22}"
+        f"{'unreadable':>12}{'speed variation':>17}",
+    ]
+    for row in [result["human"], *result["rows"]]:
+        name = f"{row['bias']:6g}{row['temperature']:13g}" if "bias" in row else "human"
+        misread = "".join(
+            "{:8.1%} ({:5.1%},{:6.1%})".format(*row["legibility"][key].values())
+            for key in ("mean", "median")
+        )
+        told = f"{row['unreadable']:12.1%}{row['speed_variation']['mean']:17.3f}"
+        lines.append(f"{name:19}{misread}{told}")
+    return "\n".join(lines)
