@@ -278,3 +278,25 @@ def test_a_list_of_hands_makes_one_file_each(tmp_path, capsys):
     assert "no sample of the corpus" in says("[oak]\ntext = 'a'\nink = '0'\n")
     other = f"[oak]\ntext = 'other'\nink = '{styles.sample_id(lines[0])}'\n"
     assert "not 'other'" in says(other)
+
+
+# --- the hands that ship ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["unipen-256", "unipen-400"])
+def test_shipped_hands_are_those_of_the_list(name):
+    own = hw.load_pretrained(name)
+    listed = styles.read_hands("configs/hands.toml")
+    assert hw.style_names(own) == sorted(listed) and len(listed) >= 8
+    for hand, entry in listed.items():
+        assert styles.find_style(hand, own).text == entry.text
+
+
+def test_shipped_hands_write_and_differ(model):
+    lines = [
+        hw.write("quiet vow of ink", model, style=hand, seed=1)[0]
+        for hand in hw.style_names(model)
+    ]
+    assert all(line.complete for line in lines), [line.problem for line in lines]
+    widths = [float(line.ink[:, 0].sum()) for line in lines]
+    assert max(widths) > 1.4 * min(widths)
