@@ -254,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     write = commands.add_parser("write", help="write lines of text")
     write.add_argument("text", nargs="*", metavar="TEXT", help="a line to write")
     write.add_argument("--texts-file", help="a file with one text a line")
-    write.add_argument("--bias", type=float, default=0.75, help="0: as people write")
+    write.add_argument("--bias", type=float, default=1.25, help="0: as people write")
     write.add_argument("--temperature", type=float, default=1.0)
     write.add_argument("--style", help="the hand: a name or a file")
     write.add_argument("--model", default="unipen-400", help="a name or a file")
@@ -291,7 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--lines", type=int, default=500, help="to write to count complete ones"
     )
-    evaluate.add_argument("--bias", type=float, default=0.75)
+    evaluate.add_argument("--bias", type=float, default=1.25)
     evaluate.add_argument("--temperature", type=float, default=1.0)
     evaluate.add_argument("--style", help="the hand: a name or a file")
     evaluate.add_argument("--seed", type=int, default=1)

@@ -180,7 +180,7 @@ class Settings:
     texts: int = 100
     lines: int = 500
     lengths: tuple[int, int] = (12, 40)
-    bias: float = 0.75
+    bias: float = 1.25
     temperature: float = 1.0
     style: str | None = None
     seed: int = 1

@@ -2,19 +2,23 @@
 
 import functools
 import http.server
+import inspect
 import json
+import re
 import subprocess
 import sys
 import tarfile
 import threading
 import time
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib.cli import main
+from handwriting_lib.cli import _parser, main
+from handwriting_lib.evaluation import Settings
 
 SEGMENT = '.INCLUDE aaa/x.dat\n.SEGMENT WORD 0 OK "hi"\n.SEGMENT TEXT 0-1 OK "hi yo"\n'
 PEN = ".WRITER_ID someone\n.COORD X Y\n.PEN_DOWN\n{}\n.PEN_UP\n.PEN_DOWN\n{}\n"
@@ -209,3 +213,24 @@ def test_train_validates_on_what_the_configuration_names(tmp_path, monkeypatch):
     (data,) = seen
     assert {s.text for s in data.validation} <= wanted
     assert len(data.train) > 50 and len(data.validation) > 4
+
+
+def test_the_default_bias_is_the_same_everywhere():
+    def default(function):
+        return inspect.signature(function).parameters["bias"].default
+
+    engine = Path(hw.__file__).parent / "widgets/static/engine.js"
+    in_browser = re.search(r"seed = 1, .*\bbias = ([\d.]+)", engine.read_text())
+    parser = _parser()
+    typed = [
+        parser.parse_args(arguments).bias
+        for arguments in (["write", "a"], ["evaluate", "--corpus", "synthetic"])
+    ]
+    everywhere = {
+        default(hw.write),
+        default(hw.Studio),
+        Settings().bias,
+        float(in_browser[1]),
+        *typed,
+    }
+    assert len(everywhere) == 1, everywhere

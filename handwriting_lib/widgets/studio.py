@@ -68,7 +68,7 @@ class Studio(Widget):
         *,
         styles: Sequence[Style | str | Path] | None = None,
         style: Style | str | Path | None = None,
-        bias: float = 0.75,
+        bias: float = 1.25,
         temperature: float = 1.0,
         seed: int = 1,
         weights: str = "half",

@@ -293,7 +293,7 @@ function checkStart(phi, prime) {
  */
 export class Writing {
   constructor(engine, text, {
-    seed = 1, position = 0, bias = 0.75, temperature = 1, redraws = 10, style = null,
+    seed = 1, position = 0, bias = 1.25, temperature = 1, redraws = 10, style = null,
   } = {}) {
     Object.assign(this, { engine, text, seed, position, bias, temperature, redraws, style });
     this.prime = style ? style.prime : "";
