@@ -58,6 +58,10 @@ check: lint types  ## Lint, types and the fast tests, in under three minutes
 notebooks: $(INSTALLED)  ## Write notebooks/ from book/
 	$(RUN) book/_tools/write_notebooks.py
 
+.PHONY: results
+results: $(INSTALLED)  ## Write book/results.md from benchmarks/results/
+	$(RUN) book/_tools/write_results.py
+
 .PHONY: screenshots
 screenshots: $(INSTALLED) browser  ## Pictures of every widget in _build/screenshots
 	$(RUN) book/_tools/widget_screenshots.py
@@ -80,6 +84,7 @@ types: $(INSTALLED)
 .PHONY: stale
 stale: $(INSTALLED)
 	$(RUN) book/_tools/write_notebooks.py --check
+	$(RUN) book/_tools/write_results.py --check
 
 # The browser tests drive Debian's chromium. Where there is none and it may not be
 # installed, they skip and say why.

@@ -1,0 +1,150 @@
+"""What weights of one byte do to a line: error, likelihood and legibility.
+
+    python -m benchmarks int8 --corpus unipen:PATH --model unipen-256
+
+The same held-out texts are written, with the same random numbers, by a network as it
+was saved, by the pack that a page carries (`export_browser(..., "int8")`), and by
+`write(weights="int8")`. `results/int8.json` holds, beside `command`, `commit` and
+`machine` as for any benchmark:
+
+    title, corpus, model, texts, bias
+    human                 `measures.Legibility` of the human lines
+    rows                  one for each kind of weights, a list of
+      name                string
+      bytes               of the weights
+      error               the largest difference of a raw output from the float32
+                          network's, over forced points of human lines; None where
+                          that is the row
+      nats_a_point        of held-out lines, in normalised units; None for
+                          `write(weights="int8")`, which does not read
+      legibility          `measures.Legibility`
+      difference          of `legibility` from the first row's, text by text
+      unreadable          the share of lines with more than half misread
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib.batches import pad_texts
+from handwriting_lib.evaluation import Settings, choose_lines, held_out_lines, plain
+from handwriting_lib.export import browser_pack
+from handwriting_lib.legibility import Reading, load_recogniser, read_lines
+from handwriting_lib.measures import TOGETHER, difference, legibility, likelihood
+
+from .legibility import CORPUS_OPTIONS
+
+log = logging.getLogger(__name__)
+
+TEXTS = 400
+FORCED = 20  # human lines that the raw outputs are compared on
+
+
+def unpacked(model: hw.Model) -> hw.Model:
+    """The model with the weights that a page computes with, from its int8 pack."""
+    pack = safetensors.torch.load(browser_pack(model, "int8"))
+    tensors = {}
+    for key, value in pack.items():
+        if not key.endswith(".scale"):
+            scale = pack.get(f"{key}.scale")
+            tensors[key] = value if scale is None else value * scale[:, None]
+    network = copy.deepcopy(model.network)
+    network.load_state_dict(tensors)
+    return dataclasses.replace(model, network=network)
+
+
+@torch.inference_mode()
+def largest_error(a: hw.Model, b: hw.Model, lines: Sequence[hw.Sample]) -> float:
+    """The largest difference of raw outputs on the same ink."""
+    largest = 0.0
+    for line in lines:
+        text, mask = pad_texts([line.text])
+        ink = a.normalisation.apply(line.ink)[None]
+        one, other = (m.network(ink, text, mask).output for m in (a, b))
+        largest = max(largest, float((one - other).abs().max()))
+    return largest
+
+
+def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
+    """Write and read the texts of held-out lines.
+
+    Args:
+        corpus: a source as `load_corpus` takes it.
+        model: the name or the path of a model.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    name = Path(corpus.partition(":")[0]).name
+    whole = hw.find_model(model)
+    page = unpacked(whole)
+    held_out = held_out_lines(
+        whole, hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
+    ).lines
+    chosen = choose_lines(held_out)[:TEXTS]
+    if not chosen:
+        raise SystemExit(f"{corpus} leaves no held-out text to write")
+    recogniser = load_recogniser()
+    texts = [line.text for line in chosen]
+    size = whole.parameters
+    kinds = [
+        ("float32", whole, "float32", 4 * size),
+        ("int8, in a page", page, "float32", len(browser_pack(whole, "int8"))),
+        ('int8, `write(weights="int8")`', whole, "int8", None),
+    ]
+    rows: list[dict[str, Any]] = []
+    first: list[Reading] = []
+    for kind, writer, weights, count in kinds:
+        readings = []
+        for begin in range(0, len(texts), TOGETHER):
+            some = texts[begin : begin + TOGETHER]
+            numbers = range(begin, begin + len(some))
+            lines = hw.write(some, writer, positions=numbers, weights=weights)
+            readings += read_lines([line.ink for line in lines], some, recogniser)
+        first = first or readings
+        row: dict[str, Any] = {"name": kind, "bytes": count, "error": None}
+        row["nats_a_point"] = None
+        if weights == "float32":
+            row["nats_a_point"] = likelihood(writer, held_out).nats_a_point
+        if writer is not whole:
+            row["error"] = largest_error(whole, writer, chosen[:FORCED])
+        row["legibility"] = plain(legibility(readings))
+        row["difference"] = plain(difference(first, readings))
+        row["unreadable"] = row["legibility"]["unreadable"]
+        log.info("%s", row)
+        rows.append(row)
+    human = read_lines([line.ink for line in chosen], texts, recogniser)
+    return {
+        "title": "Weights of one byte",
+        "corpus": name,
+        "model": whole.name,
+        "texts": len(texts),
+        "bias": Settings().bias,
+        "human": plain(legibility(human)),
+        "rows": rows,
+    }
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The rows for a terminal."""
+    lines = [
+        f"{result['title']}: {result['model']} on {result['corpus']}, "
+        f"{result['texts']} texts, bias {result['bias']:g}",
+        "",
+        f"{'':32}{'misread, mean':>15}{'median':>9}{'difference of means':>28}",
+    ]
+    for row in result["rows"]:
+        read, apart = row["legibility"], row["difference"]["mean"]
+        lines.append(
+            f"{row['name']:32}{read['mean']['value']:15.1%}"
+            f"{read['median']['value']:9.1%}"
+            + "{:10.1%} ({:.1%} to {:.1%})".format(*apart.values())
+        )
+    return "\n".join(lines)
