@@ -71,6 +71,7 @@ def _write(arguments: argparse.Namespace) -> None:
         samples=arguments.samples,
         seed=arguments.seed,
         redraws=arguments.redraws,
+        weights=arguments.weights,
     )
     inks = [line.ink for line in lines]
     if arguments.out:
@@ -263,6 +264,10 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument(
         "--redraws", type=int, default=10, help="of a line that is not complete"
     )
+    write.add_argument(
+        "--weights", default="float32", choices=["float32", "int8"],
+        help="int8: faster on a CPU, other lines",
+    )  # fmt: skip
     write.add_argument("--out", help="a picture, .svg or .png, of all lines")
     write.add_argument("--json", help="the points of all lines")
     write.add_argument("--gif", help="the lines as they are written")

@@ -107,14 +107,15 @@ class StepWeights:
             self.cells.append(product(own * double))
             ways_in.append(layer.weight_ih[:, :outside] * double)
             biases.append(layer.bias * double[:, 0])
-            self.peepholes.append(layer.peephole.detach())
+            self.peepholes.append(layer.peephole.clone())
         # layer 1 has the window of the point before; the others share that of this one
         self.first = biases[0], ways_in[0].t()  # (3 + V, 4H)
         self.others: tuple[Tensor, Tensor] | None = None
         if len(biases) > 1:
             self.others = torch.cat(biases[1:]), torch.cat(ways_in[1:]).t()
-        self.window = network.window.bias.detach(), network.window.weight.detach().t()
-        self.output = network.output.bias.detach(), network.output.weight.detach().t()
+        window, output = network.window, network.output
+        self.window = window.bias.clone(), window.weight.clone().t()
+        self.output = output.bias.clone(), output.weight.clone().t()
 
 
 class _Layer(NamedTuple):
@@ -240,7 +241,7 @@ class Stepper:
 
     @torch.inference_mode()
     def select(self, keep: Tensor) -> Stepper:
-        """Those lines alone for which `keep` `(B,)` is true."""
+        """Some of the lines: `keep` holds their numbers, or `(B,)` true and false."""
         layers, w, kappa = self.state
         kept = tuple(LSTMState(h[keep], c[keep]) for h, c in layers)
         return Stepper(
@@ -335,6 +336,9 @@ class Pen:
         bias: at least 0.
         temperature: above 0.
 
+    Raises:
+        ValueError: the bias or the temperature is out of its range.
+
     Example:
         >>> import torch
         >>> from handwriting_lib import StrokeMixture
@@ -348,6 +352,10 @@ class Pen:
     def __init__(
         self, mixtures: int, noise: Tensor, bias: float = 0.0, temperature: float = 1.0
     ) -> None:
+        if not bias >= 0:
+            raise ValueError(f"the bias must be at least 0, not {bias}")
+        if not temperature > 0:
+            raise ValueError(f"the temperature must be above 0, not {temperature}")
         pick, end, normal = noise.split([1, 1, 2], -1)
         self.pick = pick.unbind()  # (B, 1) each
         # the pen is lifted where end < sigmoid(logit / temperature)
