@@ -53,6 +53,7 @@ from .networks import (
     SynthesisNetwork,
     grow,
 )
+from .onnx_export import export_onnx, onnx_step
 from .optim import GravesRMSprop, WeightNoise
 from .plots import (
     plot_curves,
@@ -137,6 +138,7 @@ __all__ = [
     "encode",
     "evaluate",
     "export_browser",
+    "export_onnx",
     "find_model",
     "find_style",
     "from_strokes",
@@ -153,6 +155,7 @@ __all__ = [
     "measure_normalisation",
     "mixture_loss",
     "offsets_to_positions",
+    "onnx_step",
     "pad_texts",
     "plot_curves",
     "plot_density",

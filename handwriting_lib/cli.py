@@ -188,8 +188,15 @@ def _style(arguments: argparse.Namespace) -> None:
 def _export(arguments: argparse.Namespace) -> None:
     from .checkpoints import find_model
     from .export import export_browser
+    from .onnx_export import export_onnx
 
-    export_browser(find_model(arguments.model), arguments.browser, arguments.weights)
+    model = find_model(arguments.model)
+    if arguments.browser:
+        export_browser(model, arguments.browser, arguments.weights or "half")
+        return
+    if arguments.weights:
+        raise UsageError("--weights is for --browser: an ONNX step is in float32")
+    export_onnx(model, arguments.onnx)
 
 
 def _corpus_info(arguments: argparse.Namespace) -> None:
@@ -325,12 +332,13 @@ def _parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="write a model for other engines")
     export.add_argument("--model", default="unipen-400", help="a name or a file")
+    engine = export.add_mutually_exclusive_group(required=True)
+    engine.add_argument("--browser", metavar="FILE", help="the pack of a page's engine")
+    engine.add_argument("--onnx", metavar="FILE", help="one step for onnxruntime")
     export.add_argument(
-        "--browser", required=True, metavar="FILE", help="the pack of a page's engine"
-    )
-    export.add_argument(
-        "--weights", default="half", choices=["half", "int8", "float32"]
-    )
+        "--weights", choices=["half", "int8", "float32"],
+        help="of the pack (default: half)",
+    )  # fmt: skip
     export.set_defaults(run=_export)
 
     corpus = commands.add_parser("corpus", help="get a corpus, or look at one")

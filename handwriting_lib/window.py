@@ -62,7 +62,7 @@ def soft_window(
     distance = kappa[..., None] - u  # (B, K, U)
     bumps = torch.exp(log_alpha[..., None] - log_beta.exp()[..., None] * distance**2)
     phi = bumps.sum(1) * text_mask  # (B, U)
-    w = phi.new_zeros(len(phi), symbols).scatter_add(1, text, phi)  # (B, V)
+    w = phi.new_zeros(phi.shape[0], symbols).scatter_add(1, text, phi)  # (B, V)
     return Window(w, kappa, phi)
 
 

@@ -11,8 +11,8 @@ from scipy.stats import multivariate_normal
 
 import benchmarks
 from benchmarks import __main__ as door
-from benchmarks import browser, ladder, lstm, measure
-from handwriting_lib import Normalisation, SynthesisConfig, make_batch
+from benchmarks import browser, ladder, lstm, measure, sample
+from handwriting_lib import Normalisation, SynthesisConfig, SynthesisNetwork, make_batch
 
 
 def test_ratios_are_taken_against_the_baseline():
@@ -183,3 +183,36 @@ def test_the_browser_benchmark_compares_engines_that_agree(monkeypatch):
     apart = result.notes["largest difference of the raw output from the baseline's"]
     assert apart[browser.OURS] < 1e-5 < apart[browser.INT8] < 0.1
     assert result.notes["points a second"][browser.OURS] > 0
+
+
+# --- sampling ------------------------------------------------------------------------
+
+
+def test_ways_of_writing_agree_and_are_compared_with_streaming(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(door, "RESULTS", tmp_path)
+    monkeypatch.setattr(sample, "SIZES", SynthesisConfig(hidden=16, layers=2))
+    monkeypatch.setattr(sample, "POINTS", 5)
+    assert door.main(["sample", "--rounds", "2"]) == 0
+    written = json.loads((tmp_path / "sample.json").read_text())
+    names = [row["name"] for row in written["rows"]]
+    assert names == [sample.LOOP, sample.STREAM, *sample.WRITERS]
+    notes = written["notes"]
+    apart = notes["largest difference of the last point from the plain loop's"]
+    assert max(apart.values()) < 1e-5
+    seconds = {row["name"]: row["median"] for row in written["rows"]}
+    rates, ratios = notes["points a second"], notes["ratios of points a second"]
+    assert rates[sample.MANY] == pytest.approx(5 * 64 / seconds[sample.MANY], rel=1e-3)
+    passes = 5 / seconds[sample.STREAM]
+    assert ratios["one line over streaming"] == pytest.approx(
+        rates[sample.ONE] / passes, abs=1e-3
+    )
+    faster = seconds[sample.ONE] / seconds[sample.ONE_INT8]
+    assert ratios["one line, int8 over float32"] == pytest.approx(faster, abs=0.01)
+    together = 64 * seconds[sample.ONE] / seconds[sample.MANY]
+    assert ratios["64 lines over one"] == pytest.approx(together, abs=0.01)
+    network = SynthesisNetwork(SynthesisConfig(hidden=16, layers=2))
+    counted = sum(p.numel() for p in network.parameters())
+    assert written["setting"]["weights"] == counted
+    assert all(name in capsys.readouterr().out for name in names[:1])

@@ -27,7 +27,8 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ORDER = (
     "ink alphabet rendering corpora transforms batches lstm mixture window kernels "
     "fused networks checkpoints optim graphs training styles stepping sampling "
-    "pages legibility measures evaluation export plots animation widgets cli"
+    "pages legibility measures evaluation export onnx_export plots animation widgets "
+    "cli"
 ).split()
 # The same among the readers of corpora; what else lies in their folder serves them all.
 READERS = "synthetic unipen iam collected".split()
