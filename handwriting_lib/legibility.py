@@ -61,7 +61,7 @@ class Reading(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """The line's character error rate: errors over characters; may exceed 1."""
+        """The line's character error rate, errors over characters; may exceed 1."""
         return self.errors / len(self.text)
 
 
