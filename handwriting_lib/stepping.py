@@ -1,9 +1,9 @@
 """One point after another, fast: a synthesis network laid out for writing.
 
-A point waits for the point before it, so writing can cost little more than reading all
+A point waits for the point before it, so the least that it can cost is to read all
 weights once. Here nothing is recorded for a backward pass, every buffer is made once, a
-layer reads its own cells and those below in one product, and of a mixture only the
-component that a point is drawn from is worked out. The numbers are those of
+layer reads its own cells and those below in one go, and of a mixture only the component
+that a point is drawn from is worked out. The numbers are those of
 `SynthesisNetwork.step` and `StrokeMixture.sample`.
 
 On a GPU the same calls run, and what they cost there is mostly starting them. A CUDA
@@ -25,28 +25,28 @@ from .mixture import RHO_LIMIT, SIGMA_FLOOR
 from .networks import SynthesisNetwork, SynthesisState
 
 PRECISIONS = ("float32", "int8")
+GATES = 4  # i, f, g, o
 # A cell's output lies between -1 and 1: so many steps of int8 on either side.
 INT8_STEPS = 127
 
 
+def _by_gate(weight: Tensor) -> Tensor:
+    """`(4H, K)` to `(4, K, H)`: a product for each gate, which threads can share.
+
+    As one product torch makes that of a single line, and others of few, with less.
+    """
+    return weight.view(GATES, -1, weight.shape[1]).transpose(1, 2)
+
+
 class _Product:
-    """`z += h @ weight.T` for a weight `(N, K)`."""
+    """`z += h @ weight.T` for the weights `(4H, K)` of a layer's gates."""
 
     def __init__(self, weight: Tensor) -> None:
-        self.weight_t = weight.t()  # (K, N)
-        # Torch makes a matrix times a vector with one thread. As a batch of smaller
-        # ones it takes them all.
-        groups = torch.get_num_threads() if weight.device.type == "cpu" else 1
-        groups = groups if len(weight) % groups == 0 else 1
-        self.parts = weight.view(groups, -1, weight.shape[1]).transpose(1, 2)
+        self.weight = _by_gate(weight)  # (4, K, H)
 
     def between(self, h: Tensor, z: Tensor) -> Callable[[], object]:
-        """The product for two buffers, `(B, K)` and `(B, N)`."""
-        groups = len(self.parts)
-        if groups == 1 or len(z) > 1:
-            return partial(z.addmm_, h, self.weight_t)
-        apart = z.view(groups, 1, -1)
-        return partial(apart.baddbmm_, h.expand(groups, 1, -1), self.parts)
+        """The product for two buffers, `(B, K)` and `(4, B, H)`."""
+        return partial(z.baddbmm_, h.expand(GATES, *h.shape), self.weight)
 
 
 class _Int8Product:
@@ -56,13 +56,16 @@ class _Int8Product:
         # a row of zeros has no scale of its own
         largest = weight.abs().amax(1).clamp_min(torch.finfo(weight.dtype).tiny)
         rows = weight * (INT8_STEPS / largest)[:, None]
-        self.weight_t = rows.round_().to(torch.int8).t()  # (K, N)
-        self.scale = largest / INT8_STEPS**2  # (N,)
+        self.weight_t = rows.round_().to(torch.int8).t()  # (K, 4H)
+        self.scale = (largest / INT8_STEPS**2).view(GATES, 1, -1)  # (4, 1, H)
 
     def between(self, h: Tensor, z: Tensor) -> Callable[[], object]:
+        batch, hidden = z.shape[1:]
+
         def product() -> None:
-            whole = torch._int_mm(h, self.weight_t)  # (B, N) int32
-            z.addcmul_(whole.to(z.dtype), self.scale)
+            whole = torch._int_mm(h, self.weight_t)  # (B, 4H) int32
+            by_gate = whole.view(batch, GATES, hidden).transpose(0, 1)
+            z.addcmul_(by_gate.to(z.dtype), self.scale)
 
         return product
 
@@ -99,20 +102,21 @@ class StepWeights:
         for layer in network.layers:
             assert isinstance(layer, PeepholeLSTM)
             # tanh(x) = 2 sigmoid(2 x) - 1: with g doubled one sigmoid does for i, f, g
-            double = torch.ones(4, layer.hidden, 1, device=device)
+            double = torch.ones(GATES, layer.hidden, 1, device=device)
             double[2] = 2
             double = double.view(-1, 1)  # (4H, 1)
             below = layer.weight_ih[:, outside:]  # the first layer has none
             own = torch.cat([below, layer.weight_hh], 1)
             self.cells.append(product(own * double))
             ways_in.append(layer.weight_ih[:, :outside] * double)
-            biases.append(layer.bias * double[:, 0])
+            biases.append((layer.bias * double[:, 0]).view(GATES, 1, -1))
             self.peepholes.append(layer.peephole.clone())
         # layer 1 has the window of the point before; the others share that of this one
-        self.first = biases[0], ways_in[0].t()  # (3 + V, 4H)
+        self.first = biases[0], _by_gate(ways_in[0])  # (4, 1, H), (4, 3 + V, H)
         self.others: tuple[Tensor, Tensor] | None = None
         if len(biases) > 1:
-            self.others = torch.cat(biases[1:]), torch.cat(ways_in[1:]).t()
+            others = torch.cat([_by_gate(weight) for weight in ways_in[1:]])
+            self.others = torch.cat(biases[1:]), others
         window, output = network.window, network.output
         self.window = window.bias.clone(), window.weight.clone().t()
         self.output = output.bias.clone(), output.weight.clone().t()
@@ -122,17 +126,16 @@ class _Layer(NamedTuple):
     """A layer's views of the buffers, and its peepholes."""
 
     product: Callable[[], object]  # adds to z what comes from cells
-    three: Tensor  # (B, 3H) i, f and g: the gates' inputs, then their values
-    two: Tensor  # (B, 2, H) i and f
+    three: Tensor  # (3, B, H) i, f and g: the gates' inputs, then their values
+    two: Tensor  # (2, B, H) i and f
     i: Tensor  # (B, H)
     f: Tensor
     g: Tensor
     o: Tensor
     c: Tensor  # (B, H)
-    c_pair: Tensor  # (B, 1, H)
     h: Tensor  # (B, H)
     h_int8: Tensor | None
-    peephole_two: Tensor  # (2, H)
+    peephole_two: Tensor  # (2, 1, H)
     peephole_o: Tensor  # (H,)
 
 
@@ -202,32 +205,32 @@ class Stepper:
         if weights.precision == "int8":
             self.h_int8 = torch.empty_like(self.h, dtype=torch.int8)
         self.tanh_c = empty(batch, hidden)
-        self.z_first = empty(batch, 4 * hidden)
-        self.z_others = empty(batch, (config.layers - 1) * 4 * hidden)
-        zs = [self.z_first, *self.z_others.split(4 * hidden, 1)]
+        self.z_first = empty(GATES, batch, hidden)
+        self.z_others = empty((config.layers - 1) * GATES, batch, hidden)
+        zs = [self.z_first, *self.z_others.split(GATES)]
+        self.seen_first = self.seen.expand(GATES, *self.seen.shape)
+        self.seen_others = self.seen.expand(len(self.z_others), *self.seen.shape)
         read = self.h if self.h_int8 is None else self.h_int8
         self.layers = []
         for number, (old, peephole) in enumerate(
             zip(state.layers, weights.peepholes, strict=True)
         ):
             z, c = zs[number], old.c.clone()
-            gates = z.view(batch, 4, hidden)
-            i, f, g, o = gates.unbind(1)
+            i, f, g, o = z.unbind()
             own = slice(number * hidden, (number + 1) * hidden)
             below = slice(max(0, number - 1) * hidden, own.stop)  # and its own
             layer = _Layer(
                 weights.cells[number].between(read[:, below], z),
-                z[:, : 3 * hidden],
-                gates[:, :2],
+                z[:3],
+                z[:2],
                 i,
                 f,
                 g,
                 o,
                 c,
-                c[:, None],
                 self.h[:, own],
                 None if self.h_int8 is None else self.h_int8[:, own],
-                peephole[:2],
+                peephole[:2, None],
                 peephole[2],
             )
             self._round(layer)
@@ -269,7 +272,7 @@ class Stepper:
         first, *others = self.layers
         self.point.copy_(point)
         bias, weight = weights.first
-        torch.addmm(bias, self.seen, weight, out=self.z_first)
+        torch.baddbmm(bias, self.seen_first, weight, out=self.z_first)
         self._cells(first)
         bias, weight = weights.window
         torch.addmm(bias, first.h, weight, out=self.moves)
@@ -281,7 +284,7 @@ class Stepper:
         self.w.zero_().scatter_add_(1, self.text, phi)
         if weights.others is not None:
             bias, weight = weights.others
-            torch.addmm(bias, self.seen, weight, out=self.z_others)
+            torch.baddbmm(bias, self.seen_others, weight, out=self.z_others)
         for layer in others:
             self._cells(layer)
         bias, weight = weights.output
@@ -314,7 +317,7 @@ class Stepper:
     def _cells(self, layer: _Layer) -> None:
         """From the gates' inputs from outside to the new cells and outputs."""
         layer.product()
-        layer.two.addcmul_(layer.c_pair, layer.peephole_two)
+        layer.two.addcmul_(layer.c, layer.peephole_two)
         layer.three.sigmoid_()
         # f c + i tanh(z_g), where g holds sigmoid(2 z_g)
         layer.c.mul_(layer.f).addcmul_(layer.i, layer.g, value=2).sub_(layer.i)

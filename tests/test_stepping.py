@@ -100,7 +100,7 @@ def test_one_stepper_goes_on_where_it_is():
 
 
 def test_any_number_of_threads_gives_the_same():
-    # a product of one line is split over the threads
+    # they share the products of the four gates
     network, (text, mask) = small_network(hidden=25), texts_of(1)
     points, threads = ink(10, 1), torch.get_num_threads()
     wanted = reference(network, points, network.start(1), text, mask)
@@ -314,11 +314,11 @@ def test_int8_rounds_to_half_a_step_of_each_row():
     results = []
     for precision in ("float32", "int8"):
         weights = StepWeights(network, precision)
-        z = torch.zeros(1, 4 * 24)
+        z = torch.zeros(4, 1, 24)
         h = state.layers[0].h
         h = h if precision == "float32" else (h * 127).round().to(torch.int8)
         weights.cells[0].between(h, z)()
-        results.append(z)
+        results.append(z.view(1, -1))
     largest = layer.weight_hh.detach().abs().amax(1)
     largest[48:72] *= 2  # g's are doubled
     # half a step of h and of the weight in each of 24 products
