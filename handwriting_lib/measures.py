@@ -29,8 +29,8 @@ TOGETHER = 50  # lines a batch
 RESAMPLES = 2000  # of a bootstrap
 UNREADABLE = 0.5  # a line with a larger share of wrong characters
 BREAK = 1.0  # letter-body heights between ink and what is put after it
-# Nats. Lines written at a bias of .75 hardly have a point that surprises their network by
-# more than 7; a stroke that is put where none belongs mostly surprises it by 8 to 25.
+# Nats. Lines written at a bias of .75 hardly have a point that surprises their network
+# by more than 7; a stroke that is put where none belongs mostly does so by 8 to 25.
 SURPRISE = 8.0
 
 Values = npt.NDArray[np.float64]

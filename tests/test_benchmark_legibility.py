@@ -1,6 +1,7 @@
 """The benchmark of bias and temperature at toy size: what it writes and prints."""
 
 import pytest
+import torch
 
 import handwriting_lib as hw
 from benchmarks import legibility
@@ -10,9 +11,12 @@ pytest.importorskip(WHEEL)
 
 
 def test_bias_and_temperature_are_measured_on_the_same_texts(monkeypatch):
-    for name, value in {"BIASES": (0.0, 3.0), "TEMPERATURES": (0.5,), "TEXTS": 3}.items():
-        monkeypatch.setattr(legibility, name, value)
+    monkeypatch.setattr(legibility, "BIASES", (0.0, 3.0))
+    monkeypatch.setattr(legibility, "TEMPERATURES", (0.5,))
+    monkeypatch.setattr(legibility, "TEXTS", 3)
+    threads = torch.get_num_threads()
     result = legibility.run(model="unipen-184")
+    torch.set_num_threads(threads)
     assert result["model"] == "unipen-184"
     assert result["fingerprint"] == hw.load_pretrained("unipen-184").fingerprint()
     pairs = [(row["bias"], row["temperature"]) for row in result["rows"]]

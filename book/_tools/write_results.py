@@ -87,18 +87,19 @@ def ladder_sentences(found: Found) -> list[str]:
     told = []
     for below, rung in zip(found["rungs"], found["rungs"][1:], strict=False):
         gain = below["mean"]["nats_a_point"] - rung["mean"]["nats_a_point"]
-        noise = math.hypot(*(r["spread"]["nats_a_point"] for r in (below, rung)))
-        name = rung["name"][0].upper() + rung["name"][1:]
+        spread = math.hypot(*(r["spread"]["nats_a_point"] for r in (below, rung)))
+        error = spread / math.sqrt(len(rung["runs"]))  # of a difference of means
+        name = f"*{rung['name'][0].upper()}{rung['name'][1:]}*"
         if gain <= 0:
             told.append(
-                f"{name} is not better than {below['name']}: it is worse by "
-                f"{-gain:.3f} nats a point (the seeds spread by {noise:.3f})."
+                f"{name} is not better than *{below['name']}*: it is worse by "
+                f"{-gain:.3f} nats a point (standard error {error:.3f})."
             )
-        elif gain < 2 * noise:
+        elif gain < 2 * error:
             told.append(
-                f"{name} is better than {below['name']} by {gain:.3f} nats a point, "
-                f"which is within what the seeds spread by ({noise:.3f}): on this "
-                "budget the step shows nothing."
+                f"{name} is ahead of *{below['name']}* by {gain:.3f} nats a point, which "
+                f"is within twice the standard error ({error:.3f}): on this budget the "
+                "step shows nothing."
             )
     return told
 

@@ -13,6 +13,7 @@ def rung(name, mean, spread):
         "name": name,
         "mean": {"nats_a_point": mean},
         "spread": {"nats_a_point": spread},
+        "runs": [{}] * 4,
     }
 
 
@@ -43,8 +44,8 @@ def test_a_rung_that_is_no_better_gets_a_sentence():
     rungs = [rung("a", 3, 0), rung("b", 2, 0.01), rung("c", 1.99, 0.02)]
     told = write_results.ladder_sentences({"rungs": [*rungs, rung("d", 2.5, 0.1)]})
     assert len(told) == 2
-    assert told[0].startswith("C is better than b by 0.010") and "within" in told[0]
-    assert told[1].startswith("D is not better than c: it is worse by 0.510")
+    assert told[0].startswith("*C* is ahead of *b* by 0.010") and "within" in told[0]
+    assert told[1].startswith("*D* is not better than *c*: it is worse by 0.510")
 
 
 def test_words_and_figures_must_match():
