@@ -98,8 +98,8 @@ def ladder_sentences(found: Found) -> list[str]:
         elif gain < 2 * error:
             told.append(
                 f"{name} is ahead of *{below['name']}* by {gain:.3f} nats a point, "
-                f"which is within twice the standard error ({error:.3f}): on this budget the "
-                "step shows nothing."
+                f"which is within twice the standard error ({error:.3f}): on this "
+                "budget the step shows nothing."
             )
     return told
 
