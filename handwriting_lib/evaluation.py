@@ -173,7 +173,11 @@ class Settings:
         texts: of human lines, distinct, that the model writes as well.
         lines: written to count complete ones; more than there are texts repeats them.
         lengths: the least and the most characters of these texts.
-        bias, temperature, style, seed, redraws: as for `write`.
+        bias: as for `write`, like all that follow.
+        temperature: as for `write`.
+        style: as for `write`.
+        seed: as for `write`.
+        redraws: as for `write`.
     """
 
     split: str = "validation"

@@ -26,7 +26,8 @@ NITPICK_IGNORE = [
     # Names that modules of the library give to types of arrays.
     ("py:.*", r"(Points|Stroke|Strokes)"),
     # The standard library.
-    ("py:.*", r"(collections|typing|pathlib|dataclasses|datetime|enum|os|io)\..*"),
+    ("py:.*", r"(collections|typing|pathlib|dataclasses|datetime|enum)\..*"),
+    ("py:.*", r"(os|io|random)\..*"),
     ("py:.*", r"(Path|Any|Callable|Iterable|Iterator|Sequence|Mapping|Literal|Self)"),
     ("py:.*", r"(int|float|str|bool|bytes|object|dict|list|tuple|set|None|type)"),
     ("py:.*", r"(Exception|[A-Z]\w+Error|[A-Z]\w+Warning|NamedTuple|ModuleType)"),
