@@ -286,7 +286,7 @@ def test_a_list_of_hands_makes_one_file_each(tmp_path, capsys):
 @pytest.mark.parametrize("name", ["unipen-256", "unipen-400"])
 def test_shipped_hands_are_those_of_the_list(name):
     own = hw.load_pretrained(name)
-    listed = styles.read_hands("configs/hands.toml")
+    listed = styles.read_hands(styles.HANDS / "hands.toml")
     assert hw.style_names(own) == sorted(listed) and len(listed) >= 8
     for hand, entry in listed.items():
         assert styles.find_style(hand, own).text == entry.text

@@ -24,8 +24,9 @@ from ..transforms import Normalisation
 from .host import Widget, pack, pack_ink
 
 POINTS_PER_SECOND = 60.0
-# Components with less weight than this add nothing that one could see.
-LEAST_WEIGHT = 0.005
+# Components lower than this share of the highest add nothing that one could see: the
+# picture is of the density's height, and of none thinner than so many letter bodies.
+LEAST_HEIGHT, THINNEST = 0.005, 0.02
 
 
 class Player(Widget):
@@ -137,7 +138,7 @@ def pack_mixture(
 ) -> dict[str, Any]:
     """Densities of the next offset for the page, 8 bytes a component.
 
-    Components of little weight are left out: see `LEAST_WEIGHT`.
+    Components that one could not see are left out: see `LEAST_HEIGHT`.
 
     Args:
         mixture: leading shape `(T,)`.
@@ -150,14 +151,15 @@ def pack_mixture(
     """
     mean = mixture.mu.new_tensor(normalisation.mean)
     std = mixture.mu.new_tensor(normalisation.std)
-    pi = mixture.log_pi.exp()  # (T, M)
-    keep = (pi >= LEAST_WEIGHT) | (pi == pi.amax(-1, keepdim=True))
+    log_sigma = mixture.log_sigma + std.log() - math.log(unit)  # (T, M, 2)
+    height = mixture.log_pi - log_sigma.clamp_min(math.log(THINNEST)).sum(-1)
+    keep = height >= height.amax(-1, keepdim=True) + math.log(LEAST_HEIGHT)  # (T, M)
     mu = (mixture.mu * std + mean)[keep] / unit  # (N, 2)
-    log_sigma = (mixture.log_sigma + std.log())[keep] - math.log(unit)  # (N, 2)
+    log_sigma = log_sigma[keep]  # (N, 2)
     return {
         "mixture": {
             "count": pack(keep.sum(-1), "uint8"),
-            "pi": pack(pi[keep], "uint8"),
+            "log_pi": pack(mixture.log_pi[keep], "uint8"),
             "mu_x": pack(mu[:, 0], "int16"),
             "mu_y": pack(mu[:, 1], "int16"),
             "log_sigma_x": pack(log_sigma[:, 0], "uint8"),

@@ -58,7 +58,7 @@ class Studio(Widget):
 
     Example:
         >>> Studio(text="hello", weights="int8")
-        <Studio: The network unipen-256 writes; at first: hello>
+        <Studio: The network unipen-400 writes; at first: hello>
     """
 
     def __init__(

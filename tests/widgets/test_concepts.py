@@ -82,8 +82,8 @@ def test_what_has_no_gates_is_refused(line, model):
         trace_gates(Model(FeedforwardPredictor(FeedforwardConfig())), line.ink)
     with pytest.raises(ValueError, match="layer must be below 3, not 3"):
         GateTraces(line, model, layer=3)
-    with pytest.raises(ValueError, match="cells must be from 0 to 255"):
-        GateTraces(line, model, cells=[3, 256])
+    with pytest.raises(ValueError, match="cells must be from 0 to 399"):
+        GateTraces(line, model, cells=[3, 400])
 
 
 @pytest.mark.parametrize(

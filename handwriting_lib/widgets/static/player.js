@@ -8,12 +8,12 @@ const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"
 
 /** The parameters of the next offset's density, a slice a point. */
 function readMixture(packed) {
-  const [pi, muX, muY, logX, logY, rho] = [
-    "pi", "mu_x", "mu_y", "log_sigma_x", "log_sigma_y", "rho",
+  const [logPi, muX, muY, logX, logY, rho] = [
+    "log_pi", "mu_x", "mu_y", "log_sigma_x", "log_sigma_y", "rho",
   ].map((name) => unpack(packed[name]));
   const first = [0];
   for (const count of unpack(packed.count)) first.push(first.at(-1) + Math.round(count));
-  return { first, pi, muX, muY, logX, logY, rho };
+  return { first, pi: logPi.map(Math.exp), muX, muY, logX, logY, rho };
 }
 
 /** The character that each point belongs to, or has the largest weight at; -1: none. */
