@@ -3,8 +3,8 @@
 Autograd records a Python loop point by point and keeps every intermediate tensor. The
 functions here run the same loop in place, keep what the backward pass needs, and write
 that pass out by hand: the derivatives of chapter 05 (peephole LSTM) and chapter 09
-(soft window). All weight gradients are one matrix product over the whole sequence at
-the end.
+(soft window). What happens between two products stands in `pointwise`. All weight
+gradients are one matrix product over the whole sequence at the end.
 
 `products` is the type that matrix products are made in: `torch.bfloat16` halves their
 time on processors that have it; states and sums stay in the type of the input. Inside,
@@ -16,7 +16,6 @@ On a GPU the loops are those of `kernels`, where Triton is installed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -25,13 +24,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
+from . import pointwise
 from .lstm import LSTMState, LSTMTrace, PeepholeLSTM, peephole_gradient
+from .packed import PackedWeight
 from .window import WindowTrace
-
-# The backward passes prepare about so many numbers of a kind at a time. They are still
-# in the processor's cache when they are used, and torch works on fewer than 32,768 with
-# one thread: for so few, waking another costs more than it saves.
-BLOCK = 32_000
 
 
 def _loops(x: Tensor) -> ModuleType:
@@ -46,77 +42,16 @@ def _loops(x: Tensor) -> ModuleType:
     return sys.modules[__name__]
 
 
-def _forward_gates(
-    z: Tensor, c: Tensor, peephole: Tensor, new_c: Tensor, tanh_c: Tensor
-) -> None:
-    """Turn gate inputs `z` `(B, 4H)` into gate values; fill the cell and its tanh."""
-    batch, hidden = c.shape
-    input_and_forget = z[:, : 2 * hidden].view(batch, 2, hidden)
-    input_and_forget.addcmul_(peephole[:2], c[:, None]).sigmoid_()
-    g = z[:, 2 * hidden : 3 * hidden]
-    g.copy_(g.contiguous().tanh_())  # in one piece, tanh is several times as fast
-    torch.mul(z[:, hidden : 2 * hidden], c, out=new_c)
-    new_c.addcmul_(z[:, :hidden], g)
-    z[:, 3 * hidden :].addcmul_(new_c, peephole[2]).sigmoid_()
-    torch.tanh(new_c, out=tanh_c)
-
-
-class _Slopes(NamedTuple):
-    """The local derivatives of a block of points that the backward loop needs."""
-
-    z_o: Tensor  # (T, B, H) d z_o for d h = 1
-    cell: Tensor  # (T, B, H) d c for d h = 1, the way through tanh
-    z_i: Tensor  # (T, B, H) d z_i for d c = 1, and so on
-    z_f: Tensor
-    z_g: Tensor
-    before: Tensor  # (T, B, H) d c_{t-1} for d c_t = 1
-
-
-def _slopes(gates: Tensor, c_before: Tensor, tanh_c: Tensor) -> _Slopes:
-    """From the gate values `(T, B, 4H)` and cells `(T, B, H)` of T points."""
-    i, f, g, o = gates.chunk(4, -1)
-    return _Slopes(
-        tanh_c * o * (1 - o),
-        o * (1 - tanh_c * tanh_c),
-        g * i * (1 - i),
-        c_before * f * (1 - f),
-        i * (1 - g * g),
-        f,
-    )
-
-
-def _backward_gates(
-    d_h: Tensor,
-    d_c: Tensor,
-    slopes: _Slopes,
-    t: int,
-    peephole: Tensor,
-    d_z: Tensor,
-    limit: float | None,
-) -> None:
-    """One point backwards: fill `d_z` `(B, 4H)`, turn `d_c` into that of `c_{t-1}`.
-
-    A `limit` clips `d_z` before it goes any further (`lstm.clip_derivative`).
-    """
-    d_i, d_f, d_g, d_o = d_z.chunk(4, -1)  # (B, H) each
-    torch.mul(d_h, slopes.z_o[t], out=d_o)
-    if limit is not None:
-        d_o.clamp_(-limit, limit)
-    d_c.addcmul_(d_h, slopes.cell[t]).addcmul_(d_o, peephole[2])
-    torch.mul(d_c, slopes.z_i[t], out=d_i)
-    torch.mul(d_c, slopes.z_f[t], out=d_f)
-    torch.mul(d_c, slopes.z_g[t], out=d_g)
-    if limit is not None:
-        d_z[:, : -d_o.shape[1]].clamp_(-limit, limit)
-    d_c.mul_(slopes.before[t])
-    d_c.addcmul_(d_i, peephole[0]).addcmul_(d_f, peephole[1])
-
-
-def _blocks_from_the_end(steps: int, numbers: int) -> Iterator[tuple[int, int]]:
-    """First point and end of each block, the last block first; `numbers` a point."""
-    size = max(1, BLOCK // numbers)
-    for end in range(steps, 0, -size):
-        yield max(0, end - size), end
+def _points(x: Tensor) -> ModuleType:
+    """What is done at a point: compiled for float32 on a CPU, where Numba is there."""
+    if x.device.type == "cpu" and x.dtype == torch.float32:
+        try:
+            from . import compiled
+        except ImportError:
+            pass
+        else:
+            return compiled
+    return pointwise
 
 
 def peephole_forward(
@@ -132,14 +67,13 @@ def peephole_forward(
     hs = z_input.new_empty(len(gates) + 1, *h.shape)
     cs, tanh_c = torch.empty_like(hs), torch.empty_like(hs[1:])
     hs[0], cs[0] = h, c
-    recurrent = weight_hh.to(products).t()
+    recurrent = PackedWeight(weight_hh.to(products))
+    points = _points(z_input)
     for t, z in enumerate(gates):
-        if products == z.dtype:
-            z.addmm_(hs[t], recurrent)
-        else:
-            z.add_(hs[t].to(products) @ recurrent)
-        _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
-        torch.mul(z[:, 3 * h.shape[1] :], tanh_c[t], out=hs[t + 1])
+        product = recurrent.product(hs[t].to(products)).to(z.dtype)
+        points.forward_gates(
+            z, product, cs[t], peephole, cs[t + 1], tanh_c[t], hs[t + 1]
+        )
     return LSTMTrace(gates, hs, hs, cs, tanh_c)
 
 
@@ -158,18 +92,15 @@ def peephole_backward(
         The derivatives of `z_input`, of `h` before the first point, and of `peephole`.
     """
     gates, _, _, cs, tanh_c = trace
-    d_z = torch.empty_like(gates)
-    d_h = torch.zeros_like(d_c)
-    d_peephole = torch.zeros_like(peephole)
-    recurrent = weight_hh.to(products)
-    for begin, end in _blocks_from_the_end(len(gates), d_c.numel()):
-        slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
-        for t in range(end - 1, begin - 1, -1):
-            d_h += d_hs[t]
-            _backward_gates(d_h, d_c, slopes, t - begin, peephole, d_z[t], limit)
-            d_h = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
-        d_peephole += peephole_gradient(d_z[begin:end], cs[begin : end + 1])
-    return d_z, d_h, d_peephole
+    d_z, d_hs = torch.empty_like(gates), d_hs.contiguous()
+    d_next = torch.zeros_like(d_c)
+    recurrent, points = PackedWeight(weight_hh.t().to(products)), _points(d_z)
+    for t in range(len(gates) - 1, -1, -1):
+        points.backward_gates(
+            d_hs[t], d_next, gates[t], cs[t], tanh_c[t], d_c, peephole, d_z[t], limit
+        )
+        d_next = recurrent.product(d_z[t].to(products)).to(d_z.dtype)
+    return d_z, d_next, peephole_gradient(d_z, cs)
 
 
 class _PeepholeSequence(torch.autograd.Function):
@@ -212,8 +143,8 @@ def _product_over_time(d_z: Tensor, x: Tensor, products: torch.dtype) -> Tensor:
     return d_weight.to(d_z.dtype)
 
 
-class _InProducts(torch.autograd.Function):
-    """`x @ weight.T + bias` and its gradients, with products in another type."""
+class _LinearIn(torch.autograd.Function):
+    """`x @ weight.T + bias` and its gradients, with products in a type of their own."""
 
     @staticmethod
     def forward(
@@ -222,15 +153,22 @@ class _InProducts(torch.autograd.Function):
         x_low, weight_low = x.to(products), weight.to(products)
         ctx.save_for_backward(x_low, weight_low)
         ctx.full = x.dtype
-        return linear(x_low, weight_low).to(x.dtype).add_(bias)
+        if products != x.dtype:
+            return linear(x_low, weight_low).to(x.dtype).add_(bias)
+        # not what `linear` gives: that may be a view, which nobody could write over
+        out = x.new_empty(*x.shape[:-1], len(weight))
+        torch.addmm(bias, x.flatten(0, -2), weight.t(), out=out.flatten(0, -2))
+        return out
 
     @staticmethod
     @once_differentiable  # a second derivative is an error, not a wrong number
     def backward(ctx: Any, d_out: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         x, weight = ctx.saved_tensors
-        d_low = d_out.to(x.dtype)
-        d_x = (d_low @ weight).to(ctx.full) if ctx.needs_input_grad[0] else None
-        d_weight = d_low.flatten(0, -2).t() @ x.flatten(0, -2)
+        d_flat = d_out.flatten(0, -2).to(x.dtype)
+        d_x = None
+        if ctx.needs_input_grad[0]:
+            d_x = PackedWeight(weight.t()).product(d_flat).to(ctx.full).view_as(x)
+        d_weight = d_flat.t() @ x.flatten(0, -2)
         return d_x, d_weight.to(ctx.full), d_out.flatten(0, -2).sum(0), None
 
 
@@ -238,9 +176,7 @@ def linear_in(
     x: Tensor, weight: Tensor, bias: Tensor, products: torch.dtype | None = None
 ) -> Tensor:
     """`torch.nn.functional.linear` with its products made in the type `products`."""
-    if products is None or products == x.dtype:
-        return linear(x, weight, bias)
-    return _InProducts.apply(x, weight, bias, products)
+    return _LinearIn.apply(x, weight, bias, products or x.dtype)
 
 
 def peephole_sequence(
@@ -327,36 +263,27 @@ def windowed_forward(
 ) -> tuple[LSTMTrace, WindowTrace]:
     """The loop of the layer with the window; `z_input` `(T, B, 4H)` is used up."""
     steps, batch, _ = z_input.shape
-    hidden, symbols, slots = h.shape[1], w.shape[1], text.shape[1]
-    components = kappa.shape[1]
+    symbols, components, slots = w.shape[1], kappa.shape[1], text.shape[1]
     gates = z_input
     # the recurrent input is one block: w of the step before, then h
-    wh = z_input.new_empty(steps + 1, batch, symbols + hidden)
-    cs = z_input.new_empty(steps + 1, batch, hidden)
-    tanh_c = z_input.new_empty(steps, batch, hidden)
+    wh = z_input.new_empty(steps + 1, batch, symbols + h.shape[1])
+    cs = z_input.new_empty(steps + 1, *c.shape)
+    tanh_c = torch.empty_like(cs[1:])
     kappas = z_input.new_empty(steps + 1, batch, components)
     moves = z_input.new_empty(steps, batch, 3 * components)  # alpha, beta, step
     phis = z_input.new_empty(steps, batch, slots)
     wh[0, :, :symbols], wh[0, :, symbols:], cs[0], kappas[0] = w, h, c, kappa
-    u = torch.arange(1, slots + 1, dtype=z_input.dtype, device=z_input.device)
-    one_hot = torch.nn.functional.one_hot(text, symbols).to(z_input.dtype)
-    recurrent, window_t = weight.to(products).t(), window_weight.t()
+    text, mask = text.contiguous(), mask.contiguous()
+    recurrent, window_t = PackedWeight(weight.to(products)), window_weight.t()
+    points = _points(z_input)
     for t, z in enumerate(gates):
-        if products == z.dtype:
-            z.addmm_(wh[t], recurrent)
-        else:
-            z.add_(wh[t].to(products) @ recurrent)
-        _forward_gates(z, cs[t], peephole, cs[t + 1], tanh_c[t])
-        h = wh[t + 1, :, symbols:]
-        torch.mul(z[:, 3 * hidden :], tanh_c[t], out=h)
-        move = torch.addmm(window_bias, h, window_t, out=moves[t]).exp_()
-        alpha, beta, step = move.view(batch, 3, components).unbind(1)
-        torch.add(kappas[t], step, out=kappas[t + 1])
-        distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
-        bump = distance.square_().mul_(-beta[:, :, None]).exp_()
-        torch.bmm(alpha[:, None], bump, out=phis[t][:, None])
-        phis[t].mul_(mask)
-        torch.bmm(phis[t][:, None], one_hot, out=wh[t + 1, :, None, :symbols])
+        product = recurrent.product(wh[t].to(products)).to(z.dtype)
+        row = wh[t + 1]
+        points.forward_gates(z, product, cs[t], peephole, cs[t + 1], tanh_c[t], row)
+        torch.addmm(window_bias, row[:, symbols:], window_t, out=moves[t])
+        points.forward_window(
+            moves[t], kappas[t], kappas[t + 1], phis[t], text, mask, row, symbols
+        )
     return (
         LSTMTrace(gates, wh, wh, cs, tanh_c),
         WindowTrace(kappas, moves, phis, text, mask),
@@ -384,36 +311,20 @@ def windowed_backward(
     """
     gates, wh, _, cs, tanh_c = trace
     kappas, moves, _, text, mask = window
-    steps, batch, _ = gates.shape
-    components = kappas.shape[2]
-    symbols = d_ws.shape[2]
-    u = torch.arange(1, text.shape[1] + 1, dtype=gates.dtype, device=gates.device)
     d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
-    d_wh = torch.zeros_like(wh[0])
-    d_peephole = torch.zeros_like(peephole)
-    recurrent = weight.to(products)
-    for begin, end in _blocks_from_the_end(steps, d_c.numel()):
-        slopes = _slopes(gates[begin:end], cs[begin:end], tanh_c[begin:end])
-        for t in range(end - 1, begin - 1, -1):
-            d_w = d_wh[:, :symbols] + d_ws[t]
-            d_phi = d_w.gather(1, text).mul_(mask)  # (B, U)
-            alpha, beta, step = moves[t].view(batch, 3, components).unbind(1)
-            distance = kappas[t + 1][:, :, None] - u  # (B, K, U)
-            weighted = (distance.square() * -beta[:, :, None]).exp_()
-            weighted.mul_(alpha[:, :, None]).mul_(d_phi[:, None])
-            d_log = d_moves[t].view(batch, 3, components)
-            torch.sum(weighted, 2, out=d_log[:, 0])
-            weighted.mul_(distance)
-            d_kappa.addcmul_(beta, weighted.sum(2), value=-2)
-            weighted.mul_(distance)
-            torch.mul(weighted.sum(2), beta, out=d_log[:, 1]).neg_()
-            torch.mul(d_kappa, step, out=d_log[:, 2])
-            d_h = d_wh[:, symbols:] + d_hs[t]
-            d_h.addmm_(d_moves[t], window_weight)
-            _backward_gates(d_h, d_c, slopes, t - begin, peephole, d_z[t], limit)
-            d_wh = (d_z[t].to(products) @ recurrent).to(d_z.dtype)
-        d_peephole += peephole_gradient(d_z[begin:end], cs[begin : end + 1])
-    return d_z, d_moves, d_wh, d_peephole
+    d_hs, d_ws = d_hs.contiguous(), d_ws.contiguous()
+    d_next = torch.zeros_like(wh[0])
+    recurrent, points = PackedWeight(weight.t().to(products)), _points(d_z)
+    for t in range(len(gates) - 1, -1, -1):
+        points.backward_window(
+            d_ws[t], d_next, moves[t], kappas[t + 1], text, mask, d_kappa, d_moves[t]
+        )
+        d_h = torch.addmm(d_hs[t], d_moves[t], window_weight)
+        points.backward_gates(
+            d_h, d_next, gates[t], cs[t], tanh_c[t], d_c, peephole, d_z[t], limit
+        )
+        d_next = recurrent.product(d_z[t].to(products)).to(d_z.dtype)
+    return d_z, d_moves, d_next, peephole_gradient(d_z, cs)
 
 
 class _WindowedSequence(torch.autograd.Function):

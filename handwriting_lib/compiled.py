@@ -1,0 +1,192 @@
+"""The functions of `pointwise`, compiled for the processor by Numba.
+
+Torch goes through memory once for each operation, and at one point of a line there is
+so little of each that starting it costs as much as doing it. Here a cell is read once
+and written once. The numbers are those of `pointwise`, in float32.
+
+Numba compiles a function when it is first called and keeps the result in a cache, so
+only the first run on a machine waits. It comes with `handwriting-lib[fast]`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit  # numba is optional: whoever imports this catches ImportError
+from torch import Tensor
+
+_f = np.float32
+_ONE, _HALF = _f(1), _f(0.5)
+# exp(x) = 2^n exp(r), |r| <= log(2)/2; log(2) in two parts, so that r keeps its digits.
+_LOG2_E, _LOG_2, _LOG_2_REST = _f(np.log2(np.e)), _f(0.693359375), _f(-2.12194440e-4)
+_LOWEST, _HIGHEST = _f(-87), _f(89)  # below it is 0 in float32, above infinite
+# The polynomial of Cephes' expf (Moshier 1992), from the highest power down.
+_P0, _P1, _P2 = _f(1.9875691500e-4), _f(1.3981999507e-3), _f(8.3334519073e-3)
+_P3, _P4, _P5 = _f(4.1665795894e-2), _f(1.6666665459e-1), _f(5.0000001201e-1)
+_EXPONENT_BIAS, _FRACTION_BITS = np.int32(127), np.int32(23)
+
+# Divisions by zero give infinities as in torch, and a product and a sum may be one
+# instruction; nothing else is reordered.
+_options: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+_function = njit(inline="always", **_options)
+_compiled = njit(cache=True, nogil=True, **_options)
+
+
+@_function
+def _exp(x):
+    """To 1e-7 of its value. Comparisons are such that nan stays nan."""
+    bounded = _LOWEST if x < _LOWEST else x
+    bounded = _HIGHEST if bounded > _HIGHEST else bounded
+    n = np.floor(bounded * _LOG2_E + _HALF)
+    r = bounded - n * _LOG_2 - n * _LOG_2_REST
+    p = ((((_P0 * r + _P1) * r + _P2) * r + _P3) * r + _P4) * r + _P5
+    p = p * r * r + r + _ONE
+    power = np.int32((np.int32(n) + _EXPONENT_BIAS) << _FRACTION_BITS).view(np.float32)
+    return _f(0) if x < _LOWEST else p * power
+
+
+@_function
+def _sigmoid(x):
+    return _ONE / (_ONE + _exp(-x))
+
+
+@_function
+def _tanh(x):
+    e = _exp(_f(-2) * abs(x))  # at most 1: nothing overflows
+    size = (_ONE - e) / (_ONE + e)
+    return -size if x < 0 else size
+
+
+@_function
+def _clip(x, limit):
+    x = -limit if x < -limit else x
+    return limit if x > limit else x
+
+
+@_compiled
+def _forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row):
+    batch, hidden = c.shape
+    first = row.shape[1] - hidden
+    p_i, p_f, p_o = peephole[0], peephole[1], peephole[2]
+    for b in range(batch):
+        i, f = z[b, :hidden], z[b, hidden : 2 * hidden]
+        g, o = z[b, 2 * hidden : 3 * hidden], z[b, 3 * hidden :]
+        r_i, r_f = recurrent[b, :hidden], recurrent[b, hidden : 2 * hidden]
+        r_g = recurrent[b, 2 * hidden : 3 * hidden]
+        r_o = recurrent[b, 3 * hidden :]
+        old, new, tanh, h = c[b], new_c[b], tanh_c[b], row[b, first:]
+        # a loop for each gate: of short loops the compiler makes vector instructions
+        for j in range(hidden):
+            i[j] = _sigmoid(i[j] + r_i[j] + old[j] * p_i[j])
+        for j in range(hidden):
+            f[j] = _sigmoid(f[j] + r_f[j] + old[j] * p_f[j])
+        for j in range(hidden):
+            g[j] = _tanh(g[j] + r_g[j])
+        for j in range(hidden):
+            new[j] = f[j] * old[j] + i[j] * g[j]
+        for j in range(hidden):
+            o[j] = _sigmoid(o[j] + r_o[j] + new[j] * p_o[j])
+        for j in range(hidden):
+            tanh[j] = _tanh(new[j])
+            h[j] = o[j] * tanh[j]
+
+
+@_compiled
+def _backward_gates(d_out, d_next, gates, c, tanh_c, d_c, peephole, d_z, limit):
+    batch, hidden = c.shape
+    first = d_next.shape[1] - hidden
+    p_i, p_f, p_o = peephole[0], peephole[1], peephole[2]
+    for b in range(batch):
+        gates_i, gates_f = gates[b, :hidden], gates[b, hidden : 2 * hidden]
+        gates_g, gates_o = gates[b, 2 * hidden : 3 * hidden], gates[b, 3 * hidden :]
+        d_z_i, d_z_f = d_z[b, :hidden], d_z[b, hidden : 2 * hidden]
+        d_z_g, d_z_o = d_z[b, 2 * hidden : 3 * hidden], d_z[b, 3 * hidden :]
+        outside, after, cell, tanh, d_cell = (
+            d_out[b], d_next[b, first:], c[b], tanh_c[b], d_c[b]
+        )  # fmt: skip
+        for j in range(hidden):
+            i, f, g, o = gates_i[j], gates_f[j], gates_g[j], gates_o[j]
+            d_h = outside[j] + after[j]
+            d_o = _clip(d_h * tanh[j] * o * (_ONE - o), limit)
+            d = d_cell[j] + d_h * o * (_ONE - tanh[j] * tanh[j]) + d_o * p_o[j]
+            d_i = _clip(d * g * i * (_ONE - i), limit)
+            d_f = _clip(d * cell[j] * f * (_ONE - f), limit)
+            d_z_g[j] = _clip(d * i * (_ONE - g * g), limit)
+            d_cell[j] = d * f + d_i * p_i[j] + d_f * p_f[j]
+            d_z_i[j], d_z_f[j], d_z_o[j] = d_i, d_f, d_o
+
+
+@_compiled
+def _forward_window(moves, kappa, new_kappa, phi, text, mask, row, symbols):
+    batch, components = kappa.shape
+    for b in range(batch):
+        weight, there = phi[b], mask[b]
+        weight[:] = 0
+        for k in range(components):
+            alpha, beta = _exp(moves[b, k]), _exp(moves[b, components + k])
+            step = _exp(moves[b, 2 * components + k])
+            moves[b, k], moves[b, components + k] = alpha, beta
+            moves[b, 2 * components + k] = step
+            place = kappa[b, k] + step
+            new_kappa[b, k] = place
+            for u in range(len(weight)):
+                distance = place - _f(u + 1)
+                weight[u] += alpha * _exp(-beta * (distance * distance))
+        row[b, :symbols] = 0
+        for u in range(len(weight)):
+            weight[u] *= there[u]
+            row[b, text[b, u]] += weight[u]
+
+
+@_compiled
+def _backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves):
+    batch, components = kappa.shape
+    slots = text.shape[1]
+    d_phi, weighted = np.empty(slots, np.float32), np.empty(slots, np.float32)
+    for b in range(batch):
+        for u in range(slots):
+            at = text[b, u]
+            d_phi[u] = (d_w[b, at] + d_next[b, at]) * mask[b, u]
+        for k in range(components):
+            alpha, beta = moves[b, k], moves[b, components + k]
+            step, place = moves[b, 2 * components + k], kappa[b, k]
+            for u in range(slots):
+                distance = place - _f(u + 1)
+                weighted[u] = alpha * _exp(-beta * (distance * distance)) * d_phi[u]
+            total, first, second = _f(0), _f(0), _f(0)
+            for u in range(slots):
+                distance = place - _f(u + 1)
+                total += weighted[u]
+                first += weighted[u] * distance
+                second += weighted[u] * distance * distance
+            d_place = d_kappa[b, k] - _f(2) * beta * first
+            d_kappa[b, k] = d_place
+            d_moves[b, k] = total
+            d_moves[b, components + k] = -beta * second
+            d_moves[b, 2 * components + k] = d_place * step
+
+
+def _on_tensors(function: Any, *arguments: Any) -> None:
+    function(*(a.detach().numpy() if isinstance(a, Tensor) else a for a in arguments))
+
+
+def forward_gates(*tensors: Tensor) -> None:
+    """`pointwise.forward_gates`."""
+    _on_tensors(_forward_gates, *tensors)
+
+
+def backward_gates(*arguments: Any) -> None:
+    """`pointwise.backward_gates`."""
+    *tensors, limit = arguments
+    _on_tensors(_backward_gates, *tensors, _f(np.inf if limit is None else limit))
+
+
+def forward_window(*arguments: Any) -> None:
+    """`pointwise.forward_window`."""
+    _on_tensors(_forward_window, *arguments)
+
+
+def backward_window(*tensors: Tensor) -> None:
+    """`pointwise.backward_window`."""
+    _on_tensors(_backward_window, *tensors)

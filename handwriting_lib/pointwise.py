@@ -1,0 +1,155 @@
+"""What happens at one point of all lines between two matrix products, in torch.
+
+The gates of a peephole layer and the soft window, each with its derivatives: chapters
+05 and 09. Everything is written in place, into tensors that the caller has made.
+`compiled` does the same in fewer passes over memory, where Numba is installed, and
+`kernels` on a GPU.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward  # d y (1 - y)
+_tanh_backward = torch.ops.aten.tanh_backward  # d (1 - y^2)
+
+
+def forward_gates(
+    z: Tensor,
+    recurrent: Tensor,
+    c: Tensor,
+    peephole: Tensor,
+    new_c: Tensor,
+    tanh_c: Tensor,
+    row: Tensor,
+) -> None:
+    """From the gates' inputs to the new cell and output.
+
+    Args:
+        z: `(B, 4H)` what comes from outside; becomes the gate values i, f, g, o.
+        recurrent: `(B, 4H)` what is added to it.
+        c: `(B, H)` the cell before.
+        peephole: `(3, H)`.
+        new_c: `(B, H)` filled with the cell after.
+        tanh_c: `(B, H)` filled with its tanh.
+        row: `(B, at least H)`, whose last H columns are filled with the output.
+    """
+    batch, hidden = c.shape
+    z.add_(recurrent)
+    i, f, g, o = z.chunk(4, 1)
+    z[:, : 2 * hidden].view(batch, 2, hidden).addcmul_(
+        peephole[:2], c[:, None]
+    ).sigmoid_()
+    g.copy_(g.contiguous().tanh_())  # in one piece, tanh is several times as fast
+    torch.mul(f, c, out=new_c).addcmul_(i, g)
+    o.addcmul_(new_c, peephole[2]).sigmoid_()
+    torch.mul(o, torch.tanh(new_c, out=tanh_c), out=row[:, -hidden:])
+
+
+def backward_gates(
+    d_out: Tensor,
+    d_next: Tensor,
+    gates: Tensor,
+    c: Tensor,
+    tanh_c: Tensor,
+    d_c: Tensor,
+    peephole: Tensor,
+    d_z: Tensor,
+    limit: float | None,
+) -> None:
+    """The derivatives of `forward_gates`.
+
+    Args:
+        d_out: `(B, H)` of the output, from outside.
+        d_next: `(B, at least H)`, whose last H columns come from the point after.
+        gates: `(B, 4H)` values.
+        c: `(B, H)` the cell before.
+        tanh_c: `(B, H)` of the cell after.
+        d_c: `(B, H)` of the cell after; becomes that of the cell before.
+        peephole: `(3, H)`.
+        d_z: `(B, 4H)` filled with those of the gates' inputs.
+        limit: clips them before they go any further (`lstm.clip_derivative`).
+    """
+    i, f, g, o = gates.chunk(4, 1)
+    d_i, d_f, d_g, d_o = d_z.chunk(4, 1)
+    d_h = d_out + d_next[:, -c.shape[1] :]
+    d_o.copy_(_sigmoid_backward(d_h * tanh_c, o))
+    if limit is not None:
+        d_o.clamp_(-limit, limit)
+    d_c.add_(_tanh_backward(d_h.mul_(o), tanh_c)).addcmul_(d_o, peephole[2])
+    d_i.copy_(_sigmoid_backward(d_c * g, i))
+    d_f.copy_(_sigmoid_backward(d_c * c, f))
+    d_g.copy_(_tanh_backward(d_c * i, g))
+    if limit is not None:
+        d_z[:, : -c.shape[1]].clamp_(-limit, limit)
+    d_c.mul_(f).addcmul_(d_i, peephole[0]).addcmul_(d_f, peephole[1])
+
+
+def forward_window(
+    moves: Tensor,
+    kappa: Tensor,
+    new_kappa: Tensor,
+    phi: Tensor,
+    text: Tensor,
+    mask: Tensor,
+    row: Tensor,
+    symbols: int,
+) -> None:
+    """One step of the window.
+
+    Args:
+        moves: `(B, 3K)` logarithms; become alpha, beta and the step of kappa.
+        kappa: `(B, K)` the places before.
+        new_kappa: `(B, K)` filled with the places after.
+        phi: `(B, U)` filled with the weights of the characters.
+        text: `(B, U)` int64.
+        mask: `(B, U)` 1 where there is a character.
+        row: `(B, at least V)`, whose first V columns are filled with what is read.
+        symbols: V.
+    """
+    alpha, beta, step = moves.exp_().chunk(3, 1)
+    torch.add(kappa, step, out=new_kappa)
+    u = torch.arange(1, text.shape[1] + 1, dtype=phi.dtype, device=phi.device)
+    distance = new_kappa[:, :, None] - u  # (B, K, U)
+    bump = distance.square_().mul_(-beta[:, :, None]).exp_()
+    torch.bmm(alpha[:, None], bump, out=phi[:, None])
+    phi.mul_(mask)
+    row[:, :symbols].zero_().scatter_add_(1, text, phi)
+
+
+def backward_window(
+    d_w: Tensor,
+    d_next: Tensor,
+    moves: Tensor,
+    kappa: Tensor,
+    text: Tensor,
+    mask: Tensor,
+    d_kappa: Tensor,
+    d_moves: Tensor,
+) -> None:
+    """The derivatives of `forward_window`.
+
+    Args:
+        d_w: `(B, V)` of what was read, from outside.
+        d_next: `(B, at least V)`, whose first V columns come from the point after.
+        moves: `(B, 3K)` alpha, beta and the step of kappa.
+        kappa: `(B, K)` the places after.
+        text: `(B, U)` int64.
+        mask: `(B, U)` 1 where there is a character.
+        d_kappa: `(B, K)` of the places after; becomes that of the places before.
+        d_moves: `(B, 3K)` filled with those of the logarithms.
+    """
+    alpha, beta, step = moves.chunk(3, 1)
+    d_log_alpha, d_log_beta, d_log_step = d_moves.chunk(3, 1)
+    u = torch.arange(1, text.shape[1] + 1, dtype=moves.dtype, device=moves.device)
+    d_phi = (d_w + d_next[:, : d_w.shape[1]]).gather(1, text).mul_(mask)  # (B, U)
+    distance = kappa[:, :, None] - u  # (B, K, U)
+    weighted = (distance.square() * -beta[:, :, None]).exp_()
+    weighted.mul_(alpha[:, :, None]).mul_(d_phi[:, None])
+    torch.sum(weighted, 2, out=d_log_alpha)
+    weighted.mul_(distance)
+    d_kappa.addcmul_(beta, weighted.sum(2), value=-2)
+    weighted.mul_(distance)
+    torch.mul(weighted.sum(2), beta, out=d_log_beta).neg_()
+    torch.mul(d_kappa, step, out=d_log_step)
