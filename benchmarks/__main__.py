@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--corpus",
         default="synthetic",
-        help="of int8, ladder and legibility, such as unipen:PATH",
+        help="of int8, ladder, legibility and the padding of train: unipen:PATH",
     )
     parser.add_argument(
         "--model", default="unipen-400", help="of int8 and legibility: a name or a file"

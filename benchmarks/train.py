@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from handwriting_lib import StrokeMixture, SynthesisConfig, SynthesisNetwork
-from handwriting_lib.batches import Batch, Buckets, make_batch
+from handwriting_lib.batches import Batch, Buckets
 from handwriting_lib.corpora import load_corpus
 from handwriting_lib.graphs import GraphedLoss
 from handwriting_lib.mixture import mixture_loss
@@ -36,7 +36,9 @@ from . import ROOT, Result, measure
 SIZES = SynthesisConfig()  # the paper's
 SHAPES = {"cpu": (32, 200, 30), "cuda": (64, 700, 30)}  # lines, points, slots of a text
 LONG = 700  # points of the paper's lines: what memory is measured at
-CORPUS = {"samples": 600, "writers": 40, "kinds": ("line", "word"), "seed": 1}
+SYNTHETIC: dict[str, Any] = {
+    "samples": 600, "writers": 40, "kinds": ("line", "word"), "seed": 1,
+}  # fmt: skip
 DRAWS = 200  # batches whose padding is counted
 LOOP = "plain loop under autograd"
 OURS = "whole sequences"
@@ -232,23 +234,29 @@ def synchronised(function: Callable[[], object], device: str) -> Callable[[], ob
     return run
 
 
-def padding() -> dict[str, float]:
-    """The share of a batch that is padding: batches of like length, and any others."""
-    samples = load_corpus("synthetic", **CORPUS).samples  # type: ignore[arg-type]
+def padding(source: str) -> dict[str, float]:
+    """The share of padding in batches, as a training draws them and of any lines."""
+    options = SYNTHETIC if source == "synthetic" else {}
+    samples = load_corpus(source, **options).samples
     generator = torch.Generator().manual_seed(1)
-    buckets = Buckets(samples)
-    filled = {"length buckets": [0, 0], "any lines": [0, 0]}
-    for _ in range(DRAWS):
-        drawn = buckets.draw(generator)
-        others = torch.randperm(len(samples), generator=generator)[: len(drawn)]
-        for name, chosen in [
-            ("length buckets", drawn),
-            ("any lines", [samples[int(i)] for i in others]),
-        ]:
-            mask = make_batch(chosen).mask
-            filled[name][0] += int(mask.sum())
-            filled[name][1] += mask.numel()
-    return {name: 1 - ink / numbers for name, (ink, numbers) in filled.items()}
+    shares = {}
+    for kind in sorted({sample.kind for sample in samples}):
+        own = [sample for sample in samples if sample.kind == kind]
+        lengths = torch.tensor([len(sample.ink) for sample in own])
+        buckets = Buckets(own)
+        filled = {"length buckets": [0, 0], "any": [0, 0]}
+        for _ in range(DRAWS):
+            drawn = [len(sample.ink) for sample in buckets.draw(generator)]
+            others = torch.randperm(len(own), generator=generator)[: len(drawn)]
+            for name, chosen in [
+                ("length buckets", torch.tensor(drawn)),
+                ("any", lengths[others]),
+            ]:
+                filled[name][0] += int(chosen.sum())
+                filled[name][1] += int(chosen.max()) * len(chosen)
+        for name, (ink, numbers) in filled.items():
+            shares[f"{kind}s, {name}"] = round(1 - ink / numbers, 4)
+    return shares
 
 
 def in_a_new_process(code: str) -> float:
@@ -280,7 +288,7 @@ def device_memory(updates: dict[str, Callable[[], Tensor]]) -> dict[str, float]:
     return most
 
 
-def run(rounds: int, device: str = "cpu") -> Result:
+def run(rounds: int, device: str = "cpu", corpus: str = "synthetic") -> Result:
     """Updates by turns: on a CPU at B = 32, T = 200, on a GPU at B = 64, T = 700."""
     kind = device.partition(":")[0]
     lines, points, slots = SHAPES[kind]
@@ -320,7 +328,8 @@ def run(rounds: int, device: str = "cpu") -> Result:
         notes["peak memory, GB"] = device_memory(updates)
     else:
         setting["device"] = device
-        notes["share of padding"] = padding()
+        name = corpus.partition(":")[0]
+        notes[f"share of padding, {name}"] = padding(corpus)
         name = f"peak memory at {LONG} points, GB"
         notes[name] = in_a_new_process(
             "from benchmarks.train import print_peak_memory; print_peak_memory()"
