@@ -16,7 +16,10 @@ import numpy as np
 from numba import njit  # numba is optional: whoever imports this catches ImportError
 from torch import Tensor
 
+from .mixture import RHO_LIMIT, SIGMA_FLOOR
+
 _f = np.float32
+_RHO_LIMIT, _SIGMA_FLOOR = _f(RHO_LIMIT), _f(SIGMA_FLOOR)
 _ONE, _HALF = _f(1), _f(0.5)
 # exp(x) = 2^n exp(r), |r| <= log(2)/2; log(2) in two parts, so that r keeps its digits.
 _LOG2_E, _LOG_2, _LOG_2_REST = _f(np.log2(np.e)), _f(0.693359375), _f(-2.12194440e-4)
@@ -65,9 +68,8 @@ def _clip(x, limit):
 
 
 @_compiled
-def _forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row):
+def _forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row, first):
     batch, hidden = c.shape
-    first = row.shape[1] - hidden
     p_i, p_f, p_o = peephole[0], peephole[1], peephole[2]
     for b in range(batch):
         i, f = z[b, :hidden], z[b, hidden : 2 * hidden]
@@ -75,7 +77,7 @@ def _forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row):
         r_i, r_f = recurrent[b, :hidden], recurrent[b, hidden : 2 * hidden]
         r_g = recurrent[b, 2 * hidden : 3 * hidden]
         r_o = recurrent[b, 3 * hidden :]
-        old, new, tanh, h = c[b], new_c[b], tanh_c[b], row[b, first:]
+        old, new, tanh, h = c[b], new_c[b], tanh_c[b], row[b, first : first + hidden]
         # a loop for each gate: of short loops the compiler makes vector instructions
         for j in range(hidden):
             i[j] = _sigmoid(i[j] + r_i[j] + old[j] * p_i[j])
@@ -118,7 +120,7 @@ def _backward_gates(d_out, d_next, gates, c, tanh_c, d_c, peephole, d_z, limit):
 
 
 @_compiled
-def _forward_window(moves, kappa, new_kappa, phi, text, mask, row, symbols):
+def _forward_window(moves, kappa, new_kappa, phi, text, mask, row, first, symbols):
     batch, components = kappa.shape
     for b in range(batch):
         weight, there = phi[b], mask[b]
@@ -133,10 +135,10 @@ def _forward_window(moves, kappa, new_kappa, phi, text, mask, row, symbols):
             for u in range(len(weight)):
                 distance = place - _f(u + 1)
                 weight[u] += alpha * _exp(-beta * (distance * distance))
-        row[b, :symbols] = 0
+        row[b, first : first + symbols] = 0
         for u in range(len(weight)):
             weight[u] *= there[u]
-            row[b, text[b, u]] += weight[u]
+            row[b, first + text[b, u]] += weight[u]
 
 
 @_compiled
@@ -167,13 +169,46 @@ def _backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves):
             d_moves[b, 2 * components + k] = d_place * step
 
 
+@_compiled
+def _draw(output, sharp, pick, end, normal, point):
+    batch, mixtures = len(output), output.shape[1] // 6
+    share = np.empty(mixtures, np.float32)
+    for b in range(batch):
+        raw = output[b]
+        largest = raw[1]
+        for m in range(1, mixtures):
+            largest = max(largest, raw[1 + m])
+        total = _f(0)
+        for m in range(mixtures):
+            share[m] = _exp((raw[1 + m] - largest) * sharp)
+            total += share[m]
+        chosen, below = 0, share[0] / total
+        while chosen < mixtures - 1 and below < pick[b, 0]:
+            chosen += 1
+            below += share[chosen] / total
+        at = 1 + mixtures + chosen
+        rho = _tanh(raw[at + 4 * mixtures]) * _RHO_LIMIT
+        along, across = normal[b, 0], normal[b, 1]
+        turned = across * np.sqrt(_ONE - rho * rho) + rho * along
+        sigma_1 = _exp(raw[at + 2 * mixtures]) + _SIGMA_FLOOR
+        sigma_2 = _exp(raw[at + 3 * mixtures]) + _SIGMA_FLOOR
+        point[b, 0] = raw[at] + sigma_1 * along
+        point[b, 1] = raw[at + mixtures] + sigma_2 * turned
+        point[b, 2] = raw[0] > end[b, 0]
+
+
+def ready(tensor: Tensor) -> Any:
+    """`pointwise.ready`: Numba works on arrays, and making one takes its time."""
+    return tensor.detach().numpy()
+
+
 def _on_tensors(function: Any, *arguments: Any) -> None:
-    function(*(a.detach().numpy() if isinstance(a, Tensor) else a for a in arguments))
+    function(*(ready(a) if isinstance(a, Tensor) else a for a in arguments))
 
 
-def forward_gates(*tensors: Tensor) -> None:
+def forward_gates(*arguments: Any) -> None:
     """`pointwise.forward_gates`."""
-    _on_tensors(_forward_gates, *tensors)
+    _on_tensors(_forward_gates, *arguments)
 
 
 def backward_gates(*arguments: Any) -> None:
@@ -190,3 +225,8 @@ def forward_window(*arguments: Any) -> None:
 def backward_window(*tensors: Tensor) -> None:
     """`pointwise.backward_window`."""
     _on_tensors(_backward_window, *tensors)
+
+
+def draw(output: Any, sharp: float, *arguments: Any) -> None:
+    """`pointwise.draw`."""
+    _on_tensors(_draw, output, _f(sharp), *arguments)

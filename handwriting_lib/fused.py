@@ -42,7 +42,7 @@ def _loops(x: Tensor) -> ModuleType:
     return sys.modules[__name__]
 
 
-def _points(x: Tensor) -> ModuleType:
+def points_for(x: Tensor) -> ModuleType:
     """What is done at a point: compiled for float32 on a CPU, where Numba is there."""
     if x.device.type == "cpu" and x.dtype == torch.float32:
         try:
@@ -68,11 +68,11 @@ def peephole_forward(
     cs, tanh_c = torch.empty_like(hs), torch.empty_like(hs[1:])
     hs[0], cs[0] = h, c
     recurrent = PackedWeight(weight_hh.to(products))
-    points = _points(z_input)
+    points = points_for(z_input)
     for t, z in enumerate(gates):
         product = recurrent.product(hs[t].to(products)).to(z.dtype)
         points.forward_gates(
-            z, product, cs[t], peephole, cs[t + 1], tanh_c[t], hs[t + 1]
+            z, product, cs[t], peephole, cs[t + 1], tanh_c[t], hs[t + 1], 0
         )
     return LSTMTrace(gates, hs, hs, cs, tanh_c)
 
@@ -94,7 +94,7 @@ def peephole_backward(
     gates, _, _, cs, tanh_c = trace
     d_z, d_hs = torch.empty_like(gates), d_hs.contiguous()
     d_next = torch.zeros_like(d_c)
-    recurrent, points = PackedWeight(weight_hh.t().to(products)), _points(d_z)
+    recurrent, points = PackedWeight(weight_hh.t().to(products)), points_for(d_z)
     for t in range(len(gates) - 1, -1, -1):
         points.backward_gates(
             d_hs[t], d_next, gates[t], cs[t], tanh_c[t], d_c, peephole, d_z[t], limit
@@ -275,14 +275,16 @@ def windowed_forward(
     wh[0, :, :symbols], wh[0, :, symbols:], cs[0], kappas[0] = w, h, c, kappa
     text, mask = text.contiguous(), mask.contiguous()
     recurrent, window_t = PackedWeight(weight.to(products)), window_weight.t()
-    points = _points(z_input)
+    points = points_for(z_input)
     for t, z in enumerate(gates):
         product = recurrent.product(wh[t].to(products)).to(z.dtype)
         row = wh[t + 1]
-        points.forward_gates(z, product, cs[t], peephole, cs[t + 1], tanh_c[t], row)
+        points.forward_gates(
+            z, product, cs[t], peephole, cs[t + 1], tanh_c[t], row, symbols
+        )
         torch.addmm(window_bias, row[:, symbols:], window_t, out=moves[t])
         points.forward_window(
-            moves[t], kappas[t], kappas[t + 1], phis[t], text, mask, row, symbols
+            moves[t], kappas[t], kappas[t + 1], phis[t], text, mask, row, 0, symbols
         )
     return (
         LSTMTrace(gates, wh, wh, cs, tanh_c),
@@ -314,7 +316,7 @@ def windowed_backward(
     d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
     d_hs, d_ws = d_hs.contiguous(), d_ws.contiguous()
     d_next = torch.zeros_like(wh[0])
-    recurrent, points = PackedWeight(weight.t().to(products)), _points(d_z)
+    recurrent, points = PackedWeight(weight.t().to(products)), points_for(d_z)
     for t in range(len(gates) - 1, -1, -1):
         points.backward_window(
             d_ws[t], d_next, moves[t], kappas[t + 1], text, mask, d_kappa, d_moves[t]

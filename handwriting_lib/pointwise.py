@@ -1,9 +1,9 @@
 """What happens at one point of all lines between two matrix products, in torch.
 
-The gates of a peephole layer and the soft window, each with its derivatives: chapters
-05 and 09. Everything is written in place, into tensors that the caller has made.
-`compiled` does the same in fewer passes over memory, where Numba is installed, and
-`kernels` on a GPU.
+The gates of a peephole layer and the soft window, each with its derivatives (chapters
+05 and 09), and the draw of a point from a mixture (chapter 07). Everything is written
+in place, into tensors that the caller has made. `compiled` does the same in fewer
+passes over memory, where Numba is installed, and `kernels` on a GPU.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .mixture import RHO_LIMIT, SIGMA_FLOOR
+
 _sigmoid_backward = torch.ops.aten.sigmoid_backward  # d y (1 - y)
 _tanh_backward = torch.ops.aten.tanh_backward  # d (1 - y^2)
+
+
+def ready(tensor: Tensor) -> Tensor:
+    """What these functions take in a tensor's place, if they are called often."""
+    return tensor
 
 
 def forward_gates(
@@ -23,6 +30,7 @@ def forward_gates(
     new_c: Tensor,
     tanh_c: Tensor,
     row: Tensor,
+    first: int,
 ) -> None:
     """From the gates' inputs to the new cell and output.
 
@@ -33,7 +41,9 @@ def forward_gates(
         peephole: `(3, H)`.
         new_c: `(B, H)` filled with the cell after.
         tanh_c: `(B, H)` filled with its tanh.
-        row: `(B, at least H)`, whose last H columns are filled with the output.
+        row: `(B, at least H)`, whose H columns from `first` on are filled with the
+            output.
+        first: column.
     """
     batch, hidden = c.shape
     z.add_(recurrent)
@@ -44,7 +54,7 @@ def forward_gates(
     g.copy_(g.contiguous().tanh_())  # in one piece, tanh is several times as fast
     torch.mul(f, c, out=new_c).addcmul_(i, g)
     o.addcmul_(new_c, peephole[2]).sigmoid_()
-    torch.mul(o, torch.tanh(new_c, out=tanh_c), out=row[:, -hidden:])
+    torch.mul(o, torch.tanh(new_c, out=tanh_c), out=row[:, first : first + hidden])
 
 
 def backward_gates(
@@ -94,6 +104,7 @@ def forward_window(
     text: Tensor,
     mask: Tensor,
     row: Tensor,
+    first: int,
     symbols: int,
 ) -> None:
     """One step of the window.
@@ -105,7 +116,9 @@ def forward_window(
         phi: `(B, U)` filled with the weights of the characters.
         text: `(B, U)` int64.
         mask: `(B, U)` 1 where there is a character.
-        row: `(B, at least V)`, whose first V columns are filled with what is read.
+        row: `(B, at least V)`, whose V columns from `first` on are filled with what is
+            read.
+        first: column.
         symbols: V.
     """
     alpha, beta, step = moves.exp_().chunk(3, 1)
@@ -115,7 +128,7 @@ def forward_window(
     bump = distance.square_().mul_(-beta[:, :, None]).exp_()
     torch.bmm(alpha[:, None], bump, out=phi[:, None])
     phi.mul_(mask)
-    row[:, :symbols].zero_().scatter_add_(1, text, phi)
+    row[:, first : first + symbols].zero_().scatter_add_(1, text, phi)
 
 
 def backward_window(
@@ -153,3 +166,36 @@ def backward_window(
     weighted.mul_(distance)
     torch.mul(weighted.sum(2), beta, out=d_log_beta).neg_()
     torch.mul(d_kappa, step, out=d_log_step)
+
+
+def draw(
+    output: Tensor,
+    sharp: float,
+    pick: Tensor,
+    end: Tensor,
+    normal: Tensor,
+    point: Tensor,
+) -> None:
+    """What `StrokeMixture.from_output(...).sample(noise=...)` draws.
+
+    Args:
+        output: `(B, 6M + 1)` raw.
+        sharp: factor of the logarithms of the components' shares.
+        pick: `(B, 1)` uniform numbers that choose a component.
+        end: `(B, 1)`; the pen is lifted where the raw output is larger.
+        normal: `(B, 2)` normal numbers, scaled.
+        point: `(B, 3)` filled with the point.
+    """
+    mixtures = output.shape[1] // 6
+    share = torch.softmax(output[:, 1 : mixtures + 1] * sharp, 1).cumsum_(1)
+    # the last is 1, and rounding must not make it less than a number below 1
+    chosen = (share[:, :-1] < pick).sum(1, keepdim=True)  # (B, 1)
+    columns = torch.arange(1, 6, device=output.device) * mixtures + 1
+    mu, log_sigma, rho = output.gather(1, chosen + columns).split([2, 2, 1], 1)
+    sigma = log_sigma.exp().add_(SIGMA_FLOOR)
+    rho = rho.tanh().mul_(RHO_LIMIT)
+    # the Cholesky factor of [[1, rho], [rho, 1]], not the matrix itself
+    along, across = normal.split(1, 1)
+    turned = across * (1 - rho * rho).sqrt_() + rho * along
+    torch.addcmul(mu, sigma, torch.cat([along, turned], 1), out=point[:, :2])
+    torch.gt(output[:, :1], end, out=point[:, 2:])

@@ -13,65 +13,47 @@ graph of `Stepper.step` would save that: what it reads and writes stays in one p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from .fused import points_for
 from .lstm import LSTMState, PeepholeLSTM
-from .mixture import RHO_LIMIT, SIGMA_FLOOR
 from .networks import SynthesisNetwork, SynthesisState
+from .packed import PackedWeight
 
 PRECISIONS = ("float32", "int8")
-GATES = 4  # i, f, g, o
 # A cell's output lies between -1 and 1: so many steps of int8 on either side.
 INT8_STEPS = 127
 
 
-def _by_gate(weight: Tensor) -> Tensor:
-    """`(4H, K)` to `(4, K, H)`: a product for each gate, which threads can share.
-
-    As one product torch makes that of a single line, and others of few, with less.
-    """
-    return weight.view(GATES, -1, weight.shape[1]).transpose(1, 2)
-
-
-class _Product:
-    """`z += h @ weight.T` for the weights `(4H, K)` of a layer's gates."""
-
-    def __init__(self, weight: Tensor) -> None:
-        self.weight = _by_gate(weight)  # (4, K, H)
-
-    def between(self, h: Tensor, z: Tensor) -> Callable[[], object]:
-        """The product for two buffers, `(B, K)` and `(4, B, H)`."""
-        return partial(z.baddbmm_, h.expand(GATES, *h.shape), self.weight)
-
-
 class _Int8Product:
-    """The same with a byte a weight, a scale for each row, and `h` in int8."""
+    """A product with a byte a weight, a scale for each row, and cells' outputs in int8.
+
+    Args:
+        weight: `(N, K)`.
+    """
 
     def __init__(self, weight: Tensor) -> None:
         # a row of zeros has no scale of its own
         largest = weight.abs().amax(1).clamp_min(torch.finfo(weight.dtype).tiny)
         rows = weight * (INT8_STEPS / largest)[:, None]
-        self.weight_t = rows.round_().to(torch.int8).t()  # (K, 4H)
-        self.scale = (largest / INT8_STEPS**2).view(GATES, 1, -1)  # (4, 1, H)
+        self.weight_t = rows.round_().to(torch.int8).t()  # (K, N)
+        self.scale = largest / INT8_STEPS**2  # (N,)
 
-    def between(self, h: Tensor, z: Tensor) -> Callable[[], object]:
-        batch, hidden = z.shape[1:]
-
-        def product() -> None:
-            whole = torch._int_mm(h, self.weight_t)  # (B, 4H) int32
-            by_gate = whole.view(batch, GATES, hidden).transpose(0, 1)
-            z.addcmul_(by_gate.to(z.dtype), self.scale)
-
-        return product
+    def add_to(self, bias: Tensor, h: Tensor) -> Tensor:
+        """`bias + h @ weight.T` for `h` `(B, K)` int8: `(B, N)`."""
+        whole = torch._int_mm(h, self.weight_t)  # int32
+        return torch.addcmul(bias, whole.to(bias.dtype), self.scale)
 
 
 class StepWeights:
     """The weights of a network in the order in which `Stepper` reads them.
+
+    All that a layer reads lies side by side in one row: the first layer's output, then
+    the point and what the window reads, then the outputs of the other layers. So each
+    layer reads one stretch of the row, and its weights are one matrix.
 
     They are copies: of a network that has been trained on, make them again.
 
@@ -95,48 +77,41 @@ class StepWeights:
         if precision == "int8" and device.type != "cpu":
             raise ValueError(f"int8 weights are for a CPU; the network is on {device}")
         self.config, self.precision = network.config, precision
-        product = _Int8Product if precision == "int8" else _Product
-        outside = 3 + network.config.symbols  # the point and what the window reads
-        self.cells: list[_Product | _Int8Product] = []
-        ways_in, biases, self.peepholes = [], [], []
-        for layer in network.layers:
+        hidden, outside = network.config.hidden, 3 + network.config.symbols
+        self.seen = slice(hidden, hidden + outside)  # the point, what the window reads
+        self.cells = [slice(0, hidden)]  # each layer's outputs
+        for number in range(1, network.config.layers):
+            first = self.seen.stop + (number - 1) * hidden
+            self.cells.append(slice(first, first + hidden))
+        self.width = max(self.seen.stop, self.cells[-1].stop)
+        self.spans, self.ways, self.int8 = [], [], []
+        self.biases, self.peepholes = [], []
+        for number, layer in enumerate(network.layers):
             assert isinstance(layer, PeepholeLSTM)
-            # tanh(x) = 2 sigmoid(2 x) - 1: with g doubled one sigmoid does for i, f, g
-            double = torch.ones(GATES, layer.hidden, 1, device=device)
-            double[2] = 2
-            double = double.view(-1, 1)  # (4H, 1)
-            below = layer.weight_ih[:, outside:]  # the first layer has none
-            own = torch.cat([below, layer.weight_hh], 1)
-            self.cells.append(product(own * double))
-            ways_in.append(layer.weight_ih[:, :outside] * double)
-            biases.append((layer.bias * double[:, 0]).view(GATES, 1, -1))
+            below = self.cells[number - 1 : number]  # the first layer has none
+            reads = [self.seen, *below, self.cells[number]]
+            first, end = min(r.start for r in reads), max(r.stop for r in reads)
+            weight = layer.bias.new_zeros(4 * hidden, self.width)
+            weight[:, self.seen] = layer.weight_ih[:, :outside]
+            for cells in below:
+                weight[:, cells] = layer.weight_ih[:, outside:]
+            weight[:, self.cells[number]] = layer.weight_hh
+            if precision == "int8":
+                self.ways.append(PackedWeight(weight[:, self.seen]))
+                weight[:, self.seen] = 0
+                self.int8.append(_Int8Product(weight[:, first:end]))
+            else:
+                self.ways.append(PackedWeight(weight[:, first:end]))
+            self.spans.append(slice(first, end))
+            self.biases.append(layer.bias.clone())
             self.peepholes.append(layer.peephole.clone())
-        # layer 1 has the window of the point before; the others share that of this one
-        self.first = biases[0], _by_gate(ways_in[0])  # (4, 1, H), (4, 3 + V, H)
-        self.others: tuple[Tensor, Tensor] | None = None
-        if len(biases) > 1:
-            others = torch.cat([_by_gate(weight) for weight in ways_in[1:]])
-            self.others = torch.cat(biases[1:]), others
         window, output = network.window, network.output
         self.window = window.bias.clone(), window.weight.clone().t()
-        self.output = output.bias.clone(), output.weight.clone().t()
-
-
-class _Layer(NamedTuple):
-    """A layer's views of the buffers, and its peepholes."""
-
-    product: Callable[[], object]  # adds to z what comes from cells
-    three: Tensor  # (3, B, H) i, f and g: the gates' inputs, then their values
-    two: Tensor  # (2, B, H) i and f
-    i: Tensor  # (B, H)
-    f: Tensor
-    g: Tensor
-    o: Tensor
-    c: Tensor  # (B, H)
-    h: Tensor  # (B, H)
-    h_int8: Tensor | None
-    peephole_two: Tensor  # (2, 1, H)
-    peephole_o: Tensor  # (H,)
+        weight = output.weight.new_zeros(len(output.weight), self.width)
+        for cells, part in zip(self.cells, output.weight.split(hidden, 1), strict=True):
+            weight[:, cells] = part
+        self.output = PackedWeight(weight)
+        self.output_bias = output.bias.clone()
 
 
 class Points(NamedTuple):
@@ -185,62 +160,43 @@ class Stepper:
         text_mask: Tensor,
         state: SynthesisState,
     ) -> None:
-        config, (batch, slots) = weights.config, text.shape
-        hidden, components, symbols = config.hidden, config.components, config.symbols
+        config, (batch, _) = weights.config, text.shape
         empty = state.w.new_empty
+        points = self.points = points_for(state.w)
         self.weights, self.text, self.text_mask = weights, text, text_mask
-        self.mask = text_mask.to(state.w.dtype)
-        self.u = torch.arange(1, slots + 1, dtype=state.w.dtype, device=text.device)
-        self.seen = empty(batch, 3 + symbols)
-        self.point, self.w = self.seen.split([3, symbols], 1)
+        self.row = state.w.new_zeros(batch, weights.width)
+        self.row_int8 = None
+        if weights.precision == "int8":  # what is seen stays zero in it
+            self.row_int8 = torch.zeros_like(self.row, dtype=torch.int8)
+        self.point, self.w = self.row[:, weights.seen].split([3, config.symbols], 1)
         self.w.copy_(state.w)
-        self.kappa = state.kappa[..., None].clone()  # (B, K, 1)
-        self.moves = empty(batch, 3 * components)
-        alpha, beta, step = self.moves[..., None].chunk(3, 1)
-        self.log_alpha, self.beta, self.kappa_step = alpha, beta, step  # (B, K, 1)
-        self.beta_and_step = self.moves[:, components:]
-        self.bumps = empty(batch, components, slots)
-        self.h = torch.cat([layer.h for layer in state.layers], 1)  # (B, layers H)
-        self.h_int8 = None
-        if weights.precision == "int8":
-            self.h_int8 = torch.empty_like(self.h, dtype=torch.int8)
-        self.tanh_c = empty(batch, hidden)
-        self.z_first = empty(GATES, batch, hidden)
-        self.z_others = empty((config.layers - 1) * GATES, batch, hidden)
-        zs = [self.z_first, *self.z_others.split(GATES)]
-        self.seen_first = self.seen.expand(GATES, *self.seen.shape)
-        self.seen_others = self.seen.expand(len(self.z_others), *self.seen.shape)
-        read = self.h if self.h_int8 is None else self.h_int8
-        self.layers = []
-        for number, (old, peephole) in enumerate(
-            zip(state.layers, weights.peepholes, strict=True)
-        ):
-            z, c = zs[number], old.c.clone()
-            i, f, g, o = z.unbind()
-            own = slice(number * hidden, (number + 1) * hidden)
-            below = slice(max(0, number - 1) * hidden, own.stop)  # and its own
-            layer = _Layer(
-                weights.cells[number].between(read[:, below], z),
-                z[:3],
-                z[:2],
-                i,
-                f,
-                g,
-                o,
-                c,
-                self.h[:, own],
-                None if self.h_int8 is None else self.h_int8[:, own],
-                peephole[:2, None],
-                peephole[2],
-            )
-            self._round(layer)
-            self.layers.append(layer)
+        self.kappa = state.kappa.clone()
+        self.moves = empty(batch, 3 * config.components)
+        # the cells before a point and after it, by turns
+        self.turn = 0
+        self.cells = [(old.c.clone(), torch.empty_like(old.c)) for old in state.layers]
+        for number, old in enumerate(state.layers):
+            self.row[:, weights.cells[number]] = old.h
+            self._round(number)
+        ready = points.ready
+        self.ready_row, self.ready_kappa = ready(self.row), ready(self.kappa)
+        self.ready_moves, self.tanh_c = ready(self.moves), empty(batch, config.hidden)
+        self.ready_text = ready(text.contiguous())
+        self.ready_mask = ready(text_mask.to(state.w.dtype))
+        self.ready_cells = [(ready(one), ready(two)) for one, two in self.cells]
+        self.ready_tanh_c = ready(self.tanh_c)
+        self.ready_peepholes = [ready(peephole) for peephole in weights.peepholes]
+        self.biases = [bias.repeat(batch, 1) for bias in weights.biases]  # (B, 4H)
+        self.ready_biases = [ready(bias) for bias in self.biases]
 
     @property
     def state(self) -> SynthesisState:
         """After the last point, as `SynthesisNetwork.step` gives it."""
-        layers = (LSTMState(layer.h.clone(), layer.c.clone()) for layer in self.layers)
-        return SynthesisState(tuple(layers), self.w.clone(), self.kappa[..., 0].clone())
+        layers = (
+            LSTMState(self.row[:, own].clone(), cells[self.turn].clone())
+            for own, cells in zip(self.weights.cells, self.cells, strict=True)
+        )
+        return SynthesisState(tuple(layers), self.w.clone(), self.kappa.clone())
 
     @torch.inference_mode()
     def select(self, keep: Tensor) -> Stepper:
@@ -268,27 +224,23 @@ class Stepper:
         Returns:
             The raw output and phi.
         """
-        weights = self.weights
-        first, *others = self.layers
+        weights, config = self.weights, self.weights.config
+        if phi is None:
+            phi = torch.empty_like(self.text, dtype=self.row.dtype)
         self.point.copy_(point)
-        bias, weight = weights.first
-        torch.baddbmm(bias, self.seen_first, weight, out=self.z_first)
-        self._cells(first)
+        self._layer(0)
         bias, weight = weights.window
-        torch.addmm(bias, first.h, weight, out=self.moves)
-        self.beta_and_step.exp_()
-        self.kappa.add_(self.kappa_step)
-        bumps = torch.sub(self.kappa, self.u, out=self.bumps).square_()  # (B, K, U)
-        torch.addcmul(self.log_alpha, self.beta, bumps, value=-1, out=bumps).exp_()
-        phi = torch.sum(bumps, 1, out=phi).mul_(self.mask)
-        self.w.zero_().scatter_add_(1, self.text, phi)
-        if weights.others is not None:
-            bias, weight = weights.others
-            torch.baddbmm(bias, self.seen_others, weight, out=self.z_others)
-        for layer in others:
-            self._cells(layer)
-        bias, weight = weights.output
-        return torch.addmm(bias, self.h, weight, out=output), phi
+        torch.addmm(bias, self.row[:, weights.cells[0]], weight, out=self.moves)
+        self.points.forward_window(
+            self.ready_moves, self.ready_kappa, self.ready_kappa, phi,
+            self.ready_text, self.ready_mask,
+            self.ready_row, weights.seen.start + 3, config.symbols,
+        )  # fmt: skip
+        for number in range(1, config.layers):
+            self._layer(number)
+        self.turn = 1 - self.turn
+        product = weights.output.product(self.row)
+        return torch.add(product, weights.output_bias, out=output), phi
 
     @torch.inference_mode()
     def write(
@@ -303,38 +255,44 @@ class Stepper:
             temperature: above 0.
         """
         steps, batch, _ = noise.shape
-        mixtures = self.weights.config.mixtures
         points = noise.new_empty(steps + 1, batch, 3)
-        phi = noise.new_empty(steps, batch, len(self.u))
-        output = noise.new_empty(steps, batch, 6 * mixtures + 1)
+        phi = noise.new_empty(steps, *self.text.shape)
+        output = noise.new_empty(steps, batch, len(self.weights.output_bias))
         points[0] = point
-        pen = Pen(mixtures, noise, bias, temperature)
+        pen = Pen(noise, bias, temperature)
         for t in range(steps):
             raw, _ = self.step(points[t], output[t], phi[t])
             pen.draw(raw, t, points[t + 1])
         return Points(points[:-1], phi, output, points[-1])
 
-    def _cells(self, layer: _Layer) -> None:
-        """From the gates' inputs from outside to the new cells and outputs."""
-        layer.product()
-        layer.two.addcmul_(layer.c, layer.peephole_two)
-        layer.three.sigmoid_()
-        # f c + i tanh(z_g), where g holds sigmoid(2 z_g)
-        layer.c.mul_(layer.f).addcmul_(layer.i, layer.g, value=2).sub_(layer.i)
-        layer.o.addcmul_(layer.c, layer.peephole_o).sigmoid_()
-        torch.mul(layer.o, torch.tanh(layer.c, out=self.tanh_c), out=layer.h)
-        self._round(layer)
+    def _layer(self, number: int) -> None:
+        """New cells and outputs of a layer."""
+        weights, row = self.weights, self.row
+        span, own = weights.spans[number], weights.cells[number]
+        rest = self.ready_biases[number]
+        if self.row_int8 is None:
+            z = weights.ways[number].product(row[:, span])
+        else:
+            z = weights.ways[number].product(row[:, weights.seen])
+            product = weights.int8[number]
+            rest = product.add_to(self.biases[number], self.row_int8[:, span])
+        cells = self.ready_cells[number]
+        self.points.forward_gates(
+            z, rest, cells[self.turn], self.ready_peepholes[number],
+            cells[1 - self.turn], self.ready_tanh_c, self.ready_row, own.start,
+        )  # fmt: skip
+        self._round(number)
 
-    def _round(self, layer: _Layer) -> None:
-        if layer.h_int8 is not None:
-            layer.h_int8.copy_((layer.h * INT8_STEPS).round_())
+    def _round(self, number: int) -> None:
+        if self.row_int8 is not None:
+            own = self.weights.cells[number]
+            self.row_int8[:, own] = (self.row[:, own] * INT8_STEPS).round_()
 
 
 class Pen:
     """Draws what `StrokeMixture.from_output(...).sample(noise=...)` draws, faster.
 
     Args:
-        mixtures: M.
         noise: `(n, B, 4)` as `draw_noise` gives it.
         bias: at least 0.
         temperature: above 0.
@@ -346,44 +304,34 @@ class Pen:
         >>> import torch
         >>> from handwriting_lib import StrokeMixture
         >>> output, noise = torch.randn(5, 121), torch.rand(1, 5, 4)
-        >>> mine = Pen(20, noise, 0.5).draw(output, 0, torch.empty(5, 3))
+        >>> mine = Pen(noise, 0.5).draw(output, 0, torch.empty(5, 3))
         >>> theirs = StrokeMixture.from_output(output, 0.5).sample(noise=noise[0])
         >>> torch.allclose(mine, theirs, atol=1e-5)
         True
     """
 
     def __init__(
-        self, mixtures: int, noise: Tensor, bias: float = 0.0, temperature: float = 1.0
+        self, noise: Tensor, bias: float = 0.0, temperature: float = 1.0
     ) -> None:
         if not bias >= 0:
             raise ValueError(f"the bias must be at least 0, not {bias}")
         if not temperature > 0:
             raise ValueError(f"the temperature must be above 0, not {temperature}")
         pick, end, normal = noise.split([1, 1, 2], -1)
-        self.pick = pick.unbind()  # (B, 1) each
         # the pen is lifted where end < sigmoid(logit / temperature)
-        self.end = (torch.logit(end) * temperature).unbind()
+        end = torch.logit(end) * temperature
         normal = normal * (math.exp(-bias) * math.sqrt(temperature))  # it scales sigma
-        self.normal = normal.unbind()  # (B, 2) each
-        self.along, self.across = (part.unbind() for part in normal.split(1, -1))
-        self.share = slice(1, mixtures + 1)
+        self.points = points_for(noise)
+        self.numbers = [
+            tuple(
+                self.points.ready(part[t].contiguous()) for part in (pick, end, normal)
+            )
+            for t in range(len(noise))
+        ]
         self.sharp = (1 + bias) / temperature
-        self.columns = torch.arange(1, 6, device=noise.device) * mixtures + 1
-        self.one = noise.new_ones(())
 
     @torch.inference_mode()
     def draw(self, output: Tensor, t: int, point: Tensor) -> Tensor:
         """Fill `point` `(B, 3)` from the raw output `(B, 6M + 1)` and noise t."""
-        share = torch.softmax(output[:, self.share] * self.sharp, 1).cumsum_(1)
-        # the last is 1, and rounding must not make it less than a number below 1
-        pick = (share[:, :-1] < self.pick[t]).sum(1, keepdim=True)  # (B, 1)
-        chosen = output.gather(1, pick + self.columns)  # (B, 5)
-        mu, log_sigma, rho = chosen.split([2, 2, 1], 1)
-        sigma = log_sigma.exp().add_(SIGMA_FLOOR)
-        rho = rho.tanh().mul_(RHO_LIMIT)
-        # the Cholesky factor of [[1, rho], [rho, 1]], not the matrix itself
-        rest = torch.addcmul(self.one, rho, rho, value=-1).sqrt_()
-        self.across[t].mul_(rest).addcmul_(rho, self.along[t])
-        torch.addcmul(mu, sigma, self.normal[t], out=point[:, :2])
-        torch.gt(output[:, :1], self.end[t], out=point[:, 2:])
+        self.points.draw(output, self.sharp, *self.numbers[t], point)
         return point

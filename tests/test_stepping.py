@@ -158,7 +158,7 @@ def test_a_pen_draws_what_the_mixture_draws(bias, temperature):
     output[0, :, 61:101] = -8  # so narrow that the floor counts
     noise = draw_noise((4, 500), None, output)
     theirs = hw.StrokeMixture.from_output(output, bias, temperature).sample(noise=noise)
-    pen = Pen(20, noise, bias, temperature)
+    pen = Pen(noise, bias, temperature)
     mine = torch.stack([pen.draw(output[t], t, torch.empty(500, 3)) for t in range(4)])
     torch.testing.assert_close(mine[..., :2], theirs[..., :2], rtol=1e-4, atol=1e-5)
     assert torch.equal(mine[..., 2], theirs[..., 2])
@@ -172,7 +172,7 @@ def test_noise_at_its_ends_draws_a_component_that_is_there():
     output[:, 4:7] = torch.tensor([1.0, 2.0, 3.0])
     noise = torch.zeros(1, 2, 4)
     noise[0, 1, :2] = 1 - 2**-24  # the largest that torch draws
-    point = Pen(3, noise).draw(output, 0, torch.empty(2, 3))
+    point = Pen(noise).draw(output, 0, torch.empty(2, 3))
     theirs = hw.StrokeMixture.from_output(output).sample(noise=noise[0])
     assert torch.equal(point[:, 2], torch.tensor([1.0, 0.0]))
     assert point[0, 0] == 1 and point[1, 0] in (2, 3)
@@ -306,24 +306,18 @@ def test_int8_is_close_to_float32():
 def test_int8_rounds_to_half_a_step_of_each_row():
     # a weight's error is at most half of its row's largest / 127
     network = small_network(1)
-    state = network.start(1)
     layer = network.layers[0]
     with torch.no_grad():
         layer.weight_hh[5] = 0  # a row without any weight stays so
-        state.layers[0].h.uniform_(-1, 1)
-    results = []
-    for precision in ("float32", "int8"):
-        weights = StepWeights(network, precision)
-        z = torch.zeros(4, 1, 24)
-        h = state.layers[0].h
-        h = h if precision == "float32" else (h * 127).round().to(torch.int8)
-        weights.cells[0].between(h, z)()
-        results.append(z.view(1, -1))
-    largest = layer.weight_hh.detach().abs().amax(1)
-    largest[48:72] *= 2  # g's are doubled
+    weights, h = StepWeights(network, "int8"), 2 * torch.rand(1, 24) - 1
+    row = torch.zeros(1, weights.width, dtype=torch.int8)
+    row[:, weights.cells[0]] = (h * 127).round()
+    bias = torch.zeros(96)
+    rounded = weights.int8[0].add_to(bias, row[:, weights.spans[0]])
+    apart = (rounded - h @ layer.weight_hh.detach().t()).abs()[0]
     # half a step of h and of the weight in each of 24 products
+    largest = layer.weight_hh.detach().abs().amax(1)
     bound = 24 * largest * (0.5 / 127 + 0.5 / 127 + 0.25 / 127**2)
-    apart = (results[0] - results[1]).abs()[0]
     assert (apart <= bound + 1e-6).all() and apart.max() > 0
     assert apart[5] == 0
 
@@ -345,6 +339,6 @@ def test_what_cannot_be():
         StepWeights(network.to("meta"), "int8")
     noise = torch.rand(1, 1, 4)
     with pytest.raises(ValueError, match="bias must be at least 0, not -1"):
-        Pen(20, noise, -1.0)
+        Pen(noise, -1.0)
     with pytest.raises(ValueError, match="temperature must be above 0, not 0"):
-        Pen(20, noise, temperature=0.0)
+        Pen(noise, temperature=0.0)
