@@ -97,7 +97,7 @@ def _forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row, first):
 @_compiled
 def _backward_gates(d_out, d_next, gates, c, tanh_c, d_c, peephole, d_z, limit):
     batch, hidden = c.shape
-    first = d_next.shape[1] - hidden
+    first, limit = d_next.shape[1] - hidden, _f(limit)
     p_i, p_f, p_o = peephole[0], peephole[1], peephole[2]
     for b in range(batch):
         gates_i, gates_f = gates[b, :hidden], gates[b, hidden : 2 * hidden]
@@ -171,7 +171,7 @@ def _backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves):
 
 @_compiled
 def _draw(output, sharp, pick, end, normal, point):
-    batch, mixtures = len(output), output.shape[1] // 6
+    batch, mixtures, sharp = len(output), output.shape[1] // 6, _f(sharp)
     share = np.empty(mixtures, np.float32)
     for b in range(batch):
         raw = output[b]
@@ -198,35 +198,30 @@ def _draw(output, sharp, pick, end, normal, point):
 
 
 def ready(tensor: Tensor) -> Any:
-    """`pointwise.ready`: Numba works on arrays, and making one takes its time."""
+    """`pointwise.ready`: an array in the tensor's memory."""
     return tensor.detach().numpy()
 
 
-def _on_tensors(function: Any, *arguments: Any) -> None:
-    function(*(ready(a) if isinstance(a, Tensor) else a for a in arguments))
-
-
-def forward_gates(*arguments: Any) -> None:
+def forward_gates(*arrays: Any) -> None:
     """`pointwise.forward_gates`."""
-    _on_tensors(_forward_gates, *arguments)
+    _forward_gates(*arrays)
 
 
-def backward_gates(*arguments: Any) -> None:
+def backward_gates(*arrays: Any) -> None:
     """`pointwise.backward_gates`."""
-    *tensors, limit = arguments
-    _on_tensors(_backward_gates, *tensors, _f(np.inf if limit is None else limit))
+    _backward_gates(*arrays)
 
 
-def forward_window(*arguments: Any) -> None:
+def forward_window(*arrays: Any) -> None:
     """`pointwise.forward_window`."""
-    _on_tensors(_forward_window, *arguments)
+    _forward_window(*arrays)
 
 
-def backward_window(*tensors: Tensor) -> None:
+def backward_window(*arrays: Any) -> None:
     """`pointwise.backward_window`."""
-    _on_tensors(_backward_window, *tensors)
+    _backward_window(*arrays)
 
 
-def draw(output: Any, sharp: float, *arguments: Any) -> None:
+def draw(*arrays: Any) -> None:
     """`pointwise.draw`."""
-    _on_tensors(_draw, output, _f(sharp), *arguments)
+    _draw(*arrays)

@@ -15,6 +15,7 @@ On a GPU the loops are those of `kernels`, where Triton is installed.
 
 from __future__ import annotations
 
+import math
 import sys
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -67,13 +68,14 @@ def peephole_forward(
     hs = z_input.new_empty(len(gates) + 1, *h.shape)
     cs, tanh_c = torch.empty_like(hs), torch.empty_like(hs[1:])
     hs[0], cs[0] = h, c
-    recurrent = PackedWeight(weight_hh.to(products))
-    points = points_for(z_input)
-    for t, z in enumerate(gates):
-        product = recurrent.product(hs[t].to(products)).to(z.dtype)
+    recurrent, points = PackedWeight(weight_hh.to(products)), points_for(z_input)
+    z, row, cell, tanh, weight = map(points.ready, (gates, hs, cs, tanh_c, peephole))
+    for t in range(len(gates)):
+        product = recurrent.product(hs[t].to(products)).to(gates.dtype)
         points.forward_gates(
-            z, product, cs[t], peephole, cs[t + 1], tanh_c[t], hs[t + 1], 0
-        )
+            z[t], points.ready(product), cell[t], weight, cell[t + 1], tanh[t],
+            row[t + 1], 0,
+        )  # fmt: skip
     return LSTMTrace(gates, hs, hs, cs, tanh_c)
 
 
@@ -93,12 +95,16 @@ def peephole_backward(
     """
     gates, _, _, cs, tanh_c = trace
     d_z, d_hs = torch.empty_like(gates), d_hs.contiguous()
-    d_next = torch.zeros_like(d_c)
+    d_next, bound = torch.zeros_like(d_c), math.inf if limit is None else limit
     recurrent, points = PackedWeight(weight_hh.t().to(products)), points_for(d_z)
+    d_out, values, cell, tanh, d_cell, weight, d_inputs = map(
+        points.ready, (d_hs, gates, cs, tanh_c, d_c, peephole, d_z)
+    )
     for t in range(len(gates) - 1, -1, -1):
         points.backward_gates(
-            d_hs[t], d_next, gates[t], cs[t], tanh_c[t], d_c, peephole, d_z[t], limit
-        )
+            d_out[t], points.ready(d_next), values[t], cell[t], tanh[t], d_cell,
+            weight, d_inputs[t], bound,
+        )  # fmt: skip
         d_next = recurrent.product(d_z[t].to(products)).to(d_z.dtype)
     return d_z, d_next, peephole_gradient(d_z, cs)
 
@@ -276,16 +282,21 @@ def windowed_forward(
     text, mask = text.contiguous(), mask.contiguous()
     recurrent, window_t = PackedWeight(weight.to(products)), window_weight.t()
     points = points_for(z_input)
-    for t, z in enumerate(gates):
-        product = recurrent.product(wh[t].to(products)).to(z.dtype)
-        row = wh[t + 1]
+    z, row, cell, tanh, own, move, place, phi, letters, there = map(
+        points.ready,
+        (gates, wh, cs, tanh_c, peephole, moves, kappas, phis, text, mask),
+    )
+    for t in range(steps):
+        product = recurrent.product(wh[t].to(products)).to(gates.dtype)
         points.forward_gates(
-            z, product, cs[t], peephole, cs[t + 1], tanh_c[t], row, symbols
-        )
-        torch.addmm(window_bias, row[:, symbols:], window_t, out=moves[t])
+            z[t], points.ready(product), cell[t], own, cell[t + 1], tanh[t],
+            row[t + 1], symbols,
+        )  # fmt: skip
+        torch.addmm(window_bias, wh[t + 1, :, symbols:], window_t, out=moves[t])
         points.forward_window(
-            moves[t], kappas[t], kappas[t + 1], phis[t], text, mask, row, 0, symbols
-        )
+            move[t], place[t], place[t + 1], phi[t], letters, there, row[t + 1], 0,
+            symbols,
+        )  # fmt: skip
     return (
         LSTMTrace(gates, wh, wh, cs, tanh_c),
         WindowTrace(kappas, moves, phis, text, mask),
@@ -315,16 +326,25 @@ def windowed_backward(
     kappas, moves, _, text, mask = window
     d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
     d_hs, d_ws = d_hs.contiguous(), d_ws.contiguous()
-    d_next = torch.zeros_like(wh[0])
+    d_next, bound = torch.zeros_like(wh[0]), math.inf if limit is None else limit
     recurrent, points = PackedWeight(weight.t().to(products)), points_for(d_z)
+    ready = points.ready
+    d_read, move, place, letters, there, d_place, d_move = map(
+        ready, (d_ws, moves, kappas, text, mask, d_kappa, d_moves)
+    )
+    values, cell, tanh, d_cell, own, d_inputs = map(
+        ready, (gates, cs, tanh_c, d_c, peephole, d_z)
+    )
     for t in range(len(gates) - 1, -1, -1):
+        after = ready(d_next)
         points.backward_window(
-            d_ws[t], d_next, moves[t], kappas[t + 1], text, mask, d_kappa, d_moves[t]
+            d_read[t], after, move[t], place[t + 1], letters, there, d_place, d_move[t]
         )
         d_h = torch.addmm(d_hs[t], d_moves[t], window_weight)
         points.backward_gates(
-            d_h, d_next, gates[t], cs[t], tanh_c[t], d_c, peephole, d_z[t], limit
-        )
+            ready(d_h), after, values[t], cell[t], tanh[t], d_cell, own, d_inputs[t],
+            bound,
+        )  # fmt: skip
         d_next = recurrent.product(d_z[t].to(products)).to(d_z.dtype)
     return d_z, d_moves, d_next, peephole_gradient(d_z, cs)
 

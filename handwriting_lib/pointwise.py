@@ -8,6 +8,8 @@ passes over memory, where Numba is installed, and `kernels` on a GPU.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,7 @@ _tanh_backward = torch.ops.aten.tanh_backward  # d (1 - y^2)
 
 
 def ready(tensor: Tensor) -> Tensor:
-    """What these functions take in a tensor's place, if they are called often."""
+    """What the functions of this module take in a tensor's place."""
     return tensor
 
 
@@ -66,7 +68,7 @@ def backward_gates(
     d_c: Tensor,
     peephole: Tensor,
     d_z: Tensor,
-    limit: float | None,
+    limit: float,
 ) -> None:
     """The derivatives of `forward_gates`.
 
@@ -79,19 +81,20 @@ def backward_gates(
         d_c: `(B, H)` of the cell after; becomes that of the cell before.
         peephole: `(3, H)`.
         d_z: `(B, 4H)` filled with those of the gates' inputs.
-        limit: clips them before they go any further (`lstm.clip_derivative`).
+        limit: clips them before they go any further (`lstm.clip_derivative`); may be
+            infinite.
     """
     i, f, g, o = gates.chunk(4, 1)
     d_i, d_f, d_g, d_o = d_z.chunk(4, 1)
     d_h = d_out + d_next[:, -c.shape[1] :]
     d_o.copy_(_sigmoid_backward(d_h * tanh_c, o))
-    if limit is not None:
+    if limit < math.inf:
         d_o.clamp_(-limit, limit)
     d_c.add_(_tanh_backward(d_h.mul_(o), tanh_c)).addcmul_(d_o, peephole[2])
     d_i.copy_(_sigmoid_backward(d_c * g, i))
     d_f.copy_(_sigmoid_backward(d_c * c, f))
     d_g.copy_(_tanh_backward(d_c * i, g))
-    if limit is not None:
+    if limit < math.inf:
         d_z[:, : -c.shape[1]].clamp_(-limit, limit)
     d_c.mul_(f).addcmul_(d_i, peephole[0]).addcmul_(d_f, peephole[1])
 

@@ -162,7 +162,8 @@ class Stepper:
     ) -> None:
         config, (batch, _) = weights.config, text.shape
         empty = state.w.new_empty
-        points = self.points = points_for(state.w)
+        self.points = points_for(state.w)
+        ready = self.points.ready
         self.weights, self.text, self.text_mask = weights, text, text_mask
         self.row = state.w.new_zeros(batch, weights.width)
         self.row_int8 = None
@@ -178,7 +179,6 @@ class Stepper:
         for number, old in enumerate(state.layers):
             self.row[:, weights.cells[number]] = old.h
             self._round(number)
-        ready = points.ready
         self.ready_row, self.ready_kappa = ready(self.row), ready(self.kappa)
         self.ready_moves, self.tanh_c = ready(self.moves), empty(batch, config.hidden)
         self.ready_text = ready(text.contiguous())
@@ -232,9 +232,9 @@ class Stepper:
         bias, weight = weights.window
         torch.addmm(bias, self.row[:, weights.cells[0]], weight, out=self.moves)
         self.points.forward_window(
-            self.ready_moves, self.ready_kappa, self.ready_kappa, phi,
-            self.ready_text, self.ready_mask,
-            self.ready_row, weights.seen.start + 3, config.symbols,
+            self.ready_moves, self.ready_kappa, self.ready_kappa,
+            self.points.ready(phi), self.ready_text, self.ready_mask, self.ready_row,
+            weights.seen.start + 3, config.symbols,
         )  # fmt: skip
         for number in range(1, config.layers):
             self._layer(number)
@@ -275,10 +275,12 @@ class Stepper:
         else:
             z = weights.ways[number].product(row[:, weights.seen])
             product = weights.int8[number]
-            rest = product.add_to(self.biases[number], self.row_int8[:, span])
+            rest = self.points.ready(
+                product.add_to(self.biases[number], self.row_int8[:, span])
+            )
         cells = self.ready_cells[number]
         self.points.forward_gates(
-            z, rest, cells[self.turn], self.ready_peepholes[number],
+            self.points.ready(z), rest, cells[self.turn], self.ready_peepholes[number],
             cells[1 - self.turn], self.ready_tanh_c, self.ready_row, own.start,
         )  # fmt: skip
         self._round(number)
@@ -333,5 +335,6 @@ class Pen:
     @torch.inference_mode()
     def draw(self, output: Tensor, t: int, point: Tensor) -> Tensor:
         """Fill `point` `(B, 3)` from the raw output `(B, 6M + 1)` and noise t."""
-        self.points.draw(output, self.sharp, *self.numbers[t], point)
+        ready = self.points.ready
+        self.points.draw(ready(output), self.sharp, *self.numbers[t], ready(point))
         return point
