@@ -43,8 +43,11 @@ def _loops(x: Tensor) -> ModuleType:
     return sys.modules[__name__]
 
 
-def points_for(x: Tensor) -> ModuleType:
-    """What is done at a point: compiled for float32 on a CPU, where Numba is there."""
+def points_for(x: Tensor) -> Any:
+    """The module with what is done at a point.
+
+    That is `compiled` for float32 on a CPU where Numba is installed, or `pointwise`.
+    """
     if x.device.type == "cpu" and x.dtype == torch.float32:
         try:
             from . import compiled

@@ -26,12 +26,22 @@ def expected():
         )
 
 
+def recorded(name, value):
+    """What the chapter's cells set `name` to: a literal that `value` matches."""
+    text = CHAPTER.read_text(encoding="utf-8")
+    found = re.search(rf"^{name} = ({value})", text, re.M | re.S)
+    assert found, f"{CHAPTER.name} has no {name}"
+    return ast.literal_eval(found[1])
+
+
+def test_the_range_of_human_lines_is_that_of_the_benchmark():
+    human = json.loads(RESULT.read_text(encoding="utf-8"))["human"]["speed_variation"]
+    expected = round(human["low"], 2), round(human["high"], 2)
+    assert recorded("HUMAN", r"[\d., ]+") == expected
+
+
 def test_the_table_is_what_the_benchmark_wrote():
-    found = re.search(
-        r"^RECORDED = (\[\n.*?^\])", CHAPTER.read_text(encoding="utf-8"), re.M | re.S
-    )
-    assert found, f"{CHAPTER.name} has no list RECORDED"
-    assert ast.literal_eval(found[1]) == list(expected()), (
+    assert recorded("RECORDED", r"\[\n.*?^\]") == list(expected()), (
         f"the table RECORDED of {CHAPTER.name} is not that of {RESULT.name}: "
         "copy the new figures and read the text around it again"
     )
