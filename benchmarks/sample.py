@@ -3,8 +3,9 @@
 A point waits for the point before it, so the least that one line can cost is to read
 every weight once: the row that streams as many bytes says how long that takes here. The
 plain loop is `SynthesisNetwork.step` and `StrokeMixture.sample`, a point at a time.
-`write` puts even a line alone into a block of rows, so that neighbours change no digit
-of it; what that costs is a row of its own.
+Lines in a block of rows go through another matrix product than a line alone, with the
+same digits. Of many lines the products take nearly all of the time, which bounds what
+many can win over one: the row of products alone says where.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ STREAM = "streaming the weights' bytes"
 ONE, ONE_INT8 = "one line, float32", "one line, int8"
 BLOCK, BLOCK_INT8 = (f"{ROWS} lines, {kind}" for kind in ("float32", "int8"))
 MANY, MANY_INT8 = (f"{LINES} lines, {kind}" for kind in ("float32", "int8"))
+PRODUCTS = f"{LINES} lines, products alone"
 WRITERS = {
     ONE: (1, "float32"),
     ONE_INT8: (1, "int8"),
@@ -73,14 +75,25 @@ def run(rounds: int) -> Result:
         for _ in range(POINTS):
             stream.sum()
 
+    exact = weights["float32"]
+    row = torch.rand(LINES, exact.width)
+    reads = [*exact.reads, exact.cells[0], slice(None)]  # layers, window, output
+
+    @torch.inference_mode()
+    def products() -> None:
+        for _ in range(POINTS):
+            for weight, read in zip(exact.packed, reads, strict=True):
+                weight.product(row[:, read])
+
     functions: dict[str, Callable[[], Any]] = {
         LOOP: plain_loop,
         STREAM: streaming,
+        PRODUCTS: products,
         **{name: writer(*how) for name, how in WRITERS.items()},
     }
     drawn = {name: functions[name]() for name in (LOOP, ONE, BLOCK, MANY)}
     rows = measure(functions, LOOP, rounds)
-    lines = {name: how[0] for name, how in WRITERS.items()}
+    lines = {name: how[0] for name, how in WRITERS.items()} | {PRODUCTS: LINES}
     rates = {
         row.name: POINTS * lines.get(row.name, 1) / row.median
         for row in rows
@@ -95,6 +108,10 @@ def run(rounds: int) -> Result:
             "one line over streaming": round(rates[ONE] / passes, 3),
             "one line, int8 over float32": round(rates[ONE_INT8] / rates[ONE], 2),
             f"{LINES} lines over one": round(rates[MANY] / rates[ONE], 2),
+            f"{LINES} lines, products alone, over one": round(
+                rates[PRODUCTS] / rates[ONE], 2
+            ),
+            f"{LINES} lines over the plain loop": round(rates[MANY] / rates[LOOP], 2),
             "one line over the plain loop": round(rates[ONE] / rates[LOOP], 2),
         },
         "largest difference of the last point from the plain loop's": {

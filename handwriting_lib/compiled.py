@@ -17,10 +17,11 @@ from numba import njit  # numba is optional: whoever imports this catches Import
 from torch import Tensor
 
 from .mixture import RHO_LIMIT, SIGMA_FLOOR
+from .pointwise import INT8_STEPS
 
 _f = np.float32
 _RHO_LIMIT, _SIGMA_FLOOR = _f(RHO_LIMIT), _f(SIGMA_FLOOR)
-_ONE, _HALF = _f(1), _f(0.5)
+_ONE, _HALF, _INT8_STEPS = _f(1), _f(0.5), _f(INT8_STEPS)
 # exp(x) = 2^n exp(r), |r| <= log(2)/2; log(2) in two parts, so that r keeps its digits.
 _LOG2_E, _LOG_2, _LOG_2_REST = _f(np.log2(np.e)), _f(0.693359375), _f(-2.12194440e-4)
 _LOWEST, _HIGHEST = _f(-87), _f(89)  # below it is 0 in float32, above infinite
@@ -31,9 +32,14 @@ _EXPONENT_BIAS, _FRACTION_BITS = np.int32(127), np.int32(23)
 
 # Divisions by zero give infinities as in torch, and a product and a sum may be one
 # instruction; nothing else is reordered.
-_options: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
-_function = njit(inline="always", **_options)
-_compiled = njit(cache=True, nogil=True, **_options)
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+_function = njit(inline="always", **OPTIONS)
+_compiled = njit(cache=True, nogil=True, **OPTIONS)
+
+
+def ready(tensor: Tensor) -> Any:
+    """`pointwise.ready`: an array in the tensor's memory."""
+    return tensor.detach().numpy()
 
 
 @_function
@@ -68,7 +74,8 @@ def _clip(x, limit):
 
 
 @_compiled
-def _forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row, first):
+def forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row, first):
+    """`pointwise.forward_gates`."""
     batch, hidden = c.shape
     p_i, p_f, p_o = peephole[0], peephole[1], peephole[2]
     for b in range(batch):
@@ -95,7 +102,8 @@ def _forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row, first):
 
 
 @_compiled
-def _backward_gates(d_out, d_next, gates, c, tanh_c, d_c, peephole, d_z, limit):
+def backward_gates(d_out, d_next, gates, c, tanh_c, d_c, peephole, d_z, limit):
+    """`pointwise.backward_gates`."""
     batch, hidden = c.shape
     first, limit = d_next.shape[1] - hidden, _f(limit)
     p_i, p_f, p_o = peephole[0], peephole[1], peephole[2]
@@ -120,7 +128,8 @@ def _backward_gates(d_out, d_next, gates, c, tanh_c, d_c, peephole, d_z, limit):
 
 
 @_compiled
-def _forward_window(moves, kappa, new_kappa, phi, text, mask, row, first, symbols):
+def forward_window(moves, kappa, new_kappa, phi, text, mask, row, first, symbols):
+    """`pointwise.forward_window`."""
     batch, components = kappa.shape
     for b in range(batch):
         weight, there = phi[b], mask[b]
@@ -142,7 +151,8 @@ def _forward_window(moves, kappa, new_kappa, phi, text, mask, row, first, symbol
 
 
 @_compiled
-def _backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves):
+def backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves):
+    """`pointwise.backward_window`."""
     batch, components = kappa.shape
     slots = text.shape[1]
     d_phi, weighted = np.empty(slots, np.float32), np.empty(slots, np.float32)
@@ -170,7 +180,8 @@ def _backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves):
 
 
 @_compiled
-def _draw(output, sharp, pick, end, normal, point):
+def draw(output, sharp, pick, end, normal, point):
+    """`pointwise.draw`."""
     batch, mixtures, sharp = len(output), output.shape[1] // 6, _f(sharp)
     share = np.empty(mixtures, np.float32)
     for b in range(batch):
@@ -197,31 +208,17 @@ def _draw(output, sharp, pick, end, normal, point):
         point[b, 2] = raw[0] > end[b, 0]
 
 
-def ready(tensor: Tensor) -> Any:
-    """`pointwise.ready`: an array in the tensor's memory."""
-    return tensor.detach().numpy()
+@_compiled
+def quantise(row, row_int8, first, hidden):
+    """`pointwise.quantise`."""
+    for b in range(len(row)):
+        for j in range(first, first + hidden):
+            row_int8[b, j] = np.int8(np.rint(row[b, j] * _INT8_STEPS))
 
 
-def forward_gates(*arrays: Any) -> None:
-    """`pointwise.forward_gates`."""
-    _forward_gates(*arrays)
-
-
-def backward_gates(*arrays: Any) -> None:
-    """`pointwise.backward_gates`."""
-    _backward_gates(*arrays)
-
-
-def forward_window(*arrays: Any) -> None:
-    """`pointwise.forward_window`."""
-    _forward_window(*arrays)
-
-
-def backward_window(*arrays: Any) -> None:
-    """`pointwise.backward_window`."""
-    _backward_window(*arrays)
-
-
-def draw(*arrays: Any) -> None:
-    """`pointwise.draw`."""
-    _draw(*arrays)
+@_compiled
+def dequantise(whole, scale, bias, z):
+    """`pointwise.dequantise`."""
+    for b in range(len(whole)):
+        for j in range(len(scale)):
+            z[b, j] = bias[b, j] + _f(whole[b, j]) * scale[j]

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .mixture import RHO_LIMIT, SIGMA_FLOOR
 
+# A cell's output lies between -1 and 1: so many steps of int8 on either side.
+INT8_STEPS = 127
+
 _sigmoid_backward = torch.ops.aten.sigmoid_backward  # d y (1 - y)
 _tanh_backward = torch.ops.aten.tanh_backward  # d (1 - y^2)
 
@@ -202,3 +205,28 @@ def draw(
     turned = across * (1 - rho * rho).sqrt_() + rho * along
     torch.addcmul(mu, sigma, torch.cat([along, turned], 1), out=point[:, :2])
     torch.gt(output[:, :1], end, out=point[:, 2:])
+
+
+def quantise(row: Tensor, row_int8: Tensor, first: int, hidden: int) -> None:
+    """Cells' outputs in steps of 1/127.
+
+    Args:
+        row: `(B, R)` with the outputs, between -1 and 1, from column `first` on.
+        row_int8: `(B, R)` int8, of which the same columns are filled.
+        first: see `row`.
+        hidden: H.
+    """
+    own = slice(first, first + hidden)
+    row_int8[:, own] = (row[:, own] * INT8_STEPS).round_()
+
+
+def dequantise(whole: Tensor, scale: Tensor, bias: Tensor, z: Tensor) -> None:
+    """A product of int8 numbers as a part of the gates' inputs.
+
+    Args:
+        whole: `(B, 4H)` int32, the product.
+        scale: `(4H,)` what 1 of it stands for.
+        bias: `(B, 4H)` to add.
+        z: `(B, 4H)` filled with `bias + scale * whole`.
+    """
+    torch.addcmul(bias, whole.to(bias.dtype), scale, out=z)

@@ -36,7 +36,8 @@ LAST_STROKE = 40
 STRETCH = 16
 # Torch adds up in another order when a product has less than four rows, or a sum less
 # than 32 columns. Over hundreds of points the last digit can come to decide where a
-# line goes: in whole blocks a line alone is the line in a batch.
+# line goes: in whole blocks a line alone is the line in a batch. `one_line` keeps
+# torch's order, so that a line needs no company where it can be used.
 ROWS, SLOTS = 4, 32
 
 
@@ -279,7 +280,7 @@ def _draw(
     ends = torch.tensor([len(t) for t in whole], device=device)
     limit = torch.tensor(bounds, device=device)
     lines = len(texts)  # still being written
-    rows = _in_blocks(torch.arange(lines, device=device))
+    rows = _in_blocks(torch.arange(lines, device=device), weights)
     if style is None:
         state, point = network.start(len(rows)), noise.new_zeros(len(rows), 3)
     else:
@@ -309,7 +310,7 @@ def _draw(
         if len(going) < lines:
             if not len(going):
                 break
-            lines, going = len(going), _in_blocks(going)
+            lines, going = len(going), _in_blocks(going, weights)
             stepper, rows, point = stepper.select(going), rows[going], point[going]
     drawn = []
     for i, trace in enumerate(traces):
@@ -323,8 +324,10 @@ def _draw(
     return drawn
 
 
-def _in_blocks(rows: Tensor) -> Tensor:
+def _in_blocks(rows: Tensor, weights: StepWeights) -> Tensor:
     """The same numbers, and the last one again until they fill blocks of `ROWS`."""
+    if len(rows) == 1 and weights.alone is not None:
+        return rows
     return torch.cat([rows, rows[-1:].expand(-len(rows) % ROWS)])
 
 

@@ -13,7 +13,8 @@ graph of `Stepper.step` would save that: what it reads and writes stays in one p
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,30 +23,29 @@ from .fused import points_for
 from .lstm import LSTMState, PeepholeLSTM
 from .networks import SynthesisNetwork, SynthesisState
 from .packed import PackedWeight
+from .pointwise import INT8_STEPS
 
 PRECISIONS = ("float32", "int8")
-# A cell's output lies between -1 and 1: so many steps of int8 on either side.
-INT8_STEPS = 127
 
 
-class _Int8Product:
-    """A product with a byte a weight, a scale for each row, and cells' outputs in int8.
+class Int8Weight:
+    """A weight with a byte a number and a scale for each row.
 
     Args:
         weight: `(N, K)`.
+
+    Attributes:
+        weight: `(N, K)` int8.
+        scale: `(N,)`: what 1 in a row stands for, beside cells' outputs in steps of
+            `1 / INT8_STEPS`.
     """
 
     def __init__(self, weight: Tensor) -> None:
         # a row of zeros has no scale of its own
         largest = weight.abs().amax(1).clamp_min(torch.finfo(weight.dtype).tiny)
         rows = weight * (INT8_STEPS / largest)[:, None]
-        self.weight_t = rows.round_().to(torch.int8).t()  # (K, N)
-        self.scale = largest / INT8_STEPS**2  # (N,)
-
-    def add_to(self, bias: Tensor, h: Tensor) -> Tensor:
-        """`bias + h @ weight.T` for `h` `(B, K)` int8: `(B, N)`."""
-        whole = torch._int_mm(h, self.weight_t)  # int32
-        return torch.addcmul(bias, whole.to(bias.dtype), self.scale)
+        self.weight = rows.round_().to(torch.int8)
+        self.scale = largest / INT8_STEPS**2
 
 
 class StepWeights:
@@ -84,34 +84,77 @@ class StepWeights:
             first = self.seen.stop + (number - 1) * hidden
             self.cells.append(slice(first, first + hidden))
         self.width = max(self.seen.stop, self.cells[-1].stop)
-        self.spans, self.ways, self.int8 = [], [], []
+        self.reads: list[slice] = []  # of the row, in float32
+        self.reads_int8: list[slice] = []
+        self.matrices: list[Tensor] = []
+        self.int8: list[Int8Weight] = []
         self.biases, self.peepholes = [], []
         for number, layer in enumerate(network.layers):
             assert isinstance(layer, PeepholeLSTM)
             below = self.cells[number - 1 : number]  # the first layer has none
-            reads = [self.seen, *below, self.cells[number]]
-            first, end = min(r.start for r in reads), max(r.stop for r in reads)
+            parts = [self.seen, *below, self.cells[number]]
+            reads = slice(min(r.start for r in parts), max(r.stop for r in parts))
             weight = layer.bias.new_zeros(4 * hidden, self.width)
             weight[:, self.seen] = layer.weight_ih[:, :outside]
             for cells in below:
                 weight[:, cells] = layer.weight_ih[:, outside:]
             weight[:, self.cells[number]] = layer.weight_hh
             if precision == "int8":
-                self.ways.append(PackedWeight(weight[:, self.seen]))
+                self.reads.append(self.seen)
+                self.matrices.append(weight[:, self.seen].clone())
                 weight[:, self.seen] = 0
-                self.int8.append(_Int8Product(weight[:, first:end]))
+                self.reads_int8.append(reads)
+                self.int8.append(Int8Weight(weight[:, reads]))
             else:
-                self.ways.append(PackedWeight(weight[:, first:end]))
-            self.spans.append(slice(first, end))
+                self.reads.append(reads)
+                self.matrices.append(weight[:, reads].clone())
             self.biases.append(layer.bias.clone())
             self.peepholes.append(layer.peephole.clone())
-        window, output = network.window, network.output
-        self.window = window.bias.clone(), window.weight.clone().t()
-        weight = output.weight.new_zeros(len(output.weight), self.width)
-        for cells, part in zip(self.cells, output.weight.split(hidden, 1), strict=True):
+        self.window_bias = network.window.bias.clone()
+        self.output_bias = network.output.bias.clone()
+        weight = network.output.weight.new_zeros(len(self.output_bias), self.width)
+        parts = network.output.weight.split(hidden, 1)
+        for cells, part in zip(self.cells, parts, strict=True):
             weight[:, cells] = part
-        self.output = PackedWeight(weight)
-        self.output_bias = output.bias.clone()
+        self.matrices += [network.window.weight.clone(), weight]
+
+    @cached_property
+    def packed(self) -> list[PackedWeight]:
+        """Of the layers, the window and the output, for several lines."""
+        return [PackedWeight(weight) for weight in self.matrices]
+
+    @cached_property
+    def alone(self) -> Any:
+        """As `one_line.write` takes them, for a line by itself.
+
+        None where it would not be the line that it is among others, digit by digit, or
+        where Numba is not installed.
+        """
+        like = self.output_bias
+        if like.device.type != "cpu" or like.dtype != torch.float32:
+            return None
+        try:
+            from . import one_line
+        except ImportError:
+            return None
+        if not all(one_line.adds_up_alike(*m.shape) for m in self.matrices):
+            return None
+        *layers, window, output = (one_line.columns(m) for m in self.matrices)
+        none = Int8Weight(like.new_empty(0, 1))
+        arrays = []
+        for number, panels in enumerate(layers):
+            int8 = self.int8[number] if self.int8 else none
+            first_int8 = self.reads_int8[number].start if self.int8 else 0
+            layer = one_line.LayerWeights(
+                panels, self.reads[number].start, int8.weight.numpy(), first_int8,
+                int8.scale.numpy(), self.biases[number][None].numpy(),
+                self.peepholes[number].numpy(), self.cells[number].start,
+            )  # fmt: skip
+            arrays.append(layer)
+        return one_line.Weights(
+            tuple(arrays), window, self.window_bias.numpy(), output,
+            self.output_bias.numpy(), self.seen.start, self.config.symbols,
+        )  # fmt: skip
 
 
 class Points(NamedTuple):
@@ -166,35 +209,39 @@ class Stepper:
         ready = self.points.ready
         self.weights, self.text, self.text_mask = weights, text, text_mask
         self.row = state.w.new_zeros(batch, weights.width)
-        self.row_int8 = None
-        if weights.precision == "int8":  # what is seen stays zero in it
-            self.row_int8 = torch.zeros_like(self.row, dtype=torch.int8)
+        # what is seen stays zero in it
+        columns = weights.width if weights.int8 else 0
+        self.row_int8 = self.row.new_zeros(batch, columns, dtype=torch.int8)
         self.point, self.w = self.row[:, weights.seen].split([3, config.symbols], 1)
         self.w.copy_(state.w)
         self.kappa = state.kappa.clone()
         self.moves = empty(batch, 3 * config.components)
-        # the cells before a point and after it, by turns
+        # of each layer the cells before a point and after it, by turns
         self.turn = 0
-        self.cells = [(old.c.clone(), torch.empty_like(old.c)) for old in state.layers]
-        for number, old in enumerate(state.layers):
-            self.row[:, weights.cells[number]] = old.h
-            self._round(number)
+        self.cells = empty(config.layers, 2, batch, config.hidden)
         self.ready_row, self.ready_kappa = ready(self.row), ready(self.kappa)
+        self.ready_row_int8 = ready(self.row_int8)
         self.ready_moves, self.tanh_c = ready(self.moves), empty(batch, config.hidden)
         self.ready_text = ready(text.contiguous())
-        self.ready_mask = ready(text_mask.to(state.w.dtype))
-        self.ready_cells = [(ready(one), ready(two)) for one, two in self.cells]
-        self.ready_tanh_c = ready(self.tanh_c)
+        self.ready_mask = ready(text_mask.to(state.w.dtype).contiguous())
+        self.ready_cells, self.ready_tanh_c = ready(self.cells), ready(self.tanh_c)
         self.ready_peepholes = [ready(peephole) for peephole in weights.peepholes]
-        self.biases = [bias.repeat(batch, 1) for bias in weights.biases]  # (B, 4H)
-        self.ready_biases = [ready(bias) for bias in self.biases]
+        # (B, 4H)
+        self.ready_biases = [ready(bias.repeat(batch, 1)) for bias in weights.biases]
+        self.ready_scales = [ready(int8.scale) for int8 in weights.int8]
+        self.rest = empty(batch, 4 * config.hidden)
+        self.ready_rest = ready(self.rest)
+        for number, old in enumerate(state.layers):
+            self.row[:, weights.cells[number]] = old.h
+            self.cells[number, 0] = old.c
+            self._round(number)
 
     @property
     def state(self) -> SynthesisState:
         """After the last point, as `SynthesisNetwork.step` gives it."""
         layers = (
-            LSTMState(self.row[:, own].clone(), cells[self.turn].clone())
-            for own, cells in zip(self.weights.cells, self.cells, strict=True)
+            LSTMState(self.row[:, own].clone(), c.clone())
+            for own, c in zip(self.weights.cells, self.cells[:, self.turn], strict=True)
         )
         return SynthesisState(tuple(layers), self.w.clone(), self.kappa.clone())
 
@@ -229,8 +276,9 @@ class Stepper:
             phi = torch.empty_like(self.text, dtype=self.row.dtype)
         self.point.copy_(point)
         self._layer(0)
-        bias, weight = weights.window
-        torch.addmm(bias, self.row[:, weights.cells[0]], weight, out=self.moves)
+        *_, window, out = weights.packed
+        product = window.product(self.row[:, weights.cells[0]])
+        torch.add(product, weights.window_bias, out=self.moves)
         self.points.forward_window(
             self.ready_moves, self.ready_kappa, self.ready_kappa,
             self.points.ready(phi), self.ready_text, self.ready_mask, self.ready_row,
@@ -239,7 +287,7 @@ class Stepper:
         for number in range(1, config.layers):
             self._layer(number)
         self.turn = 1 - self.turn
-        product = weights.output.product(self.row)
+        product = out.product(self.row)
         return torch.add(product, weights.output_bias, out=output), phi
 
     @torch.inference_mode()
@@ -260,35 +308,53 @@ class Stepper:
         output = noise.new_empty(steps, batch, len(self.weights.output_bias))
         points[0] = point
         pen = Pen(noise, bias, temperature)
-        for t in range(steps):
-            raw, _ = self.step(points[t], output[t], phi[t])
-            pen.draw(raw, t, points[t + 1])
+        if batch == 1 and self.weights.alone is not None:
+            self._write_alone(pen, points, phi, output)
+        else:
+            for t in range(steps):
+                raw, _ = self.step(points[t], output[t], phi[t])
+                pen.draw(raw, t, points[t + 1])
         return Points(points[:-1], phi, output, points[-1])
+
+    def _write_alone(
+        self, pen: Pen, points: Tensor, phi: Tensor, output: Tensor
+    ) -> None:
+        from . import one_line
+
+        buffers = one_line.Buffers(
+            self.ready_row, self.ready_row_int8, self.ready_kappa, self.ready_moves,
+            self.ready_cells, self.ready_tanh_c, self.ready_text, self.ready_mask,
+        )  # fmt: skip
+        into = (self.points.ready(part) for part in (points, phi, output))
+        one_line.write(
+            self.weights.alone, buffers, self.turn, pen.noise, pen.sharp, *into,
+            one_line.cores(),
+        )  # fmt: skip
+        self.turn = (self.turn + len(phi)) % 2
 
     def _layer(self, number: int) -> None:
         """New cells and outputs of a layer."""
-        weights, row = self.weights, self.row
-        span, own = weights.spans[number], weights.cells[number]
+        weights, points = self.weights, self.points
+        z = weights.packed[number].product(self.row[:, weights.reads[number]])
         rest = self.ready_biases[number]
-        if self.row_int8 is None:
-            z = weights.ways[number].product(row[:, span])
-        else:
-            z = weights.ways[number].product(row[:, weights.seen])
-            product = weights.int8[number]
-            rest = self.points.ready(
-                product.add_to(self.biases[number], self.row_int8[:, span])
-            )
+        if weights.int8:
+            h = self.row_int8[:, weights.reads_int8[number]]
+            whole = torch._int_mm(h, weights.int8[number].weight.t())
+            scale = self.ready_scales[number]
+            points.dequantise(points.ready(whole), scale, rest, self.ready_rest)
+            rest = self.ready_rest
         cells = self.ready_cells[number]
-        self.points.forward_gates(
-            self.points.ready(z), rest, cells[self.turn], self.ready_peepholes[number],
-            cells[1 - self.turn], self.ready_tanh_c, self.ready_row, own.start,
+        points.forward_gates(
+            points.ready(z), rest, cells[self.turn], self.ready_peepholes[number],
+            cells[1 - self.turn], self.ready_tanh_c, self.ready_row,
+            weights.cells[number].start,
         )  # fmt: skip
         self._round(number)
 
     def _round(self, number: int) -> None:
-        if self.row_int8 is not None:
-            own = self.weights.cells[number]
-            self.row_int8[:, own] = (self.row[:, own] * INT8_STEPS).round_()
+        if self.weights.int8:
+            first, hidden = self.weights.cells[number].start, self.weights.config.hidden
+            self.points.quantise(self.ready_row, self.ready_row_int8, first, hidden)
 
 
 class Pen:
@@ -324,17 +390,16 @@ class Pen:
         end = torch.logit(end) * temperature
         normal = normal * (math.exp(-bias) * math.sqrt(temperature))  # it scales sigma
         self.points = points_for(noise)
-        self.numbers = [
-            tuple(
-                self.points.ready(part[t].contiguous()) for part in (pick, end, normal)
-            )
-            for t in range(len(noise))
-        ]
+        self.noise = tuple(
+            self.points.ready(part.contiguous()) for part in (pick, end, normal)
+        )
         self.sharp = (1 + bias) / temperature
 
     @torch.inference_mode()
     def draw(self, output: Tensor, t: int, point: Tensor) -> Tensor:
         """Fill `point` `(B, 3)` from the raw output `(B, 6M + 1)` and noise t."""
-        ready = self.points.ready
-        self.points.draw(ready(output), self.sharp, *self.numbers[t], ready(point))
+        ready, (pick, end, normal) = self.points.ready, self.noise
+        self.points.draw(
+            ready(output), self.sharp, pick[t], end[t], normal[t], ready(point)
+        )
         return point

@@ -146,3 +146,19 @@ def test_a_layer_is_the_same_without_numba(monkeypatch):
     monkeypatch.setattr(fused, "points_for", lambda _: pointwise)
     for a, b in zip(with_numba, both_ways(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_cells_in_int8():
+    row = 2 * torch.rand(B, V + H) - 1
+    row[0, V : V + 4] = torch.tensor([1.0, -1.0, 0.5 / 127, 1.5 / 127])  # half to even
+    rounded = torch.zeros(B, V + H, dtype=torch.int8)
+    _, mine, *_ = run("quantise", [row, rounded, V, H], 0)
+    assert mine[0, V : V + 4].tolist() == [127, -127, 0, 2]
+    assert not mine[:, :V].any() and mine[:, V:].unique().numel() > 50
+
+
+def test_products_in_int8():
+    whole = torch.randint(-(2**20), 2**20, (B, 4 * H), dtype=torch.int32)
+    scale, bias = torch.rand(4 * H) / 2**18, torch.randn(B, 4 * H)
+    z = run("dequantise", [whole, scale, bias, torch.empty(B, 4 * H)])[3]
+    assert z.std() > 1

@@ -26,9 +26,9 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # A folder stands for everything in it.
 ORDER = (
     "ink alphabet rendering corpora transforms batches lstm mixture window kernels "
-    "packed pointwise compiled fused networks checkpoints optim graphs training styles "
-    "stepping sampling pages legibility measures evaluation export onnx_export plots "
-    "animation widgets cli"
+    "packed pointwise compiled one_line fused networks checkpoints optim graphs "
+    "training styles stepping sampling pages legibility measures evaluation export "
+    "onnx_export plots animation widgets cli"
 ).split()
 # The same among the readers of corpora; what else lies in their folder serves them all.
 READERS = "synthetic unipen iam collected".split()

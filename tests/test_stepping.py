@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib import sampling
+from handwriting_lib import pointwise, sampling
 from handwriting_lib.mixture import draw_noise
 from handwriting_lib.sampling import LAST_STROKE, length_bound, line_generator
 from handwriting_lib.stepping import Pen, Points, Stepper, StepWeights
@@ -274,7 +274,9 @@ def test_lines_leave_the_batch_when_they_are_done(monkeypatch):
     monkeypatch.setattr(Stepper, "write", counted)
     model = hw.load_pretrained("unipen-184")
     hw.write(["a", "b", "c", "d", "several words"], model, seed=1, redraws=0)
-    assert sizes[0] == 8 and sizes[-1] == 4  # in blocks of four
+    assert sizes[0] == 8 and 4 in sizes  # in blocks of four
+    # the last by itself, where that changes no digit of it
+    assert sizes[-1] == (4 if StepWeights(model.network).alone is None else 1)
 
 
 # --- int8 ----------------------------------------------------------------------------
@@ -312,8 +314,9 @@ def test_int8_rounds_to_half_a_step_of_each_row():
     weights, h = StepWeights(network, "int8"), 2 * torch.rand(1, 24) - 1
     row = torch.zeros(1, weights.width, dtype=torch.int8)
     row[:, weights.cells[0]] = (h * 127).round()
-    bias = torch.zeros(96)
-    rounded = weights.int8[0].add_to(bias, row[:, weights.spans[0]])
+    rounded, int8 = torch.empty(1, 96), weights.int8[0]
+    whole = row[:, weights.reads_int8[0]].int() @ int8.weight.t().int()
+    pointwise.dequantise(whole, int8.scale, torch.zeros(1, 96), rounded)
     apart = (rounded - h @ layer.weight_hh.detach().t()).abs()[0]
     # half a step of h and of the weight in each of 24 products
     largest = layer.weight_hh.detach().abs().amax(1)

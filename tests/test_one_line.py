@@ -1,0 +1,130 @@
+"""A line by itself, in one compiled loop, against the network and its own batch."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib.mixture import draw_noise
+from handwriting_lib.packed import PackedWeight
+from handwriting_lib.stepping import Stepper, StepWeights
+
+pytest.importorskip("numba", reason="Numba is optional")
+from handwriting_lib import one_line
+
+POINTS, SLOTS = 40, 7
+
+
+def network_of(layers, hidden):
+    """With numbers of rows that fill no panel, and sums of more than `TERMS` terms."""
+    config = hw.SynthesisConfig(
+        hidden=hidden, layers=layers, mixtures=5, components=4, symbols=20, step=0.2
+    )
+    network = hw.SynthesisNetwork(config)
+    with torch.no_grad():
+        for layer in network.layers:
+            layer.peephole.normal_(0, 0.5)
+    return network
+
+
+def asked(lines):
+    """Text, mask, first points and noise of some lines."""
+    text = torch.randint(1, 20, (lines, SLOTS))
+    mask = torch.ones_like(text, dtype=torch.bool)
+    noise = draw_noise((POINTS, lines), None, torch.zeros(1))
+    return text, mask, torch.randn(lines, 3), noise
+
+
+def written(weights, network, text, mask, first, noise, bias=0.5):
+    """A stretch of points in two parts, and the state after it."""
+    stepper = Stepper(weights, text, mask, network.start(len(text)))
+    parts = []
+    for some in noise.split([POINTS - 15, 15]):
+        parts.append(stepper.write(first, some, bias, 0.8))
+        first = parts[-1].drawn
+    together = [torch.cat(part) for part in zip(*[p[:3] for p in parts], strict=True)]
+    layers = [value for state in stepper.state.layers for value in state]
+    return [*together, first, *layers, stepper.state.w, stepper.state.kappa]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize(("layers", "hidden"), [(1, 24), (3, 24), (2, 290)])
+def test_it_is_the_loop_over_points(monkeypatch, layers, hidden, precision):
+    monkeypatch.setattr(one_line, "adds_up_alike", lambda *shape: True)
+    network, line = network_of(layers, hidden), asked(1)
+    weights, plain = (StepWeights(network, precision) for _ in range(2))
+    plain.alone = None
+    assert weights.alone is not None
+    mine, theirs = (written(w, network, *line) for w in (weights, plain))
+    torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+    assert mine[0].std() > 0.1
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize(("layers", "hidden"), [(3, 24), (2, 290)])
+def test_it_is_the_line_among_others_digit_by_digit(layers, hidden, precision):
+    network, (text, mask, first, noise) = network_of(layers, hidden), asked(5)
+    weights = StepWeights(network, precision)
+    if weights.alone is None:
+        pytest.skip("oneDNN adds up in another order on this processor")
+    everybody = written(weights, network, text, mask, first, noise)
+    mine = written(weights, network, text[2:3], mask[2:3], first[2:3], noise[:, 2:3])
+    for number, (one, all_of_them) in enumerate(zip(mine, everybody, strict=True)):
+        lines = all_of_them[:, 2:3] if number < 3 else all_of_them[2:3]
+        assert torch.equal(one, lines)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (30, 400), (121, 1299), (1000, 70)])
+def test_columns_hold_the_weight(shape):
+    weight = torch.randn(shape)
+    panels = torch.from_numpy(one_line.columns(weight))
+    side_by_side = panels.transpose(1, 2).flatten(0, 1)
+    assert torch.equal(side_by_side[: len(weight)], weight)
+    assert not side_by_side[len(weight) :].any()
+
+
+def test_products_that_add_up_otherwise_are_found_out(monkeypatch):
+    def from_the_end(self, x):
+        weight = torch.stack([column for column in self.plain.t()])
+        return sum(x[:, k, None] * weight[k] for k in reversed(range(len(weight))))
+
+    pack = PackedWeight.__init__
+
+    def keep(self, weight):
+        pack(self, weight)
+        self.plain = weight
+
+    monkeypatch.setattr(PackedWeight, "__init__", keep)
+    monkeypatch.setattr(PackedWeight, "product", from_the_end)
+    one_line.adds_up_alike.cache_clear()
+    assert StepWeights(network_of(1, 24)).alone is None
+    one_line.adds_up_alike.cache_clear()
+
+
+def test_any_number_of_cores_gives_the_same(monkeypatch):
+    network, line = network_of(2, 290), asked(1)
+    results = []
+    for cores in (1, 2, 3):
+        monkeypatch.setattr(one_line, "cores", lambda cores=cores: cores)
+        results.append(written(StepWeights(network), network, *line))
+    for result in results[1:]:
+        assert all(map(torch.equal, result, results[0]))
+
+
+def test_two_threads_write_at_once():
+    model = hw.load_pretrained("unipen-184")
+
+    def write(position):
+        return hw.write("two at once", model, seed=1, positions=[position])[0].ink
+
+    wanted = [write(position) for position in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(write, range(4)))
+    assert all(map(torch.equal, found, wanted))
+
+
+def test_what_it_cannot_do_is_left_to_the_loop():
+    network = network_of(1, 24)
+    assert StepWeights(network.double()).alone is None
+    assert StepWeights(network.to("meta").float()).alone is None
