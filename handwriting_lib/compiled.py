@@ -209,11 +209,12 @@ def draw(output, sharp, pick, end, normal, point):
 
 
 @_compiled
-def quantise(row, row_int8, first, hidden):
+def quantise(row, first, cells, first_cell, hidden):
     """`pointwise.quantise`."""
     for b in range(len(row)):
-        for j in range(first, first + hidden):
-            row_int8[b, j] = np.int8(np.rint(row[b, j] * _INT8_STEPS))
+        h, steps = row[b, first : first + hidden], cells[b, first_cell:]
+        for j in range(hidden):
+            steps[j] = np.int8(np.rint(h[j] * _INT8_STEPS))
 
 
 @_compiled

@@ -101,8 +101,8 @@ class LayerWeights(NamedTuple):
     Attributes:
         panels: of `columns`: what it reads from `first` on in the row of all outputs.
         first: see there.
-        weight_int8: `(4H, K)` int8, over what it reads from `first_int8` on; `(0, 0)`
-            where there are none.
+        weight_int8: `(4H, K)` int8, of the cells that it reads, from `first_int8` on;
+            `(0, 1)` where there are none.
         first_int8: see there.
         scale: `(4H,)` of `weight_int8`.
         bias: `(1, 4H)`.
@@ -147,7 +147,7 @@ class Buffers(NamedTuple):
 
     Attributes:
         row: `(1, R)`: outputs of all layers, the point and what the window reads.
-        row_int8: the same rounded, or `(1, 0)`.
+        cells_int8: `(1, LH)` the outputs in int8, or `(1, 0)` in float32.
         kappa: `(1, K)`.
         moves: `(1, 3K)`, for the window's parameters.
         cells: `(L, 2, 1, H)`: before a point and after it, by turns.
@@ -157,7 +157,7 @@ class Buffers(NamedTuple):
     """
 
     row: Any
-    row_int8: Any
+    cells_int8: Any
     kappa: Any
     moves: Any
     cells: Any
@@ -243,9 +243,9 @@ def write(weights, buffers, turn, noise, sharp, points, phi, output, parts):
         output: `(n, 1, 6M + 1)` filled with the raw output.
         parts: how many cores share a product.
     """
-    row, row_int8, kappa, moves, cells, tanh_c, text, mask = buffers
+    row, cells_int8, kappa, moves, cells, tanh_c, text, mask = buffers
     pick, end, normal = noise
-    hidden, rounded = tanh_c.shape[1], row_int8.shape[1] > 0
+    hidden, rounded = tanh_c.shape[1], cells_int8.shape[1] > 0
     z = np.empty((1, _columns(weights.layers[0].panels)), np.float32)
     rest, whole = np.empty_like(z), np.empty(z.shape, np.int32)
     window = np.empty(_columns(weights.window), np.float32)
@@ -258,7 +258,7 @@ def write(weights, buffers, turn, noise, sharp, points, phi, output, parts):
             layer = weights.layers[number]
             _multiply(
                 layer.panels, row[0, layer.first :], z[0],
-                layer.weight_int8, row_int8[0, layer.first_int8 :], whole[0], parts,
+                layer.weight_int8, cells_int8[0, layer.first_int8 :], whole[0], parts,
             )  # fmt: skip
             if rounded:
                 compiled.dequantise(whole, layer.scale, layer.bias, rest)
@@ -267,7 +267,7 @@ def write(weights, buffers, turn, noise, sharp, points, phi, output, parts):
                 layer.peephole, cells[number, 1 - turn], tanh_c, row, layer.own,
             )  # fmt: skip
             if rounded:
-                compiled.quantise(row, row_int8, layer.own, hidden)
+                compiled.quantise(row, layer.own, cells_int8, number * hidden, hidden)
             if number == 0:
                 _multiply_part(weights.window, row[0], window, 0, 1)
                 for k in range(moves.shape[1]):
@@ -277,7 +277,7 @@ def write(weights, buffers, turn, noise, sharp, points, phi, output, parts):
                     weights.seen + 3, weights.symbols,
                 )  # fmt: skip
         turn = 1 - turn
-        _multiply(weights.output, row[0], raw, none, row_int8[0], whole[0], parts)
+        _multiply(weights.output, row[0], raw, none, cells_int8[0], whole[0], parts)
         for k in range(len(weights.output_bias)):
             output[t, 0, k] = raw[k] + weights.output_bias[k]
         compiled.draw(output[t], sharp, pick[t], end[t], normal[t], points[t + 1])

@@ -207,17 +207,20 @@ def draw(
     torch.gt(output[:, :1], end, out=point[:, 2:])
 
 
-def quantise(row: Tensor, row_int8: Tensor, first: int, hidden: int) -> None:
-    """Cells' outputs in steps of 1/127.
+def quantise(
+    row: Tensor, first: int, cells: Tensor, first_cell: int, hidden: int
+) -> None:
+    """A layer's outputs in steps of 1/127.
 
     Args:
         row: `(B, R)` with the outputs, between -1 and 1, from column `first` on.
-        row_int8: `(B, R)` int8, of which the same columns are filled.
-        first: see `row`.
+        first: see there.
+        cells: `(B, LH)` int8, filled from column `first_cell` on.
+        first_cell: see there.
         hidden: H.
     """
-    own = slice(first, first + hidden)
-    row_int8[:, own] = (row[:, own] * INT8_STEPS).round_()
+    steps = row[:, first : first + hidden] * INT8_STEPS
+    cells[:, first_cell : first_cell + hidden] = steps.round_()
 
 
 def dequantise(whole: Tensor, scale: Tensor, bias: Tensor, z: Tensor) -> None:

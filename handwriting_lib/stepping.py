@@ -85,29 +85,32 @@ class StepWeights:
             self.cells.append(slice(first, first + hidden))
         self.width = max(self.seen.stop, self.cells[-1].stop)
         self.reads: list[slice] = []  # of the row, in float32
-        self.reads_int8: list[slice] = []
+        self.reads_int8: list[slice] = []  # of all cells' outputs
         self.matrices: list[Tensor] = []
         self.int8: list[Int8Weight] = []
         self.biases, self.peepholes = [], []
         for number, layer in enumerate(network.layers):
             assert isinstance(layer, PeepholeLSTM)
-            below = self.cells[number - 1 : number]  # the first layer has none
-            parts = [self.seen, *below, self.cells[number]]
-            reads = slice(min(r.start for r in parts), max(r.stop for r in parts))
-            weight = layer.bias.new_zeros(4 * hidden, self.width)
-            weight[:, self.seen] = layer.weight_ih[:, :outside]
-            for cells in below:
-                weight[:, cells] = layer.weight_ih[:, outside:]
-            weight[:, self.cells[number]] = layer.weight_hh
+            from_seen = layer.weight_ih[:, :outside]
+            from_below = layer.weight_ih[:, outside:]  # none in the first layer
             if precision == "int8":
                 self.reads.append(self.seen)
-                self.matrices.append(weight[:, self.seen].clone())
-                weight[:, self.seen] = 0
-                self.reads_int8.append(reads)
-                self.int8.append(Int8Weight(weight[:, reads]))
+                self.matrices.append(from_seen.clone())
+                first = max(number - 1, 0) * hidden
+                self.reads_int8.append(slice(first, (number + 1) * hidden))
+                self.int8.append(
+                    Int8Weight(torch.cat([from_below, layer.weight_hh], 1))
+                )
             else:
-                self.reads.append(reads)
-                self.matrices.append(weight[:, reads].clone())
+                weight = layer.bias.new_zeros(4 * hidden, self.width)
+                weight[:, self.seen] = from_seen
+                for cells in self.cells[number - 1 : number]:
+                    weight[:, cells] = from_below
+                weight[:, self.cells[number]] = layer.weight_hh
+                first = min(self.cells[max(number - 1, 0)].start, self.seen.start)
+                end = max(self.cells[number].stop, self.seen.stop)
+                self.reads.append(slice(first, end))
+                self.matrices.append(weight[:, first:end].clone())
             self.biases.append(layer.bias.clone())
             self.peepholes.append(layer.peephole.clone())
         self.window_bias = network.window.bias.clone()
@@ -209,9 +212,8 @@ class Stepper:
         ready = self.points.ready
         self.weights, self.text, self.text_mask = weights, text, text_mask
         self.row = state.w.new_zeros(batch, weights.width)
-        # what is seen stays zero in it
-        columns = weights.width if weights.int8 else 0
-        self.row_int8 = self.row.new_zeros(batch, columns, dtype=torch.int8)
+        cells = len(weights.int8) * config.hidden  # none in float32
+        self.cells_int8 = self.row.new_empty(batch, cells, dtype=torch.int8)
         self.point, self.w = self.row[:, weights.seen].split([3, config.symbols], 1)
         self.w.copy_(state.w)
         self.kappa = state.kappa.clone()
@@ -220,7 +222,7 @@ class Stepper:
         self.turn = 0
         self.cells = empty(config.layers, 2, batch, config.hidden)
         self.ready_row, self.ready_kappa = ready(self.row), ready(self.kappa)
-        self.ready_row_int8 = ready(self.row_int8)
+        self.ready_int8 = ready(self.cells_int8)
         self.ready_moves, self.tanh_c = ready(self.moves), empty(batch, config.hidden)
         self.ready_text = ready(text.contiguous())
         self.ready_mask = ready(text_mask.to(state.w.dtype).contiguous())
@@ -322,7 +324,7 @@ class Stepper:
         from . import one_line
 
         buffers = one_line.Buffers(
-            self.ready_row, self.ready_row_int8, self.ready_kappa, self.ready_moves,
+            self.ready_row, self.ready_int8, self.ready_kappa, self.ready_moves,
             self.ready_cells, self.ready_tanh_c, self.ready_text, self.ready_mask,
         )  # fmt: skip
         into = (self.points.ready(part) for part in (points, phi, output))
@@ -338,7 +340,7 @@ class Stepper:
         z = weights.packed[number].product(self.row[:, weights.reads[number]])
         rest = self.ready_biases[number]
         if weights.int8:
-            h = self.row_int8[:, weights.reads_int8[number]]
+            h = self.cells_int8[:, weights.reads_int8[number]]
             whole = torch._int_mm(h, weights.int8[number].weight.t())
             scale = self.ready_scales[number]
             points.dequantise(points.ready(whole), scale, rest, self.ready_rest)
@@ -353,8 +355,11 @@ class Stepper:
 
     def _round(self, number: int) -> None:
         if self.weights.int8:
-            first, hidden = self.weights.cells[number].start, self.weights.config.hidden
-            self.points.quantise(self.ready_row, self.ready_row_int8, first, hidden)
+            hidden = self.weights.config.hidden
+            self.points.quantise(
+                self.ready_row, self.weights.cells[number].start,
+                self.ready_int8, number * hidden, hidden,
+            )  # fmt: skip
 
 
 class Pen:

@@ -151,10 +151,10 @@ def test_a_layer_is_the_same_without_numba(monkeypatch):
 def test_cells_in_int8():
     row = 2 * torch.rand(B, V + H) - 1
     row[0, V : V + 4] = torch.tensor([1.0, -1.0, 0.5 / 127, 1.5 / 127])  # half to even
-    rounded = torch.zeros(B, V + H, dtype=torch.int8)
-    _, mine, *_ = run("quantise", [row, rounded, V, H], 0)
-    assert mine[0, V : V + 4].tolist() == [127, -127, 0, 2]
-    assert not mine[:, :V].any() and mine[:, V:].unique().numel() > 50
+    cells = torch.zeros(B, 2 * H, dtype=torch.int8)
+    mine = run("quantise", [row, V, cells, H, H], 0)[2]
+    assert mine[0, H : H + 4].tolist() == [127, -127, 0, 2]
+    assert not mine[:, :H].any() and mine[:, H:].unique().numel() > 50
 
 
 def test_products_in_int8():

@@ -311,11 +311,10 @@ def test_int8_rounds_to_half_a_step_of_each_row():
     layer = network.layers[0]
     with torch.no_grad():
         layer.weight_hh[5] = 0  # a row without any weight stays so
-    weights, h = StepWeights(network, "int8"), 2 * torch.rand(1, 24) - 1
-    row = torch.zeros(1, weights.width, dtype=torch.int8)
-    row[:, weights.cells[0]] = (h * 127).round()
-    rounded, int8 = torch.empty(1, 96), weights.int8[0]
-    whole = row[:, weights.reads_int8[0]].int() @ int8.weight.t().int()
+    int8, h = StepWeights(network, "int8").int8[0], 2 * torch.rand(1, 24) - 1
+    cells, rounded = torch.empty(1, 24, dtype=torch.int8), torch.empty(1, 96)
+    pointwise.quantise(h, 0, cells, 0, 24)
+    whole = cells.int() @ int8.weight.t().int()
     pointwise.dequantise(whole, int8.scale, torch.zeros(1, 96), rounded)
     apart = (rounded - h @ layer.weight_hh.detach().t()).abs()[0]
     # half a step of h and of the weight in each of 24 products
