@@ -27,7 +27,7 @@ from torch.nn.functional import linear
 
 from . import pointwise
 from .lstm import LSTMState, LSTMTrace, PeepholeLSTM, peephole_gradient
-from .packed import PackedWeight
+from .packed import PackedWeight, gradient_of_weight
 from .window import WindowTrace
 
 
@@ -148,8 +148,8 @@ class _PeepholeSequence(torch.autograd.Function):
 
 def _product_over_time(d_z: Tensor, x: Tensor, products: torch.dtype) -> Tensor:
     """The gradient of a weight: `(T, B, N)` and `(T, B, I)` to `(N, I)`."""
-    d_weight = d_z.flatten(0, 1).to(products).t() @ x.flatten(0, 1).to(products)
-    return d_weight.to(d_z.dtype)
+    flat = (part.flatten(0, 1).to(products) for part in (d_z, x))
+    return gradient_of_weight(*flat).to(d_z.dtype)
 
 
 class _LinearIn(torch.autograd.Function):
@@ -164,10 +164,9 @@ class _LinearIn(torch.autograd.Function):
         ctx.full = x.dtype
         if products != x.dtype:
             return linear(x_low, weight_low).to(x.dtype).add_(bias)
-        # not what `linear` gives: that may be a view, which nobody could write over
-        out = x.new_empty(*x.shape[:-1], len(weight))
-        torch.addmm(bias, x.flatten(0, -2), weight.t(), out=out.flatten(0, -2))
-        return out
+        # no view, as a product may be: nobody could write over it
+        product = PackedWeight(weight).product(x, bias)
+        return x.new_empty(0).set_(product)  # type: ignore[call-overload]
 
     @staticmethod
     @once_differentiable  # a second derivative is an error, not a wrong number
@@ -177,7 +176,7 @@ class _LinearIn(torch.autograd.Function):
         d_x = None
         if ctx.needs_input_grad[0]:
             d_x = PackedWeight(weight.t()).product(d_flat).to(ctx.full).view_as(x)
-        d_weight = d_flat.t() @ x.flatten(0, -2)
+        d_weight = gradient_of_weight(d_flat, x.flatten(0, -2))
         return d_x, d_weight.to(ctx.full), d_out.flatten(0, -2).sum(0), None
 
 

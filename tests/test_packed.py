@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from handwriting_lib import packed
-from handwriting_lib.packed import PackedWeight
+from handwriting_lib.packed import PackedWeight, gradient_of_weight
 
 SHAPES = [(160, 99), (121, 120), (30, 40)]
 
@@ -44,6 +44,29 @@ def test_a_row_does_not_depend_on_its_neighbours(shape):
         assert torch.equal(weight.product(x[:rows].contiguous()), all_rows[:rows])
 
 
+def test_a_bias_and_more_dimensions():
+    weight, bias, x = torch.randn(40, 60), torch.randn(40), torch.randn(7, 2, 60)
+    for kind in (torch.float32, torch.float64):
+        given = PackedWeight(weight.to(kind)).product(x.to(kind), bias.to(kind))
+        wanted = torch.nn.functional.linear(x.to(kind), weight.to(kind), bias.to(kind))
+        torch.testing.assert_close(given, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_the_gradient_of_a_weight(rows, dtype):
+    d_out, x = torch.randn(rows, 30, dtype=dtype), torch.randn(rows, 50, dtype=dtype)
+    given = gradient_of_weight(d_out, x)
+    assert given.dtype == dtype and given.shape == (30, 50)
+    tolerance = 0.1 if dtype == torch.bfloat16 else 1e-5
+    wanted = d_out.double().t() @ x.double()
+    torch.testing.assert_close(given.double(), wanted, rtol=tolerance, atol=tolerance)
+    # of views, and with rows that lie apart
+    part = gradient_of_weight(d_out[:, 2:9], x[:, ::2])
+    wanted = d_out[:, 2:9].double().t() @ x[:, ::2].double()
+    torch.testing.assert_close(part.double(), wanted, rtol=tolerance, atol=tolerance)
+
+
 def test_it_is_a_copy():
     weight, x = torch.randn(16, 8), torch.randn(4, 8)
     mine = PackedWeight(weight)
@@ -57,8 +80,13 @@ def test_where_the_operators_are_missing(monkeypatch):
         raise AttributeError("no such operator")
 
     monkeypatch.setattr(packed, "_pack", missing)
+    monkeypatch.setattr(packed, "_gradient", lambda *_: missing(0))
     packed._can_pack.cache_clear()
+    packed._has_gradient.cache_clear()
     weight, x = torch.randn(16, 8), torch.randn(4, 8)
     mine = PackedWeight(weight)
     assert not mine.packed and torch.equal(mine.product(x), x @ weight.t())
+    d_out = torch.randn(4, 16)
+    assert torch.equal(gradient_of_weight(d_out, x), d_out.t() @ x)
     packed._can_pack.cache_clear()
+    packed._has_gradient.cache_clear()
