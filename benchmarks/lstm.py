@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from handwriting_lib.fused import FusedPeepholeLSTM, peephole_sequence
 from handwriting_lib.lstm import PeepholeLSTM
+from handwriting_lib.packed import PackedWeight, gradient_of_weight
 
 from . import Result, Row, measure
 
@@ -50,16 +51,17 @@ def run(rounds: int) -> Result:
 
     def products_alone() -> None:
         """What no layer can do without, in the shapes of the fused one."""
-        x_flat, weight = x.detach().transpose(0, 1).flatten(0, 1), fused.weight_ih.data
-        h = d_out.transpose(0, 1)
-        x_flat @ weight.t()
+        x_flat, weight = x.detach().transpose(0, 1).flatten(0, 1), fused.weight_ih
+        h, recurrent = d_out.transpose(0, 1), fused.weight_hh
+        PackedWeight(weight).product(x_flat)
+        forwards, backwards = PackedWeight(recurrent), PackedWeight(recurrent.t())
         for t in range(POINTS):
-            h[t] @ fused.weight_hh.data.t()
-            d_z[t] @ fused.weight_hh.data
+            forwards.product(h[t])
+            backwards.product(d_z[t])
         d_flat = d_z.flatten(0, 1)
-        d_flat @ weight
-        d_flat.t() @ x_flat
-        d_flat.t() @ h.flatten(0, 1)
+        PackedWeight(weight.t()).product(d_flat)
+        gradient_of_weight(d_flat, x_flat)
+        gradient_of_weight(d_flat, h.flatten(0, 1))
 
     difference = float((both_ways(LOOP) - both_ways(FUSED)).detach().abs().max())
     timed = {name: lambda name=name: both_ways(name) for name in layers}

@@ -3,8 +3,8 @@
 The plain loop is the same network under autograd: a Python loop over the points through
 `SynthesisNetwork.step`. `nn.LSTM` is a reference without peepholes and without a
 window: what the window reads is given to it. The matrix products alone, in the shapes
-of the fused passes, are what no program can leave out: how much of the machine's rate a
-row reaches is their time over its own.
+of the fused passes and by the library's own functions (`packed`), are what no program
+can leave out: how much of the machine's rate a row reaches is their time over its own.
 
 On a CPU the notes also hold padding, peak memory and the time of the import. On a GPU
 the results have a file of their own, `train-cuda.json`.
@@ -29,6 +29,7 @@ from handwriting_lib.batches import Batch, Buckets
 from handwriting_lib.corpora import load_corpus
 from handwriting_lib.graphs import GraphedLoss
 from handwriting_lib.mixture import mixture_loss
+from handwriting_lib.packed import PackedWeight, gradient_of_weight
 from handwriting_lib.training import batch_loss
 
 from . import ROOT, Result, measure
@@ -142,25 +143,26 @@ def products_alone(
 
     def run() -> None:
         for number, (x, read, d_z, w_bulk, w_each) in enumerate(layers):
-            x.flatten(0, 1) @ w_bulk.t()
+            PackedWeight(w_bulk).product(x)
+            forwards, backwards = PackedWeight(w_each), PackedWeight(w_each.t())
             for t in range(points):
-                read[t] @ w_each.t()
+                forwards.product(read[t])
                 if not number:
                     h @ window.t()
             for t in range(points):
-                d_z[t] @ w_each
+                backwards.product(d_z[t])
                 if not number:
                     moves[t] @ window
             d_flat = d_z.flatten(0, 1)
             if number:
-                d_flat @ w_bulk
-            d_flat.t() @ x.flatten(0, 1)
-            d_flat.t() @ read.flatten(0, 1)
+                PackedWeight(w_bulk.t()).product(d_flat)
+            gradient_of_weight(d_flat, x.flatten(0, 1))
+            gradient_of_weight(d_flat, read.flatten(0, 1))
             if not number:
                 moves.flatten(0, 1).t() @ top[:, : sizes.hidden]
-        top @ weight.t()
-        d_raw @ weight
-        d_raw.t() @ top
+        PackedWeight(weight).product(top)
+        PackedWeight(weight.t()).product(d_raw)
+        gradient_of_weight(d_raw, top)
 
     return run
 
@@ -296,11 +298,11 @@ def run(rounds: int, device: str = "cpu", corpus: str = "synthetic") -> Result:
     work = operations(SIZES, lines * points)
     side = 4 * SIZES.hidden
     large = torch.randn(work // (2 * side * side), side, device=device)
-    square = torch.randn(side, side, device=device)
+    square = PackedWeight(torch.randn(side, side, device=device))
     functions: dict[str, Callable[[], object]] = {
         **updates,
         PRODUCTS: products_alone(SIZES, lines, points, device),
-        LARGE: lambda: large @ square,
+        LARGE: lambda: square.product(large),
     }
     losses = {name: float(once()) for name, once in updates.items()}
     rows = measure(
@@ -314,6 +316,9 @@ def run(rounds: int, device: str = "cpu", corpus: str = "synthetic") -> Result:
         "GFLOP/s": {name: round(work / s / 1e9, 1) for name, s in seconds.items()},
         "share of the rate of the products alone": {
             name: round(seconds[PRODUCTS] / seconds[name], 3) for name in updates
+        },
+        "share of the rate of one large product": {
+            name: round(seconds[LARGE] / seconds[name], 3) for name in updates
         },
         "difference of the first loss from the plain loop's": {
             name: abs(losses[name] - losses[LOOP])

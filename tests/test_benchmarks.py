@@ -197,7 +197,7 @@ def test_ways_of_writing_agree_and_are_compared_with_streaming(
     assert door.main(["sample", "--rounds", "2"]) == 0
     written = json.loads((tmp_path / "sample.json").read_text())
     names = [row["name"] for row in written["rows"]]
-    assert names == [sample.LOOP, sample.STREAM, *sample.WRITERS]
+    assert names == [sample.LOOP, sample.STREAM, sample.PRODUCTS, *sample.WRITERS]
     notes = written["notes"]
     apart = notes["largest difference of the last point from the plain loop's"]
     assert max(apart.values()) < 1e-5
@@ -212,6 +212,9 @@ def test_ways_of_writing_agree_and_are_compared_with_streaming(
     assert ratios["one line, int8 over float32"] == pytest.approx(faster, abs=0.01)
     together = 64 * seconds[sample.ONE] / seconds[sample.MANY]
     assert ratios["64 lines over one"] == pytest.approx(together, abs=0.01)
+    most = 64 * seconds[sample.ONE] / seconds[sample.PRODUCTS]
+    bound = ratios["64 lines, products alone, over one"]
+    assert bound == pytest.approx(most, abs=0.01)
     network = SynthesisNetwork(SynthesisConfig(hidden=16, layers=2))
     counted = sum(p.numel() for p in network.parameters())
     assert written["setting"]["weights"] == counted
