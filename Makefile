@@ -48,7 +48,11 @@ serve: book  ## Build the book and serve it at http://localhost:8000 (PORT=...)
 
 .PHONY: test
 test: lint types stale browser $(BOOK_STAMP)  ## Everything: lint, types, notebooks, the book, all tests
-	$(RUN) -m pytest -ra --timeout 900
+	$(RUN) -m pytest -ra --timeout 900 -m "not notebooks"
+
+.PHONY: test-notebooks
+test-notebooks: $(INSTALLED)  ## Run each notebook alone in an empty folder: ten minutes
+	$(RUN) -m pytest -ra --timeout 1800 tests/book/test_notebooks.py
 
 .PHONY: check
 check: lint types  ## Lint, types and the fast tests, in under three minutes
