@@ -223,16 +223,16 @@ class Stepper:
         self.cells = empty(config.layers, 2, batch, config.hidden)
         self.ready_row, self.ready_kappa = ready(self.row), ready(self.kappa)
         self.ready_int8 = ready(self.cells_int8)
-        self.ready_moves, self.tanh_c = ready(self.moves), empty(batch, config.hidden)
+        self.ready_moves = ready(self.moves)
         self.ready_text = ready(text.contiguous())
         self.ready_mask = ready(text_mask.to(state.w.dtype).contiguous())
-        self.ready_cells, self.ready_tanh_c = ready(self.cells), ready(self.tanh_c)
+        self.ready_cells = ready(self.cells)
+        self.ready_tanh_c = ready(empty(batch, config.hidden))
         self.ready_peepholes = [ready(peephole) for peephole in weights.peepholes]
         # (B, 4H)
         self.ready_biases = [ready(bias.repeat(batch, 1)) for bias in weights.biases]
         self.ready_scales = [ready(int8.scale) for int8 in weights.int8]
-        self.rest = empty(batch, 4 * config.hidden)
-        self.ready_rest = ready(self.rest)
+        self.ready_rest = ready(empty(batch, 4 * config.hidden))
         for number, old in enumerate(state.layers):
             self.row[:, weights.cells[number]] = old.h
             self.cells[number, 0] = old.c

@@ -259,7 +259,9 @@ def speed(benchmarks: Iterable[Found]) -> dict[str, str]:
         rates = found["notes"].get("points a second", {})
         rows = []
         for row in found["rows"]:
-            cells = [row["name"], f"{1000 * row['minimum']:.3g} ms"]
+            least = 1000 * row["minimum"]
+            told = f"{least:,.0f} ms" if least > 99 else f"{least:.3g} ms"
+            cells = [row["name"], told]
             faster = row["ratio"]
             if rates:
                 a_second = found["setting"]["points"] / row["median"]
@@ -269,8 +271,9 @@ def speed(benchmarks: Iterable[Found]) -> dict[str, str]:
             rows.append([*cells, f"{faster:.2f}"])
         rate = ["points a second"] if rates else []
         columns = ["", "fastest round", *rate, "times as fast"]
+        where = "" if found["setting"].get("device", "cpu") == "cpu" else ", on a GPU"
         parts.append(
-            f"### {found['title']}\n\n{setting[0].upper()}{setting[1:]}.\n\n"
+            f"### {found['title']}{where}\n\n{setting[0].upper()}{setting[1:]}.\n\n"
             + table(columns, rows)
             + f"\n\nThe baseline is *{found['baseline']}*. Made by "
             f"`{found['command']}` on {machine(found)}."

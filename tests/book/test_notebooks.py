@@ -5,6 +5,8 @@ a notebook has is its first cell, and that it stands alone. All of them take min
 `make test` runs the first cell and one notebook; `make test-notebooks` runs each.
 """
 
+import re
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -12,6 +14,7 @@ from places import BOOK
 
 NOTEBOOKS = sorted((BOOK / "notebooks").glob("*.ipynb"))
 QUICKEST = "03_recurrence"
+PROGRESS = re.compile(r"\d+%\|.*\|")  # of tqdm
 
 
 def run(notebook, folder):
@@ -24,11 +27,22 @@ def run(notebook, folder):
 
 
 def complaints(notebook):
-    """What cells wrote to stderr: warnings, mostly."""
+    """What cells wrote to stderr, progress bars apart: warnings, mostly."""
     for number, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
-                yield f"cell {number}: {output['text']}"
+                for line in output["text"].replace("\r", "\n").splitlines():
+                    if line and not PROGRESS.search(line):
+                        yield f"cell {number}: {line}"
+
+
+def test_complaints_are_not_progress():
+    text = "\r 50%|##5  | 1/2 [00:00<00:00,  9.8it/s]\nUserWarning: no\n"
+    output = nbformat.v4.new_output("stream", name="stderr", text=text)
+    cell = nbformat.v4.new_code_cell("", outputs=[output])
+    assert list(complaints(nbformat.v4.new_notebook(cells=[cell]))) == [
+        "cell 0: UserWarning: no"
+    ]
 
 
 def test_there_is_one_for_each_chapter():
