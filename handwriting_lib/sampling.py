@@ -30,7 +30,8 @@ LONGEST_TEXT = 256  # characters; longer texts are for several lines
 POINTS_A_CHARACTER = 40
 # Letter-body heights: a stroke that begins so far left of a prime's end belongs to it.
 BACK_OVER_THE_PRIME = 0.5
-# After the stop rule has fired the stroke under way may be finished, within this.
+# After the stop rule has fired the stroke under way may be finished. One that has not
+# ended so many points later is cut, and its line is not complete.
 LAST_STROKE = 40
 # Points that are written between two looks at which lines are done.
 STRETCH = 16
@@ -116,7 +117,7 @@ def check_line(phi: Tensor, text: str) -> str:
     if end not in attended:
         return "ended before the text did"
     stop = attended.index(end)
-    if len(attended) - stop - 1 > LAST_STROKE:
+    if len(attended) - stop - 1 >= LAST_STROKE:  # where `write` cuts a stroke
         return "went on after the end of the text"
     furthest = 0
     for at in attended:
@@ -294,7 +295,8 @@ def _draw(
         )
         t = torch.arange(begin, begin + len(written.read), device=device)[:, None]
         at_end = written.phi.argmax(2) == ends[rows]  # (n, b)
-        fired[rows] = torch.where(at_end, t, fired[rows]).amin(0)
+        first = torch.where(at_end, t, len(noise)).amin(0)
+        fired[rows] = torch.minimum(fired[rows], first)
         since = t - fired[rows]
         lifted = (written.read[..., 2] > 0.5) & (t > 0)
         over = (since >= 0) & (lifted | (since >= LAST_STROKE))

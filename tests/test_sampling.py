@@ -255,3 +255,27 @@ def test_writing_without_a_text_goes_on_for_as_long_as_asked():
     assert first.shape == (30, 3) and not torch.equal(first, second)
     with pytest.raises(ValueError, match="prediction network"):
         hw.write_freely(hw.load_pretrained())
+
+
+def test_a_stroke_that_does_not_end_is_cut(monkeypatch):
+    # at a low temperature the pen hardly lifts, and the window stays at the end
+    model = hw.load_pretrained("unipen-184")
+    cold = {"bias": 0.0, "temperature": 0.4, "samples": 12, "seed": 4, "redraws": 0}
+    written = {}
+    for stretch in (1, 16, 1000):
+        monkeypatch.setattr(sampling, "STRETCH", stretch)
+        written[stretch] = hw.write("the quick brown fox", model, **cold)
+    kept_on = []
+    for lines in zip(*written.values(), strict=True):
+        after = [len(line.phi) - first_at_end(line) - 1 for line in lines]
+        assert len(set(after)) == 1 and after[0] <= LAST_STROKE
+        for line in lines:
+            cut = after[0] == LAST_STROKE
+            assert line.complete == (not cut)
+            assert (line.problem == "went on after the end of the text") == cut
+        kept_on.append(after[0] == LAST_STROKE)
+    assert 0 < sum(kept_on) < 12
+
+
+def first_at_end(line):
+    return line.phi.argmax(1).tolist().index(len(line.text))

@@ -256,7 +256,7 @@ export function checkLine(phi, text) {
   const attended = phi.map(largest);
   const stop = attended.indexOf(end);
   if (stop < 0) return "ended before the text did";
-  if (attended.length - stop - 1 > LAST_STROKE) return "went on after the end of the text";
+  if (attended.length - stop - 1 >= LAST_STROKE) return "went on after the end of the text";
   let furthest = 0;
   for (const at of attended) {
     if (at < furthest - 1) {
