@@ -295,8 +295,8 @@ def _draw(
         )
         t = torch.arange(begin, begin + len(written.read), device=device)[:, None]
         at_end = written.phi.argmax(2) == ends[rows]  # (n, b)
-        first = torch.where(at_end, t, len(noise)).amin(0)
-        fired[rows] = torch.minimum(fired[rows], first)
+        now = torch.where(at_end, t, len(noise)).amin(0)
+        fired[rows] = torch.minimum(fired[rows], now)
         since = t - fired[rows]
         lifted = (written.read[..., 2] > 0.5) & (t > 0)
         over = (since >= 0) & (lifted | (since >= LAST_STROKE))
