@@ -95,6 +95,10 @@ def _train(arguments: argparse.Namespace) -> None:
     from .corpora import load_corpus
     from .training import prepare_data, read_config, train
 
+    for name in ("steps", "minutes"):
+        number = getattr(arguments, name)
+        if number is not None and number <= 0:
+            raise UsageError(f"--{name} must be above 0, not {number}")
     config = read_config(arguments.config)
     changes: dict[str, Any] = {}
     if arguments.corpus:
@@ -103,11 +107,16 @@ def _train(arguments: argparse.Namespace) -> None:
         changes["recipe"] = dataclasses.replace(config.recipe, steps=arguments.steps)
     config = dataclasses.replace(config, **changes)
     folder = arguments.out or Path("runs") / Path(arguments.config).stem
+    if (folder / "checkpoint.pt").exists() and not arguments.resume:
+        raise UsageError(
+            f"{folder} holds a training already: go on with --resume, or name another "
+            "folder with --out"
+        )
     corpus = load_corpus(config.corpus, **config.corpus_options)
     held_out = None
     if config.validation_options:
         held_out = load_corpus(config.corpus, **config.validation_options)
-    train(
+    model = train(
         config,
         prepare_data(corpus, config, held_out),
         folder,
@@ -115,7 +124,10 @@ def _train(arguments: argparse.Namespace) -> None:
         resume=arguments.resume,
         device=_device(arguments.device),
     )
-    logging.info("the model is in %s", folder / "model.safetensors")
+    logging.info(
+        "%d of %d updates; the model is in %s",
+        model.about["steps"], config.recipe.steps, folder / "model.safetensors",
+    )  # fmt: skip
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -190,6 +202,9 @@ def _export(arguments: argparse.Namespace) -> None:
     from .export import export_browser
     from .onnx_export import export_onnx
 
+    folder = Path(arguments.browser or arguments.onnx).absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
     model = find_model(arguments.model)
     if arguments.browser:
         export_browser(model, arguments.browser, arguments.weights or "half")
@@ -259,18 +274,34 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    write = commands.add_parser("write", help="write lines of text")
+    write = commands.add_parser(
+        "write", help="write lines of text",
+        description="Write lines of text; without --out, --json and --gif an SVG goes "
+        "to standard output.",
+    )  # fmt: skip
     write.add_argument("text", nargs="*", metavar="TEXT", help="a line to write")
     write.add_argument("--texts-file", help="a file with one text a line")
-    write.add_argument("--bias", type=float, default=1.25, help="0: as people write")
-    write.add_argument("--temperature", type=float, default=1.0)
+    write.add_argument(
+        "--bias", type=float, default=1.25,
+        help="0: as people write (default: %(default)s)",
+    )  # fmt: skip
+    write.add_argument(
+        "--temperature", type=float, default=1.0,
+        help="of all that is drawn (default: %(default)s)",
+    )  # fmt: skip
     write.add_argument("--style", help="the hand: a name or a file")
-    write.add_argument("--model", default="unipen-400", help="a name or a file")
-    write.add_argument("--seed", type=int, default=1)
+    write.add_argument(
+        "--model", default="unipen-400", help="a name or a file (default: %(default)s)"
+    )
+    write.add_argument(
+        "--seed", type=int, default=1,
+        help="the same gives the same lines (default: %(default)s)",
+    )  # fmt: skip
     write.add_argument("--samples", type=int, default=1, help="lines a text")
     write.add_argument(
-        "--redraws", type=int, default=10, help="of a line that is not complete"
-    )
+        "--redraws", type=int, default=10,
+        help="of a line that is not complete (default: %(default)s)",
+    )  # fmt: skip
     write.add_argument(
         "--weights", default="float32", choices=["float32", "int8"],
         help="int8: faster on a CPU, other lines",
@@ -278,7 +309,7 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("--out", help="a picture, .svg or .png, of all lines")
     write.add_argument("--json", help="the points of all lines")
     write.add_argument("--gif", help="the lines as they are written")
-    write.add_argument("--device", default="auto")
+    write.add_argument("--device", default="auto", help="cpu, cuda, ...")
     write.set_defaults(run=_write)
 
     train = commands.add_parser("train", help="train a network")

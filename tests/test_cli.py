@@ -10,6 +10,7 @@ import sys
 import tarfile
 import threading
 import time
+import types
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -146,6 +147,8 @@ def test_bad_input_to_train(tmp_path, capsys):
     assert "'networks'" in say(str(config))
     config.write_text("network = ")
     assert "not TOML" in say(str(config))
+    assert "--minutes must be above 0, not -1.0" in say(str(config), "--minutes", "-1")
+    assert "--steps must be above 0, not 0" in say(str(config), "--steps", "0")
 
 
 def test_corpus_info_counts(release, capsys, tmp_path):
@@ -182,7 +185,7 @@ def fails_quietly(capsys, *arguments):
     return capsys.readouterr().err.splitlines()[-1]
 
 
-def test_train_writes_a_model_that_write_can_use(tmp_path):
+def test_train_writes_a_model_that_write_can_use(tmp_path, capsys):
     config = tmp_path / "tiny.toml"
     config.write_text(
         'corpus = "synthetic"\n[corpus_options]\nsamples = 60\n'
@@ -193,6 +196,10 @@ def test_train_writes_a_model_that_write_can_use(tmp_path):
     assert main(["train", str(config), "--out", str(out), "--device", "cpu"]) == 0
     model = hw.load_model(out / "model.safetensors")
     assert model.about["steps"] == 4
+    # nobody's training is written over by mistake
+    capsys.readouterr()
+    again = ["train", str(config), "--out", str(out), "--device", "cpu"]
+    assert "--resume" in fails(capsys, *again)
     assert torch.isfinite(torch.tensor(model.about["validation_nats_a_point"]))
     assert main(["train", str(config), "--out", str(out), "--device", "cpu",
                  "--steps", "6", "--resume"]) == 0  # fmt: skip
@@ -201,12 +208,14 @@ def test_train_writes_a_model_that_write_can_use(tmp_path):
 
 def test_train_validates_on_what_the_configuration_names(tmp_path, monkeypatch):
     config, seen = tmp_path / "tiny.toml", []
+    model = types.SimpleNamespace(about={"steps": 0})
     config.write_text(
         'corpus = "synthetic"\n[corpus_options]\nsamples = 60\nseed = 1\n'
         "[validation_options]\nsamples = 7\nseed = 2\n[limits]\npoints = 2000\n"
     )
     monkeypatch.setattr(
-        "handwriting_lib.training.train", lambda _, data, *__, **___: seen.append(data)
+        "handwriting_lib.training.train",
+        lambda _, data, *__, **___: seen.append(data) or model,
     )
     assert main(["train", str(config), "--device", "cpu"]) == 0
     wanted = {s.text for s in hw.load_corpus("synthetic", samples=7, seed=2).samples}
@@ -234,3 +243,18 @@ def test_the_default_bias_is_the_same_everywhere():
         *typed,
     }
     assert len(everywhere) == 1, everywhere
+
+
+def test_export_looks_for_the_folder_first(tmp_path, capsys):
+    for engine in ("--onnx", "--browser"):
+        said = fails(capsys, "export", engine, str(tmp_path / "nowhere" / "file"))
+        assert str(tmp_path / "nowhere") in said
+
+
+def test_written_lines_are_no_ink_to_make_a_style_from(tmp_path, capsys):
+    written = tmp_path / "ink.json"
+    assert main(["write", "ab", "--json", str(written)]) == 0
+    capsys.readouterr()
+    style = str(tmp_path / "me.safetensors")
+    said = fails(capsys, "style", "--from", str(written), "--save", style)
+    assert "ink.json" in said and "Save file" in said

@@ -166,6 +166,11 @@ def from_json(
                 f"{where} is {_show(entry)}: it must be an object with the keys "
                 f"{'text and strokes' if is_pad else 'word and points'}"
             )
+        if not is_pad and "complete" in entry and "strokes" in entry:
+            raise CorpusError(
+                f"{name} is what `handwriting write --json` wrote, lines of a network: "
+                "take ink that a person wrote, as the pad's Save file has it"
+            )
         text = _text(entry, ("text", "word", "asciiSequence"), where, word)
         if not text.strip():
             skipped["text is empty"] += 1
