@@ -20,6 +20,7 @@ from .mixture import RHO_LIMIT, SIGMA_FLOOR
 from .pointwise import INT8_STEPS
 
 _f = np.float32
+# Numba's cache watches this file alone: when one of these changes, touch it.
 _RHO_LIMIT, _SIGMA_FLOOR = _f(RHO_LIMIT), _f(SIGMA_FLOOR)
 _ONE, _HALF, _INT8_STEPS = _f(1), _f(0.5), _f(INT8_STEPS)
 # exp(x) = 2^n exp(r), |r| <= log(2)/2; log(2) in two parts, so that r keeps its digits.

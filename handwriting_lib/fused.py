@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -48,14 +49,26 @@ def points_for(x: Tensor) -> Any:
 
     That is `compiled` for float32 on a CPU where Numba is installed, or `pointwise`.
     """
-    if x.device.type == "cpu" and x.dtype == torch.float32:
-        try:
-            from . import compiled
-        except ImportError:
-            pass
-        else:
-            return compiled
-    return pointwise
+    on_cpu = x.device.type == "cpu" and x.dtype == torch.float32
+    return (_compiled() if on_cpu else None) or pointwise
+
+
+@cache
+def _compiled() -> ModuleType | None:
+    try:
+        from . import compiled
+    except (ImportError, RuntimeError):  # no Numba, or no place for its cache
+        return None
+    return compiled
+
+
+def check_symbols(text: Tensor, symbols: int) -> None:
+    """Raise a ValueError if a text on a CPU holds what a network of V symbols lacks."""
+    if text.device.type == "cpu" and text.numel() and int(text.max()) >= symbols:
+        raise ValueError(
+            f"the text holds the symbol {int(text.max())}; the network knows "
+            f"{symbols}, from 0 to {symbols - 1}"
+        )
 
 
 def peephole_forward(
@@ -435,6 +448,7 @@ def windowed_sequence(
         gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
     """
     points = x.shape[-1]
+    check_symbols(text, layer.weight_ih.shape[1] - points)
     z_input = linear(x, layer.weight_ih[:, :points], layer.bias)
     weight = torch.cat([layer.weight_ih[:, points:], layer.weight_hh], 1)
     return WindowedOutput(

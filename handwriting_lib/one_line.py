@@ -15,7 +15,6 @@ It takes Numba, like `compiled`, whose functions it calls at every point.
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numba
@@ -34,21 +33,8 @@ VECTOR, WIDTH, SHARES = 16, 64, 8
 # stretches is added up by itself.
 TERMS = 512
 
-
-def _has_pool(name: str) -> bool:
-    try:
-        import_module(f"numba.np.ufunc.{name}")
-    except ImportError:
-        return False
-    return True
-
-
-# Without these Numba takes a pool of its own, which ends the process when two threads
-# of Python use it at once.
-_SHARED = _has_pool("omppool") or _has_pool("tbbpool")
-
 _compiled = njit(cache=True, nogil=True, **compiled.OPTIONS)
-_in_parallel = njit(cache=True, nogil=True, parallel=_SHARED, **compiled.OPTIONS)
+_in_parallel = njit(cache=True, nogil=True, parallel=True, **compiled.OPTIONS)
 
 
 def columns(weight: Tensor) -> Any:
@@ -77,8 +63,9 @@ def adds_up_alike(rows: int, length: int) -> bool:
         length: K.
     """
     generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(rows, length, generator=generator)
-    x = torch.randn(4, length, generator=generator)
+    plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+    weight = torch.randn(rows, length, generator=generator, **plain)
+    x = torch.randn(4, length, generator=generator, **plain)
     panels = columns(weight)
     mine = np.empty((4, panels.shape[0] * panels.shape[2]), np.float32)
     for row, out in zip(x.numpy(), mine, strict=True):
@@ -88,7 +75,20 @@ def adds_up_alike(rows: int, length: int) -> bool:
 
 def cores() -> int:
     """How many share a product: as many as torch may use."""
-    return min(torch.get_num_threads(), numba.get_num_threads()) if _SHARED else 1
+    return min(_pool(), torch.get_num_threads())
+
+
+@cache
+def _pool() -> int:
+    """The threads of Numba's pool, which is started; 1 where it is not to be used.
+
+    A pool of Numba's own, without OpenMP or TBB, ends the process when two threads of
+    Python use it at once.
+    """
+    threads = torch.get_num_threads()
+    number = numba.get_num_threads()
+    torch.set_num_threads(threads)  # with OpenMP torch shares the pool's setting
+    return 1 if numba.threading_layer() == "workqueue" else number
 
 
 def _up(number: int, step: int) -> int:
@@ -223,9 +223,13 @@ def _multiply_int8_part(weight, x, y, part, parts):
 @_in_parallel
 def _multiply(panels, x, y, weight_int8, x_int8, whole, parts):
     """y = x @ panels and, of whole numbers, whole = x_int8 @ weight_int8.T."""
-    for part in prange(parts):
-        _multiply_part(panels, x, y, part, parts)
-        _multiply_int8_part(weight_int8, x_int8, whole, part, parts)
+    if parts == 1:
+        _multiply_part(panels, x, y, 0, 1)
+        _multiply_int8_part(weight_int8, x_int8, whole, 0, 1)
+    else:
+        for part in prange(parts):
+            _multiply_part(panels, x, y, part, parts)
+            _multiply_int8_part(weight_int8, x_int8, whole, part, parts)
 
 
 @_compiled

@@ -83,9 +83,10 @@ def onnx_step(model: Model) -> bytes:
     names += ["w", "kappa"]
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
     each = {0: batch}
-    talk = logging.getLogger("torch.onnx")
-    level = talk.level
-    talk.setLevel(logging.ERROR)
+    talk = [logging.getLogger(n) for n in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in talk]
+    for logger in talk:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's, about its own parts
@@ -109,7 +110,8 @@ def onnx_step(model: Model) -> bytes:
                 },
             )
     finally:
-        talk.setLevel(level)
+        for logger, level in zip(talk, levels, strict=True):
+            logger.setLevel(level)
     assert program is not None
     proto: Any = program.model_proto
     graph = proto.graph

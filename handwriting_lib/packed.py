@@ -29,7 +29,8 @@ def _can_pack(dtype: torch.dtype) -> bool:
     """Whether this build, on this processor, has the operators: it is tried."""
     if dtype not in (torch.float32, torch.bfloat16):
         return False
-    x, weight = torch.ones(4, 8, dtype=dtype), torch.ones(16, 8, dtype=dtype)
+    x = torch.ones(4, 8, dtype=dtype, device="cpu")
+    weight = torch.ones(16, 8, dtype=dtype, device="cpu")
     try:
         return torch.equal(_multiply(x, _pack(weight), None), x @ weight.t())
     except (AttributeError, NotImplementedError, RuntimeError):
@@ -46,7 +47,8 @@ def _multiply(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
 
 @cache
 def _has_gradient() -> bool:
-    d_out, x = torch.ones(4, 16), torch.ones(4, 8)
+    d_out = torch.ones(4, 16, dtype=torch.float32, device="cpu")
+    x = torch.ones(4, 8, dtype=torch.float32, device="cpu")
     try:
         return torch.equal(_gradient(d_out, x), d_out.t() @ x)
     except (AttributeError, NotImplementedError, RuntimeError):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .batches import pad_texts
-from .checkpoints import Model, load_pretrained
+from .checkpoints import Model, find_model, load_pretrained
 from .ink import offsets_to_positions
 from .mixture import StrokeMixture, draw_noise
 from .networks import PredictionNetwork, SynthesisNetwork
@@ -144,7 +144,7 @@ def length_bound(text: str) -> int:
 
 def write(
     texts: str | Sequence[str],
-    model: Model | None = None,
+    model: Model | str | Path | None = None,
     *,
     style: Style | str | Path | None = None,
     bias: float = 1.25,
@@ -160,7 +160,8 @@ def write(
 
     Args:
         texts: one text or several, of printable ASCII, up to 256 characters each.
-        model: with a `SynthesisNetwork`; None takes the library's own.
+        model: with a `SynthesisNetwork`, or the name of one that comes with the
+            library, or the path of its file; None takes the library's own.
         style: the hand: a `Style`, the name of one that comes with the model
             (`style_names`), or the path of a file. None: each line has its own.
         bias: 0 writes as people do, 1 and more neatly; section 5.4 of the paper. At the
@@ -190,7 +191,10 @@ def write(
         (3, 3)
     """
     texts = [texts] if isinstance(texts, str) else list(texts)
-    model = load_pretrained() if model is None else model
+    if model is None:
+        model = load_pretrained()
+    elif not isinstance(model, Model):
+        model = find_model(model)
     network = model.network
     if not isinstance(network, SynthesisNetwork):
         raise ValueError(

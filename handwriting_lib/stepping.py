@@ -7,19 +7,19 @@ that a point is drawn from is worked out. The numbers are those of
 `SynthesisNetwork.step` and `StrokeMixture.sample`.
 
 On a GPU the same calls run, and what they cost there is mostly starting them. A CUDA
-graph of `Stepper.step` would save that: what it reads and writes stays in one place.
+graph of two steps, as cells take turns, would save that.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .fused import points_for
+from .fused import check_symbols, points_for
 from .lstm import LSTMState, PeepholeLSTM
 from .networks import SynthesisNetwork, SynthesisState
 from .packed import PackedWeight
@@ -42,10 +42,28 @@ class Int8Weight:
 
     def __init__(self, weight: Tensor) -> None:
         # a row of zeros has no scale of its own
-        largest = weight.abs().amax(1).clamp_min(torch.finfo(weight.dtype).tiny)
+        largest = weight.abs().amax(1).clamp_min(1e-30)
         rows = weight * (INT8_STEPS / largest)[:, None]
         self.weight = rows.round_().to(torch.int8)
         self.scale = largest / INT8_STEPS**2
+
+
+@cache
+def _int8_is_exact() -> bool:
+    """Whether torch's product of int8 numbers is right here: it is tried.
+
+    Old versions lack it, or let sums overflow on processors without VNNI.
+    """
+    generator = torch.Generator().manual_seed(0)
+    h, weight = (
+        254 * torch.randint(2, shape, generator=generator, device="cpu") - 127
+        for shape in ((4, 800), (16, 800))
+    )
+    try:
+        found = torch._int_mm(h.to(torch.int8), weight.to(torch.int8).t())
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return False
+    return torch.equal(found.long(), h @ weight.t())
 
 
 class StepWeights:
@@ -64,7 +82,8 @@ class StepWeights:
             ink.
 
     Raises:
-        ValueError: there is no such precision, or not on the network's device.
+        ValueError: there is no such precision, or not for this network's device or
+            type, or not on this processor.
     """
 
     @torch.inference_mode()
@@ -76,6 +95,13 @@ class StepWeights:
             )
         if precision == "int8" and device.type != "cpu":
             raise ValueError(f"int8 weights are for a CPU; the network is on {device}")
+        dtype = network.output.bias.dtype
+        if precision == "int8" and dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"int8 weights are made of float32, not of {dtype}")
+        if precision == "int8" and not _int8_is_exact():
+            raise ValueError(
+                "torch does not multiply int8 exactly on this processor: use float32"
+            )
         self.config, self.precision = network.config, precision
         hidden, outside = network.config.hidden, 3 + network.config.symbols
         self.seen = slice(hidden, hidden + outside)  # the point, what the window reads
@@ -138,7 +164,7 @@ class StepWeights:
             return None
         try:
             from . import one_line
-        except ImportError:
+        except (ImportError, RuntimeError):  # no Numba, or no place for its cache
             return None
         if not all(one_line.adds_up_alike(*m.shape) for m in self.matrices):
             return None
@@ -207,6 +233,7 @@ class Stepper:
         state: SynthesisState,
     ) -> None:
         config, (batch, _) = weights.config, text.shape
+        check_symbols(text, config.symbols)
         empty = state.w.new_empty
         self.points = points_for(state.w)
         ready = self.points.ready
@@ -304,6 +331,7 @@ class Stepper:
             bias: at least 0; see `StrokeMixture.from_output`.
             temperature: above 0.
         """
+        noise = noise.to(self.row.dtype)
         steps, batch, _ = noise.shape
         points = noise.new_empty(steps + 1, batch, 3)
         phi = noise.new_empty(steps, *self.text.shape)

@@ -1,5 +1,8 @@
 """A line by itself, in one compiled loop, against the network and its own batch."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -128,3 +131,47 @@ def test_what_it_cannot_do_is_left_to_the_loop():
     network = network_of(1, 24)
     assert StepWeights(network.double()).alone is None
     assert StepWeights(network.to("meta").float()).alone is None
+
+
+def run(script, **environment):
+    """What a Python of its own prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.slow
+def test_torch_keeps_its_number_of_threads():
+    script = """if True:
+        import torch
+        import handwriting_lib as hw
+        from handwriting_lib import one_line
+        hw.write("a line", "unipen-184")
+        print(torch.get_num_threads(), one_line.cores())
+        torch.set_num_threads(2)
+        hw.write("a line", "unipen-184")
+        print(torch.get_num_threads())
+        torch.set_num_threads(1)
+        hw.write("a line", "unipen-184")
+        print(torch.get_num_threads(), one_line.cores())
+    """
+    assert run(script, OMP_NUM_THREADS="1") == ["1", "1", "2", "1", "1"]
+
+
+@pytest.mark.slow
+def test_threads_with_a_pool_that_serves_one_alone():
+    script = """if True:
+        from concurrent.futures import ThreadPoolExecutor
+        import handwriting_lib as hw
+        from handwriting_lib import one_line
+        with ThreadPoolExecutor(2) as pool:
+            lines = pool.map(lambda k: hw.write("a", "unipen-184", seed=k), range(4))
+            print(len(list(lines)), one_line.cores())
+    """
+    assert run(script, NUMBA_THREADING_LAYER="workqueue") == ["4", "1"]

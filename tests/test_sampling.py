@@ -279,3 +279,14 @@ def test_a_stroke_that_does_not_end_is_cut(monkeypatch):
 
 def first_at_end(line):
     return line.phi.argmax(1).tolist().index(len(line.text))
+
+
+def test_a_model_by_its_name():
+    asked = {"seed": 2, "redraws": 0}
+    named, loaded = (
+        hw.write("by name", model, **asked)[0].ink
+        for model in ("unipen-184", hw.load_pretrained("unipen-184"))
+    )
+    assert torch.equal(named, loaded)
+    with pytest.raises(ValueError, match="unipen-1840"):
+        hw.write("by name", "unipen-1840")

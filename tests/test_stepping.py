@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib import pointwise, sampling
+from handwriting_lib import pointwise, sampling, stepping
 from handwriting_lib.mixture import draw_noise
 from handwriting_lib.sampling import LAST_STROKE, length_bound, line_generator
 from handwriting_lib.stepping import Pen, Points, Stepper, StepWeights
@@ -331,7 +331,24 @@ def test_int8_lines_are_lines():
     assert any(a.ink.shape != b.ink.shape for a, b in zip(lines, exact, strict=True))
 
 
-def test_what_cannot_be():
+def test_a_symbol_that_the_network_lacks():
+    # compiled code would write beside the array
+    network, text = small_network(), torch.tensor([[3, 20, 0]])
+    mask = torch.ones_like(text, dtype=torch.bool)
+    with pytest.raises(ValueError, match="symbol 20; the network knows 20, from 0 to"):
+        Stepper(StepWeights(network), text, mask, network.start(1))
+    with pytest.raises(ValueError, match="symbol 20"):
+        network(torch.zeros(1, 5, 3), text, mask)
+
+
+def test_noise_of_another_type():
+    network, (text, mask) = small_network(), texts_of(1)
+    noise = draw_noise((5, 1), None, torch.zeros(1, dtype=torch.float64))
+    stepper = Stepper(StepWeights(network), text, mask, network.start(1))
+    assert stepper.write(torch.zeros(1, 3), noise).drawn.dtype == torch.float32
+
+
+def test_what_cannot_be(monkeypatch):
     network = small_network()
     with pytest.raises(ValueError, match="one of float32, int8, not 'int4'"):
         StepWeights(network, "int4")
@@ -339,6 +356,15 @@ def test_what_cannot_be():
         hw.write("a", weights="int4")
     with pytest.raises(ValueError, match="for a CPU; the network is on meta"):
         StepWeights(network.to("meta"), "int8")
+    for dtype in (torch.float16, torch.bfloat16):
+        with pytest.raises(ValueError, match="made of float32, not of"):
+            StepWeights(small_network().to(dtype), "int8")
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "_int_mm", lambda a, b: torch.zeros(len(a), len(b[0])))
+        stepping._int8_is_exact.cache_clear()
+        with pytest.raises(ValueError, match="does not multiply int8 exactly"):
+            StepWeights(small_network(), "int8")
+        stepping._int8_is_exact.cache_clear()
     noise = torch.rand(1, 1, 4)
     with pytest.raises(ValueError, match="bias must be at least 0, not -1"):
         Pen(noise, -1.0)

@@ -6,6 +6,9 @@ path of a JSON file that the drawing pad saved. Chapter 01 of the book goes thro
 
 from __future__ import annotations
 
+import inspect
+from importlib import import_module
+
 from ..ink import Corpus
 
 SOURCES = ("synthetic", "unipen", "iam")
@@ -22,7 +25,7 @@ def load_corpus(source: str, **options: object) -> Corpus:
         options: handed on to the reader.
 
     Raises:
-        CorpusError: there is no such source, or the reader cannot read it.
+        CorpusError: there is no such source or option, or the reader cannot read it.
 
     Example:
         >>> load_corpus("synthetic", samples=2, seed=1).samples[0].kind
@@ -31,23 +34,27 @@ def load_corpus(source: str, **options: object) -> Corpus:
     from .archives import CorpusError
 
     name, _, path = source.partition(":")
-    if name == "synthetic" and not path:
-        from .synthetic import load as load_synthetic
-
-        return load_synthetic(**options)  # type: ignore[arg-type]
-    if name == "unipen":
-        from .unipen import load as load_unipen
-
-        return load_unipen(path or None, **options)  # type: ignore[arg-type]
-    if name == "iam" and path:
-        from .iam import load as load_iam
-
-        return load_iam(path, **options)  # type: ignore[arg-type]
-    if source.endswith(".json"):
-        from .collected import load as load_collected
-
-        return load_collected(source, **options)  # type: ignore[arg-type]
-    raise CorpusError(
-        f"there is no corpus {source!r}: say synthetic, unipen[:PATH], iam:PATH, "
-        "or the path of a .json file"
-    )
+    where = [path] if path else []
+    if (
+        name == "unipen"
+        or (name == "synthetic" and not path)
+        or (name == "iam" and path)
+    ):
+        reader = name
+    elif source.endswith(".json"):
+        reader, where = "collected", [source]
+    else:
+        raise CorpusError(
+            f"there is no corpus {source!r}: say synthetic, unipen[:PATH], iam:PATH, "
+            "or the path of a .json file"
+        )
+    load = import_module(f".{reader}", __name__).load
+    known = [p for p in inspect.signature(load).parameters if p != "path"]
+    for option in options:
+        if option not in known:
+            raise CorpusError(
+                f"the corpus {source!r} has no option {option!r}; there are "
+                f"{', '.join(known)}"
+            )
+    corpus: Corpus = load(*where, **options)
+    return corpus

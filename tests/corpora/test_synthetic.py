@@ -10,6 +10,7 @@ from scipy import stats
 
 from handwriting_lib.alphabet import CHARACTERS
 from handwriting_lib.corpora import load_corpus, motor, synthetic
+from handwriting_lib.corpora.archives import CorpusError
 from handwriting_lib.corpora.glyphs import FOLDER, FONTS, load_font, parse_path
 from handwriting_lib.ink import check_ink, offsets_to_positions, to_strokes
 
@@ -399,3 +400,8 @@ def test_through_the_one_door():
 def test_bad_options_are_errors(options, says):
     with pytest.raises(ValueError, match=says):
         synthetic.load(**options)
+
+
+def test_an_option_that_no_reader_has():
+    with pytest.raises(CorpusError, match="option 'sample'; there are samples, seed"):
+        load_corpus("synthetic", sample=3)
