@@ -47,7 +47,7 @@ serve: book  ## Build the book and serve it at http://localhost:8000 (PORT=...)
 	@exec $(RUN) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 .PHONY: test
-test: lint types stale browser $(BOOK_STAMP)  ## Everything: lint, types, notebooks, the book, all tests
+test: lint types stale browser $(BOOK_STAMP)  ## Lint, types, what may be stale, the book, the tests
 	$(RUN) -m pytest -ra --timeout 900 -m "not notebooks"
 
 .PHONY: test-notebooks

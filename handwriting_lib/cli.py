@@ -51,6 +51,13 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
     return texts
 
 
+def _check_folders(*files: str | None) -> None:
+    """Before the work that they are to hold is done."""
+    for file in files:
+        if file and not (folder := Path(file).absolute().parent).is_dir():
+            raise UsageError(f"there is no folder {folder}")
+
+
 def _write(arguments: argparse.Namespace) -> None:
     from . import animation, rendering
     from .checkpoints import find_model
@@ -59,9 +66,7 @@ def _write(arguments: argparse.Namespace) -> None:
     texts = _texts(arguments)
     if arguments.out and Path(arguments.out).suffix.lower() not in (".svg", ".png"):
         raise UsageError(f"--out must end in .svg or .png, not {arguments.out!r}")
-    for name in (arguments.out, arguments.json, arguments.gif):
-        if name and not Path(name).absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {Path(name).absolute().parent}")
+    _check_folders(arguments.out, arguments.json, arguments.gif)
     lines = write(
         texts,
         find_model(arguments.model, _device(arguments.device)),
@@ -137,8 +142,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from .rendering import write_whole
 
     parts = [part.strip() for part in (arguments.only or ",".join(PARTS)).split(",")]
-    if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {Path(arguments.json).absolute().parent}")
+    _check_folders(arguments.json)
     model = find_model(arguments.model, _device(arguments.device))
     config = model.about.get("config", {})
     source = arguments.corpus or config.get("corpus", "unipen")
@@ -202,9 +206,7 @@ def _export(arguments: argparse.Namespace) -> None:
     from .export import export_browser
     from .onnx_export import export_onnx
 
-    folder = Path(arguments.browser or arguments.onnx).absolute().parent
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}")
+    _check_folders(arguments.browser, arguments.onnx)
     model = find_model(arguments.model)
     if arguments.browser:
         export_browser(model, arguments.browser, arguments.weights or "half")

@@ -67,7 +67,7 @@ def adds_up_alike(rows: int, length: int) -> bool:
     weight = torch.randn(rows, length, generator=generator, **plain)
     x = torch.randn(4, length, generator=generator, **plain)
     panels = columns(weight)
-    mine = np.empty((4, panels.shape[0] * panels.shape[2]), np.float32)
+    mine = np.empty((4, _columns(panels)), np.float32)
     for row, out in zip(x.numpy(), mine, strict=True):
         _multiply_part(panels, row, out, 0, 1)
     return np.array_equal(mine[:, :rows], PackedWeight(weight).product(x).numpy())

@@ -175,7 +175,7 @@ def write(
             None numbers the lines from 0.
         keep_output: keep the raw output at each point, for figures.
         weights: `"int8"` rounds most weights to a byte each, which is faster on a CPU
-            and writes other lines: see `StepWeights`.
+            with AVX-512 VNNI and writes other lines: see `StepWeights`.
 
     Returns:
         `len(texts) * samples` lines, texts in order and samples within them.

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from . import pointwise
 from .fused import check_symbols, points_for
 from .lstm import LSTMState, PeepholeLSTM
 from .networks import SynthesisNetwork, SynthesisState
 from .packed import PackedWeight
-from .pointwise import INT8_STEPS
 
 PRECISIONS = ("float32", "int8")
 
@@ -37,15 +37,15 @@ class Int8Weight:
     Attributes:
         weight: `(N, K)` int8.
         scale: `(N,)`: what 1 in a row stands for, beside cells' outputs in steps of
-            `1 / INT8_STEPS`.
+            `1 / pointwise.INT8_STEPS`.
     """
 
     def __init__(self, weight: Tensor) -> None:
         # a row of zeros has no scale of its own
         largest = weight.abs().amax(1).clamp_min(1e-30)
-        rows = weight * (INT8_STEPS / largest)[:, None]
+        rows = weight * (pointwise.INT8_STEPS / largest)[:, None]
         self.weight = rows.round_().to(torch.int8)
-        self.scale = largest / INT8_STEPS**2
+        self.scale = largest / pointwise.INT8_STEPS**2
 
 
 @cache
@@ -160,12 +160,10 @@ class StepWeights:
         where Numba is not installed.
         """
         like = self.output_bias
-        if like.device.type != "cpu" or like.dtype != torch.float32:
+        if points_for(like) is pointwise:
             return None
-        try:
-            from . import one_line
-        except (ImportError, RuntimeError):  # no Numba, or no place for its cache
-            return None
+        from . import one_line  # which takes Numba, as the compiled points do
+
         if not all(one_line.adds_up_alike(*m.shape) for m in self.matrices):
             return None
         *layers, window, output = (one_line.columns(m) for m in self.matrices)
