@@ -80,6 +80,7 @@ clean:  ## Remove what was built and the caches, but not .venv
 .PHONY: lint
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .
+	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: types
 types: $(INSTALLED)

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from handwriting_lib import Model, SynthesisConfig, SynthesisNetwork
-from handwriting_lib.export import browser_pack
-from handwriting_lib.networks import LSTMState, SynthesisState
+from handwriting_lib.files.browser import browser_pack
+from handwriting_lib.networks import SynthesisState
+from handwriting_lib.parts.lstm import LSTMState
 from handwriting_lib.widgets.host import STATIC
 from handwriting_lib.widgets.studio import ENGINE
 

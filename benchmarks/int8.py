@@ -25,7 +25,6 @@ was saved, by the pack that a page carries (`export_browser(..., "int8")`), and 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,11 +34,21 @@ import safetensors.torch
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib.batches import pad_texts
-from handwriting_lib.evaluation import Settings, choose_lines, held_out_lines, plain
-from handwriting_lib.export import browser_pack
-from handwriting_lib.legibility import Reading, load_recogniser, read_lines
-from handwriting_lib.measures import TOGETHER, difference, legibility, likelihood
+from handwriting_lib.alphabet import pad_texts
+from handwriting_lib.evaluation.legibility import Reading, load_recogniser, read_lines
+from handwriting_lib.evaluation.measures import (
+    TOGETHER,
+    difference,
+    legibility,
+    likelihood,
+)
+from handwriting_lib.evaluation.report import (
+    Settings,
+    choose_lines,
+    held_out_lines,
+    plain,
+)
+from handwriting_lib.files.browser import browser_pack
 
 from .legibility import CORPUS_OPTIONS
 
@@ -59,7 +68,7 @@ def unpacked(model: hw.Model) -> hw.Model:
             tensors[key] = value if scale is None else value * scale[:, None]
     network = copy.deepcopy(model.network)
     network.load_state_dict(tensors)
-    return dataclasses.replace(model, network=network)
+    return hw.Model(network, **model.carried, about=model.about, name=model.name)
 
 
 @torch.inference_mode()

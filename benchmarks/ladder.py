@@ -50,8 +50,10 @@ import torch
 from torch import nn
 
 import handwriting_lib as hw
-from handwriting_lib.batches import Batch
-from handwriting_lib.training import Recipe, TrainingConfig, TrainingData
+from handwriting_lib.data.batches import Batch
+from handwriting_lib.parts.mixture import RHO_LIMIT, SIGMA_FLOOR
+from handwriting_lib.training.config import Recipe, TrainingConfig
+from handwriting_lib.training.ink import TrainingData
 
 log = logging.getLogger(__name__)
 
@@ -117,18 +119,20 @@ class ConstantGaussian(nn.Module):
     Fitted in closed form: the mean, the covariance and the share of the points seen.
     """
 
+    reads_text = False
+
     def __init__(self, points: torch.Tensor) -> None:
         """`points` `(N, 3)` are the training points, normalised."""
         super().__init__()
         points = points.double()
         mean, covariance = points.mean(0), torch.cov(points[:, :2].t())
         sd = covariance.diag().sqrt()
-        rho = covariance[0, 1] / sd.prod() / hw.mixture.RHO_LIMIT
+        rho = covariance[0, 1] / sd.prod() / RHO_LIMIT
         # the raw output that StrokeMixture reads: the inverse of eqs 18 to 22
         raw = torch.zeros(7, dtype=torch.double)
         raw[0] = torch.logit(mean[2])
         raw[2:4] = mean[:2]
-        raw[4:6] = (sd - hw.mixture.SIGMA_FLOOR).log()
+        raw[4:6] = (sd - SIGMA_FLOOR).log()
         raw[6] = torch.atanh(rho)
         self.raw = nn.Parameter(raw.float(), requires_grad=False)
 
@@ -139,16 +143,14 @@ class ConstantGaussian(nn.Module):
 
 @torch.no_grad()
 def figures(
-    network: nn.Module, batches: Sequence[Batch], log_volume: float
+    network: Any, batches: Sequence[Batch], log_volume: float
 ) -> dict[str, float]:
     """Likelihood and squared error over all points of some lines, in both units."""
     nats = squares = 0.0
     points = lines = 0
     for batch in batches:
         seen, target, mask = batch.ink[:, :-1], batch.ink[:, 1:], batch.mask[:, 1:]
-        text = (batch.text, batch.text_mask)
-        reads = isinstance(network, hw.SynthesisNetwork)
-        mixture = network(seen, *(text if reads else ())).mixture()
+        mixture = network(seen, *batch.texts(network.reads_text)).mixture()
         nats -= float(mixture.log_prob(target)[mask].double().sum())
         apart = mixture.mean[..., :2] - target[..., :2]  # (B, T, 2)
         squares += float(apart.square().sum(-1)[mask].double().sum())

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib.evaluation import (
+from handwriting_lib.evaluation.report import (
     Settings,
     choose_lines,
     held_out_lines,

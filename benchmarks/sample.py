@@ -2,10 +2,10 @@
 
 A point waits for the point before it, so the least that one line can cost is to read
 every weight once: the row that streams as many bytes says how long that takes here. The
-plain loop is `SynthesisNetwork.step` and `StrokeMixture.sample`, a point at a time.
-Lines in a block of rows go through another matrix product than a line alone, with the
-same digits. Of many lines the products take nearly all of the time, which bounds what
-many can win over one: the row of products alone says where.
+plain loop is `SynthesisNetwork.step` and `StrokeMixture.sample`, a point at a time, and
+beside it the same loop with its step by `torch.compile`. Rows with something left out
+say what each part of `fast` earns. Of many lines the products take nearly all of the
+time, which bounds what many can win over one: the row of products alone says where.
 """
 
 from __future__ import annotations
@@ -17,27 +17,42 @@ from typing import Any
 import torch
 
 from handwriting_lib import StrokeMixture, SynthesisConfig, SynthesisNetwork
-from handwriting_lib.mixture import draw_noise
-from handwriting_lib.sampling import ROWS
-from handwriting_lib.stepping import Stepper, StepWeights
+from handwriting_lib.fast import backend_for
+from handwriting_lib.parts.mixture import draw_noise
+from handwriting_lib.writing.stepper import Stepper, StepWeights
 
 from . import Result, measure
+from ._ablation import (
+    compiled_step,
+    inside,
+    plain_torch,
+    without_backend,
+    without_packing,
+)
 
 SIZES = SynthesisConfig()  # the paper's
-POINTS, SLOTS, LINES, BIAS = 100, 32, 64, 0.5
+POINTS, SLOTS, FEW, LINES, BIAS = 100, 32, 4, 64, 0.5
 LOOP = "plain loop, one line"
+COMPILED = "plain loop, its step by torch.compile, one line"
 STREAM = "streaming the weights' bytes"
 ONE, ONE_INT8 = "one line, float32", "one line, int8"
-BLOCK, BLOCK_INT8 = (f"{ROWS} lines, {kind}" for kind in ("float32", "int8"))
+BLOCK, BLOCK_INT8 = (f"{FEW} lines, {kind}" for kind in ("float32", "int8"))
 MANY, MANY_INT8 = (f"{LINES} lines, {kind}" for kind in ("float32", "int8"))
 PRODUCTS = f"{LINES} lines, products alone"
 WRITERS = {
     ONE: (1, "float32"),
     ONE_INT8: (1, "int8"),
-    BLOCK: (ROWS, "float32"),
-    BLOCK_INT8: (ROWS, "int8"),
+    BLOCK: (FEW, "float32"),
+    BLOCK_INT8: (FEW, "int8"),
     MANY: (LINES, "float32"),
     MANY_INT8: (LINES, "int8"),
+}
+NO_LOOP = "one line, without its compiled loop"
+ABLATIONS = {
+    "one line, plain torch": (1, plain_torch),
+    f"{LINES} lines, without Numba": (LINES, without_backend),
+    f"{LINES} lines, without packed weights": (LINES, without_packing),
+    f"{LINES} lines, plain torch": (LINES, plain_torch),
 }
 
 
@@ -50,23 +65,35 @@ def run(rounds: int) -> Result:
     noise = draw_noise((POINTS, LINES), None, network.output.bias)
     weights = {kind: StepWeights(network, kind) for kind in ("float32", "int8")}
 
-    @torch.inference_mode()
-    def plain_loop() -> torch.Tensor:
-        point, state = torch.zeros(1, 3), network.start(1)
-        for t in range(POINTS):
-            output, state, _ = network.step(point, state, text[:1], mask[:1])
-            mixture = StrokeMixture.from_output(output, BIAS)
-            point = mixture.sample(noise=noise[t, :1])
-        return point
-
-    def writer(lines: int, kind: str) -> Callable[[], torch.Tensor]:
+    def plain_loop(step: Any) -> Callable[[], torch.Tensor]:
+        @torch.inference_mode()
         def once() -> torch.Tensor:
-            start = network.start(lines)
-            stepper = Stepper(weights[kind], text[:lines], mask[:lines], start)
+            point, state = torch.zeros(1, 3), network.start(1)
+            for t in range(POINTS):
+                output, state, _ = step(point, state, text[:1], mask[:1])
+                mixture = StrokeMixture.from_output(output, BIAS)
+                point = mixture.sample(noise=noise[t, :1])
+            return point
+
+        return once
+
+    def writer(lines: int, own: StepWeights) -> Callable[[], torch.Tensor]:
+        def once() -> torch.Tensor:
+            stepper = Stepper(own, text[:lines], mask[:lines])
             first = torch.zeros(lines, 3)
             return stepper.write(first, noise[:, :lines], BIAS).drawn
 
         return once
+
+    left_out: dict[str, Callable[[], Any]] = {}
+    no_loop = StepWeights(network)
+    no_loop.line_loop = None
+    left_out[NO_LOOP] = writer(1, no_loop)
+    for name, (lines, context) in ABLATIONS.items():
+        with context():  # the choices are made where weights are laid out
+            own = StepWeights(network)
+            _ = own.packed, own.line_loop
+        left_out[name] = inside(context, writer(lines, own))
 
     count = sum(p.numel() for p in network.parameters())
     stream = torch.randn(count)
@@ -86,21 +113,25 @@ def run(rounds: int) -> Result:
                 weight.product(row[:, read])
 
     functions: dict[str, Callable[[], Any]] = {
-        LOOP: plain_loop,
+        LOOP: plain_loop(network.step),
+        COMPILED: plain_loop(compiled_step(network)),
         STREAM: streaming,
         PRODUCTS: products,
-        **{name: writer(*how) for name, how in WRITERS.items()},
+        **{name: writer(how[0], weights[how[1]]) for name, how in WRITERS.items()},
+        **left_out,
     }
     drawn = {name: functions[name]() for name in (LOOP, ONE, BLOCK, MANY)}
     rows = measure(functions, LOOP, rounds)
-    lines = {name: how[0] for name, how in WRITERS.items()} | {PRODUCTS: LINES}
+    many = {name: how[0] for name, how in [*WRITERS.items(), *ABLATIONS.items()]}
+    many[PRODUCTS] = LINES
     rates = {
-        row.name: POINTS * lines.get(row.name, 1) / row.median
+        row.name: POINTS * many.get(row.name, 1) / row.median
         for row in rows
         if row.name != STREAM
     }
     passes = next(POINTS / row.median for row in rows if row.name == STREAM)
     notes: dict[str, Any] = {
+        "backend": backend_for(network.output.bias).name,
         "points a second": {name: round(rate, 1) for name, rate in rates.items()},
         "passes over the weights' bytes a second": round(passes, 1),
         "GB/s of streaming": round(passes * 4 * count / 1e9, 1),

@@ -1,10 +1,12 @@
 """An update at the paper's size, against the plain loop and the products it is made of.
 
 The plain loop is the same network under autograd: a Python loop over the points through
-`SynthesisNetwork.step`. `nn.LSTM` is a reference without peepholes and without a
-window: what the window reads is given to it. The matrix products alone, in the shapes
-of the fused passes and by the library's own functions (`packed`), are what no program
-can leave out: how much of the machine's rate a row reaches is their time over its own.
+`SynthesisNetwork.step`, and beside it the same loop with its step by `torch.compile`.
+Rows with something left out say what each part of `fast` earns. `nn.LSTM` is a
+reference without peepholes and without a window: what the window reads is given to it.
+The matrix products alone, in the shapes of the fused passes and by the library's own
+functions, are what no program can leave out: how much of the machine's rate a row
+reaches is their time over its own.
 
 On a CPU the notes also hold padding, peak memory and the time of the import. On a GPU
 the results have a file of their own, `train-cuda.json`.
@@ -25,14 +27,21 @@ import torch
 from torch import Tensor, nn
 
 from handwriting_lib import StrokeMixture, SynthesisConfig, SynthesisNetwork
-from handwriting_lib.batches import Batch, Buckets
 from handwriting_lib.corpora import load_corpus
-from handwriting_lib.graphs import GraphedLoss
-from handwriting_lib.mixture import mixture_loss
-from handwriting_lib.packed import PackedWeight, gradient_of_weight
-from handwriting_lib.training import batch_loss
+from handwriting_lib.data.batches import Batch, Buckets
+from handwriting_lib.fast import PackedWeight, backend_for
+from handwriting_lib.parts.mixture import mixture_loss
+from handwriting_lib.training.cuda_graphs import GraphedLoss
+from handwriting_lib.training.ink import batch_loss
 
 from . import ROOT, Result, measure
+from ._ablation import (
+    compiled_step,
+    inside,
+    plain_torch,
+    without_backend,
+    without_packing,
+)
 
 SIZES = SynthesisConfig()  # the paper's
 SHAPES = {"cpu": (32, 200, 30), "cuda": (64, 700, 30)}  # lines, points, slots of a text
@@ -43,10 +52,20 @@ SYNTHETIC: dict[str, Any] = {
 DRAWS = 200  # batches whose padding is counted
 LOOP = "plain loop under autograd"
 OURS = "whole sequences"
+COMPILED = "plain loop, its step by torch.compile"
 BFLOAT16 = "whole sequences, bfloat16 products"
 GRAPHS = {
     "CUDA graphs": None,
     "CUDA graphs, bfloat16 products": torch.bfloat16,
+}
+# The rows of whole sequences with something left out, on a CPU and on a GPU.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "cpu": {
+        "whole sequences, without Numba": without_backend,
+        "whole sequences, without packed weights": without_packing,
+        "whole sequences, plain torch": plain_torch,
+    },
+    "cuda": {"whole sequences, without Triton": without_backend},
 }
 TORCH = "nn.LSTM, no peepholes, no window"
 PRODUCTS = "the matrix products alone"
@@ -80,11 +99,13 @@ class LSTMStack(nn.Module):
         return self.output(torch.cat(hidden, -1))
 
 
-def loop_output(network: SynthesisNetwork, ink: Tensor, batch: Batch) -> Tensor:
-    """The raw output at every point, one Python step a point: `(B, T, 6M + 1)`."""
-    state, outputs = network.start(len(ink)), []
+def loop_output(
+    network: SynthesisNetwork, ink: Tensor, batch: Batch, step: Any = None
+) -> Tensor:
+    """The raw output at every point, one Python step per point: `(B, T, 6M + 1)`."""
+    state, outputs, step = network.start(len(ink)), [], step or network.step
     for point in ink.unbind(1):
-        output, state, _ = network.step(point, state, batch.text, batch.text_mask)
+        output, state, _ = step(point, state, batch.text, batch.text_mask)
         outputs.append(output)
     return torch.stack(outputs, 1)
 
@@ -156,13 +177,13 @@ def products_alone(
             d_flat = d_z.flatten(0, 1)
             if number:
                 PackedWeight(w_bulk.t()).product(d_flat)
-            gradient_of_weight(d_flat, x.flatten(0, 1))
-            gradient_of_weight(d_flat, read.flatten(0, 1))
+            d_flat.t() @ x.flatten(0, 1)
+            d_flat.t() @ read.flatten(0, 1)
             if not number:
                 moves.flatten(0, 1).t() @ top[:, : sizes.hidden]
         PackedWeight(weight).product(top)
         PackedWeight(weight.t()).product(d_raw)
-        gradient_of_weight(d_raw, top)
+        d_raw.t() @ top
 
     return run
 
@@ -188,8 +209,11 @@ def steps(
             StrokeMixture.from_output(output), target, batch.mask[:, 1:]
         )
 
+    other = copy.deepcopy(network)
+    step = compiled_step(other)
     losses: dict[str, tuple[nn.Module, Callable[[Any], Tensor]]] = {
         LOOP: (network, lambda own: loss_of(loop_output(own, seen, batch))),
+        COMPILED: (other, lambda own: loss_of(loop_output(own, seen, batch, step))),
         OURS: (copy.deepcopy(network), lambda own: batch_loss(own, batch)),
         BFLOAT16: (
             copy.deepcopy(network),
@@ -221,7 +245,11 @@ def steps(
 
         return once
 
-    return {name: update(own, loss) for name, (own, loss) in losses.items()}
+    updates = {name: update(own, loss) for name, (own, loss) in losses.items()}
+    for name, context in ABLATIONS[device.partition(":")[0]].items():
+        own = copy.deepcopy(network)
+        updates[name] = inside(context, update(own, lambda own: batch_loss(own, batch)))
+    return updates
 
 
 def synchronised(function: Callable[[], object], device: str) -> Callable[[], object]:
@@ -312,6 +340,7 @@ def run(rounds: int, device: str = "cpu", corpus: str = "synthetic") -> Result:
     )
     seconds = {row.name: row.minimum for row in rows}
     notes: dict[str, Any] = {
+        "backend": backend_for(torch.zeros(1, device=device)).name,
         "GFLOP of a step's products": round(work / 1e9, 1),
         "GFLOP/s": {name: round(work / s / 1e9, 1) for name, s in seconds.items()},
         "share of the rate of the products alone": {
@@ -322,8 +351,8 @@ def run(rounds: int, device: str = "cpu", corpus: str = "synthetic") -> Result:
         },
         "difference of the first loss from the plain loop's": {
             name: abs(losses[name] - losses[LOOP])
-            for name in (OURS, BFLOAT16, *GRAPHS)
-            if name in losses
+            for name in updates
+            if name not in (LOOP, TORCH)
         },
     }
     setting = {"lines": lines, "points": points, "slots": slots, **asdict(SIZES)}

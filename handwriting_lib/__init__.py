@@ -11,10 +11,40 @@ that the book gives it. What is optional (matplotlib, Pillow) loads when it is u
 
 from __future__ import annotations
 
-from .alphabet import decode, encode, to_ascii
-from .animation import write_gif
-from .batches import Batch, Buckets, make_batch, pad_texts
-from .checkpoints import (
+from .alphabet import decode, encode, pad_texts, to_ascii
+from .corpora import load_corpus
+from .corpora.archives import CorpusError
+from .data.batches import Batch, Buckets, make_batch
+from .data.transforms import (
+    Augmentation,
+    Limits,
+    Normalisation,
+    Thinning,
+    augment,
+    change_speed,
+    measure_normalisation,
+    prepare,
+    scale_by_writer,
+    split_by_writer,
+)
+from .drawing.animation import write_gif
+from .drawing.picture import save
+from .drawing.plots import (
+    plot_curves,
+    plot_density,
+    plot_ink,
+    plot_mixture,
+    plot_offsets,
+    plot_phi,
+)
+from .drawing.png import to_png
+from .drawing.svg import to_svg
+from .errors import HandwritingError
+from .evaluation.legibility import Reading, Recogniser, load_recogniser, read_lines
+from .evaluation.report import evaluate
+from .fast import FusedPeepholeLSTM
+from .files.browser import browser_pack, export_browser
+from .files.models import (
     Model,
     ModelError,
     find_model,
@@ -23,11 +53,7 @@ from .checkpoints import (
     pretrained_names,
     save_model,
 )
-from .corpora import load_corpus
-from .corpora.archives import CorpusError
-from .evaluation import evaluate
-from .export import browser_pack, export_browser
-from .fused import FusedPeepholeLSTM
+from .files.onnx import export_onnx, onnx_step
 from .ink import (
     Corpus,
     Sample,
@@ -40,9 +66,6 @@ from .ink import (
     thin,
     to_strokes,
 )
-from .legibility import Reading, Recogniser, load_recogniser, read_lines
-from .lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
-from .mixture import StrokeMixture, mixture_loss
 from .networks import (
     FeedforwardConfig,
     FeedforwardPredictor,
@@ -53,19 +76,17 @@ from .networks import (
     SynthesisNetwork,
     grow,
 )
-from .onnx_export import export_onnx, onnx_step
-from .optim import GravesRMSprop, WeightNoise
-from .plots import (
-    plot_curves,
-    plot_density,
-    plot_ink,
-    plot_mixture,
-    plot_offsets,
-    plot_phi,
-)
-from .rendering import save, to_png, to_svg
-from .sampling import Line, check_line, write, write_freely
-from .styles import (
+from .parts.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
+from .parts.mixture import StrokeMixture, mixture_loss
+from .parts.window import Window, WindowParameters, soft_window
+from .systems import train, write
+from .training.config import TrainingConfig, read_config
+from .training.ink import batch_loss, prepare_data
+from .training.optim import GravesRMSprop, WeightNoise
+from .widgets import Pad, Player, Studio
+from .writing.lines import Line
+from .writing.sampling import check_line, write_freely
+from .writing.styles import (
     Style,
     StyleError,
     find_style,
@@ -74,21 +95,6 @@ from .styles import (
     save_style,
     style_names,
 )
-from .training import TrainingConfig, batch_loss, prepare_data, read_config, train
-from .transforms import (
-    Augmentation,
-    Limits,
-    Normalisation,
-    Thinning,
-    augment,
-    change_speed,
-    measure_normalisation,
-    prepare,
-    scale_by_writer,
-    split_by_writer,
-)
-from .widgets import Pad, Player, Studio
-from .window import Window, WindowParameters, soft_window
 
 __version__ = "0.1.0"
 
@@ -102,6 +108,7 @@ __all__ = [
     "FeedforwardPredictor",
     "FusedPeepholeLSTM",
     "GravesRMSprop",
+    "HandwritingError",
     "LSTMState",
     "Limits",
     "Line",

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .errors import InputError
+
 CHARACTERS = "".join(chr(code) for code in range(32, 127))
 SIZE = len(CHARACTERS) + 1
 PADDING = 0
@@ -50,7 +52,7 @@ def encode(text: str) -> Tensor:
         tensor([66,  1, 67,  0])
     """
     if not text.strip():
-        raise ValueError("the text is empty: give at least one character to write")
+        raise InputError("the text is empty: give at least one character to write")
     unknown = missing(text)
     if unknown:
         listed = ", ".join(
@@ -58,12 +60,32 @@ def encode(text: str) -> Tensor:
             f"at position {text.index(c) + 1}"
             for c in unknown
         )
-        raise ValueError(
+        raise InputError(
             f"{text!r} has characters that the model cannot write: {listed}. "
             "It writes the 95 printable ASCII characters; replace the others "
             "(for accents, handwriting_lib.alphabet.to_ascii does it)"
         )
     return torch.tensor([*(_INDEX[c] for c in text), END_SLOT])
+
+
+def pad_texts(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Texts as one index tensor and its mask.
+
+    Returns:
+        `(B, U)` int64 and `(B, U)` bool; U is the longest text and its end slot.
+
+    Raises:
+        ValueError: a text is empty or has characters that the alphabet lacks.
+
+    Example:
+        >>> pad_texts(["ab", "c"])[0]
+        tensor([[66, 67,  0],
+                [68,  0,  0]])
+    """
+    rows = [encode(text) for text in texts]
+    text = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    lengths = torch.tensor([len(row) for row in rows])
+    return text, torch.arange(text.shape[1]) < lengths[:, None]
 
 
 def decode(indices: Tensor | Sequence[int]) -> str:
@@ -79,7 +101,7 @@ def decode(indices: Tensor | Sequence[int]) -> str:
     values = [int(i) for i in indices]
     for value in values:
         if not 0 <= value < SIZE:
-            raise ValueError(f"index {value} is outside 0 to {SIZE - 1}")
+            raise InputError(f"index {value} is outside 0 to {SIZE - 1}")
     return "".join(CHARACTERS[i - 1] for i in values if i)
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .errors import InputError
 
 
-class UsageError(ValueError):
+class UsageError(InputError):
     """The arguments do not go together."""
 
 
@@ -59,35 +60,38 @@ def _check_folders(*files: str | None) -> None:
 
 
 def _write(arguments: argparse.Namespace) -> None:
-    from . import animation, rendering
-    from .checkpoints import find_model
-    from .sampling import write
+    from .drawing.animation import write_gif
+    from .drawing.picture import save
+    from .drawing.svg import to_svg
+    from .files.models import find_model
+    from .systems import writer_of
+    from .writing.lines import write_lines
 
     texts = _texts(arguments)
     if arguments.out and Path(arguments.out).suffix.lower() not in (".svg", ".png"):
         raise UsageError(f"--out must end in .svg or .png, not {arguments.out!r}")
     _check_folders(arguments.out, arguments.json, arguments.gif)
-    lines = write(
+    model = find_model(arguments.model, _device(arguments.device))
+    lines = write_lines(
         texts,
-        find_model(arguments.model, _device(arguments.device)),
+        writer_of(model, arguments.weights),
         style=arguments.style,
         bias=arguments.bias,
         temperature=arguments.temperature,
         samples=arguments.samples,
         seed=arguments.seed,
         redraws=arguments.redraws,
-        weights=arguments.weights,
     )
     inks = [line.ink for line in lines]
     if arguments.out:
-        rendering.save(inks, arguments.out, unit=1.0)
+        save(inks, arguments.out, unit=1.0)
     if arguments.json:
         listed = json.dumps([line.to_json() for line in lines])
         Path(arguments.json).write_text(listed + "\n", encoding="utf-8")
     if arguments.gif:
-        animation.write_gif(inks, arguments.gif, unit=1.0)
+        write_gif(inks, arguments.gif, unit=1.0)
     if not (arguments.out or arguments.json or arguments.gif):
-        sys.stdout.write(rendering.to_svg(inks, unit=1.0) + "\n")
+        sys.stdout.write(to_svg(inks, unit=1.0) + "\n")
     for line in lines:
         if not line.complete:
             logging.warning(
@@ -97,8 +101,9 @@ def _write(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from .corpora import load_corpus
-    from .training import prepare_data, read_config, train
+    from .systems import task_of
+    from .training.config import read_config
+    from .training.loop import fit
 
     for name in ("steps", "minutes"):
         number = getattr(arguments, name)
@@ -117,13 +122,8 @@ def _train(arguments: argparse.Namespace) -> None:
             f"{folder} holds a training already: go on with --resume, or name another "
             "folder with --out"
         )
-    corpus = load_corpus(config.corpus, **config.corpus_options)
-    held_out = None
-    if config.validation_options:
-        held_out = load_corpus(config.corpus, **config.validation_options)
-    model = train(
-        config,
-        prepare_data(corpus, config, held_out),
+    model = fit(
+        task_of(config),
         folder,
         minutes=arguments.minutes,
         resume=arguments.resume,
@@ -136,10 +136,10 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from .checkpoints import find_model
+    from .atomic import write_whole
     from .corpora import load_corpus
-    from .evaluation import PARTS, Settings, evaluate, to_table
-    from .rendering import write_whole
+    from .evaluation.report import PARTS, Settings, evaluate, to_table
+    from .files.models import find_model
 
     parts = [part.strip() for part in (arguments.only or ",".join(PARTS)).split(",")]
     _check_folders(arguments.json)
@@ -171,10 +171,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _style(arguments: argparse.Namespace) -> None:
-    from .checkpoints import find_model
     from .corpora import load_corpus
-    from .styles import make_hands, make_style, read_hands, save_style
-    from .transforms import scale_by_writer
+    from .data.transforms import scale_by_writer
+    from .files.models import find_model
+    from .writing.styles import make_hands, make_style, read_hands, save_style
 
     model = find_model(arguments.model)
     if arguments.hands:
@@ -202,18 +202,18 @@ def _style(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from .checkpoints import find_model
-    from .export import export_browser
-    from .onnx_export import export_onnx
+    from .files.models import find_model
+    from .systems import exporter_of
 
     _check_folders(arguments.browser, arguments.onnx)
     model = find_model(arguments.model)
     if arguments.browser:
-        export_browser(model, arguments.browser, arguments.weights or "half")
+        export = exporter_of(model, "browser")
+        export(model, arguments.browser, arguments.weights or "half")
         return
     if arguments.weights:
         raise UsageError("--weights is for --browser: an ONNX step is in float32")
-    export_onnx(model, arguments.onnx)
+    exporter_of(model, "onnx")(model, arguments.onnx)
 
 
 def _corpus_info(arguments: argparse.Namespace) -> None:
@@ -251,8 +251,8 @@ def _corpus_info(arguments: argparse.Namespace) -> None:
 
 def _contact_sheet(samples: Sequence[Any], file: str, rows: int = 24) -> None:
     """A picture of lines (or of what there is) by as many writers as fit."""
-    from . import rendering
-    from .transforms import scale_by_writer
+    from .data.transforms import scale_by_writer
+    from .drawing.picture import save
 
     lines = [s for s in samples if s.kind == "line"] or list(samples)
     by_writer: dict[str, Any] = {}
@@ -260,7 +260,7 @@ def _contact_sheet(samples: Sequence[Any], file: str, rows: int = 24) -> None:
         by_writer.setdefault(s.writer, s)
     one_each = list(by_writer.values())
     chosen = (one_each[:: max(1, len(one_each) // rows)] + lines)[:rows]
-    rendering.save([s.ink for s in scale_by_writer(chosen)], file, unit=1.0)
+    save([s.ink for s in scale_by_writer(chosen)], file, unit=1.0)
 
 
 def _corpus_get(arguments: argparse.Namespace) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from .errors import InputError
+
 KINDS = ("line", "word", "character")
 
 
@@ -87,17 +89,17 @@ def check_ink(ink: Tensor, what: str = "ink") -> Tensor:
             `end_of_stroke` other than 0 and 1.
     """
     if ink.ndim != 2 or ink.shape[-1] != 3:
-        raise ValueError(
+        raise InputError(
             f"{what} must have the shape (T, 3): dx, dy, end_of_stroke; "
             f"it has {tuple(ink.shape)}"
         )
     if len(ink) == 0:
-        raise ValueError(f"{what} has no points")
+        raise InputError(f"{what} has no points")
     if not torch.isfinite(ink).all():
         row = int((~torch.isfinite(ink)).any(1).nonzero()[0])
-        raise ValueError(f"{what} has a number that is not finite in row {row}")
+        raise InputError(f"{what} has a number that is not finite in row {row}")
     if not ((ink[:, 2] == 0) | (ink[:, 2] == 1)).all():
-        raise ValueError(f"{what}: end_of_stroke must be 0 or 1 in every row")
+        raise InputError(f"{what}: end_of_stroke must be 0 or 1 in every row")
     return ink
 
 
@@ -159,7 +161,7 @@ def from_strokes(strokes: Sequence[Tensor]) -> Tensor:
         tensor([0., 1.])
     """
     if not strokes or any(len(stroke) == 0 for stroke in strokes):
-        raise ValueError("ink needs at least one stroke, and a stroke one point")
+        raise InputError("ink needs at least one stroke, and a stroke one point")
     xy = torch.cat([stroke[:, :2].double() for stroke in strokes])
     end = torch.zeros(len(xy), 1, dtype=torch.double)
     end[torch.tensor([len(stroke) for stroke in strokes]).cumsum(0) - 1] = 1
@@ -220,7 +222,7 @@ def smooth(ink: Tensor, strength: float = 0.25) -> Tensor:
         ValueError: `strength` is outside 0 to 0.5.
     """
     if not 0 <= strength <= 0.5:
-        raise ValueError(f"strength must be between 0 and 0.5, not {strength}")
+        raise InputError(f"strength must be between 0 and 0.5, not {strength}")
     positions = offsets_to_positions(ink).double()
     xy, end = positions[:, :2], positions[:, 2] > 0.5
     inner = torch.zeros(len(ink), dtype=torch.bool, device=ink.device)
@@ -276,7 +278,7 @@ def thin(
         tensor([0, 4, 8, 9])
     """
     if distance <= 0 or (angle is not None and angle <= 0):
-        raise ValueError(
+        raise InputError(
             f"distance and angle must be positive, not {distance} and {angle}"
         )
     positions = offsets_to_positions(ink).double()

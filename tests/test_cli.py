@@ -19,7 +19,7 @@ import torch
 
 import handwriting_lib as hw
 from handwriting_lib.cli import _parser, main
-from handwriting_lib.evaluation import Settings
+from handwriting_lib.evaluation.report import Settings
 
 SEGMENT = '.INCLUDE aaa/x.dat\n.SEGMENT WORD 0 OK "hi"\n.SEGMENT TEXT 0-1 OK "hi yo"\n'
 PEN = ".WRITER_ID someone\n.COORD X Y\n.PEN_DOWN\n{}\n.PEN_UP\n.PEN_DOWN\n{}\n"
@@ -67,7 +67,8 @@ def test_write_makes_all_three_files(tmp_path):
         ("ab", 0), ("ab", 1), ("cd", 0), ("cd", 1)
     ]  # fmt: skip
     assert set(lines[0]) == {
-        "text", "sample", "strokes", "complete", "seed", "draws", "points", "seconds"
+        "text", "sample", "strokes", "complete", "seed", "draws", "points", "seconds",
+        "backend",
     }  # fmt: skip
     assert gif.read_bytes().startswith(b"GIF8")
 
@@ -200,7 +201,7 @@ def test_train_writes_a_model_that_write_can_use(tmp_path, capsys):
     capsys.readouterr()
     again = ["train", str(config), "--out", str(out), "--device", "cpu"]
     assert "--resume" in fails(capsys, *again)
-    assert torch.isfinite(torch.tensor(model.about["validation_nats_a_point"]))
+    assert torch.isfinite(torch.tensor(model.about["validation_nats_per_point"]))
     assert main(["train", str(config), "--out", str(out), "--device", "cpu",
                  "--steps", "6", "--resume"]) == 0  # fmt: skip
     assert hw.load_model(out / "model.safetensors").about["steps"] == 6
@@ -214,8 +215,8 @@ def test_train_validates_on_what_the_configuration_names(tmp_path, monkeypatch):
         "[validation_options]\nsamples = 7\nseed = 2\n[limits]\npoints = 2000\n"
     )
     monkeypatch.setattr(
-        "handwriting_lib.training.train",
-        lambda _, data, *__, **___: seen.append(data) or model,
+        "handwriting_lib.training.loop.fit",
+        lambda task, *_, **__: seen.append(task.data) or model,
     )
     assert main(["train", str(config), "--device", "cpu"]) == 0
     wanted = {s.text for s in hw.load_corpus("synthetic", samples=7, seed=2).samples}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import shlex
@@ -21,17 +20,6 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "handwriting_lib"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-
-# A file of the library imports only from files that stand before it in this list.
-# A folder stands for everything in it.
-ORDER = (
-    "ink alphabet rendering corpora transforms batches lstm mixture window kernels "
-    "packed pointwise compiled one_line fused networks checkpoints optim graphs "
-    "training styles stepping sampling pages legibility measures evaluation export "
-    "onnx_export plots animation widgets cli"
-).split()
-# The same among the readers of corpora; what else lies in their folder serves them all.
-READERS = "synthetic unipen iam collected".split()
 
 
 def read(name: str) -> str:
@@ -139,13 +127,13 @@ def test_third_party_lists_only_what_is_there():
 
 def test_everything_from_others_is_listed_as_third_party():
     listed = third_party_paths()
-    folders = ("book/web/vendor/", "handwriting_lib/corpora/fonts/")
+    folders = ("book/web/vendor/", "handwriting_lib/corpora/single_line/")
     covered = {
         str(path.relative_to(ROOT))
         for pattern in listed
         for path in ROOT.glob(pattern + "**/*" if pattern.endswith("/") else pattern)
     }
-    own = ("/README.md", "/VENDORED.txt")
+    own = ("/README.md", "/VENDORED.txt", ".py")
     names = [name for name in git_files() if not name.endswith(own)]
     foreign = [name for name in names if name.startswith(folders)]
     assert [name for name in foreign if name not in covered] == []
@@ -322,108 +310,7 @@ def test_workflows_do_what_they_are_for():
     assert "deploy-pages" in publish["steps"][-1]["uses"]
 
 
-# The order of the library ------------------------------------------------------------
-
-
-def name_of(path: Path) -> tuple[str, ...]:
-    """`corpora/unipen.py` -> `("corpora", "unipen")`; `__init__.py` -> its folder."""
-    parts = path.relative_to(LIBRARY).with_suffix("").parts
-    return parts[:-1] if parts[-1] == "__init__" else parts
-
-
-def imports_of(path: Path, source: str | None = None) -> list[tuple[int, tuple]]:
-    """Line and module of every import from inside the library, wherever it stands."""
-    package = name_of(path) if path.name == "__init__.py" else name_of(path)[:-1]
-    found: list[tuple[int, tuple]] = []
-    tree = ast.parse(path.read_text(encoding="utf-8") if source is None else source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top, *rest = alias.name.split(".")
-                if top == LIBRARY.name:
-                    found.append((node.lineno, tuple(rest)))
-        elif isinstance(node, ast.ImportFrom):
-            module = tuple(node.module.split(".")) if node.module else ()
-            if node.level:
-                base = package[: len(package) - (node.level - 1)] + module
-            elif module[0] == LIBRARY.name:
-                base = module[1:]
-            else:
-                continue
-            # `from . import ink` names a module, `from .ink import smooth` does not.
-            for alias in node.names:
-                named = (*base, alias.name)
-                file = LIBRARY.joinpath(*named)
-                known = file.is_dir() or file.with_suffix(".py").is_file()
-                found.append((node.lineno, named if known or not base else base))
-    return found
-
-
-def complaints(path: Path, source: str | None = None) -> list[str]:
-    """Every import in a file that goes against the order of the library."""
-    own = name_of(path)
-    rank = ORDER.index(own[0])
-    answer = []
-    for line, module in imports_of(path, source):
-        where = f"{path.relative_to(ROOT)}:{line}"
-        if module == ("__version__",):
-            continue
-        if not module or module[0] not in ORDER:
-            answer.append(f"{where} imports from the package itself: {module}")
-        elif module[0] == own[0]:
-            if own[0] == "corpora" and len(own) > 1 and module[1:2] != own[1:2]:
-                above = READERS[: READERS.index(own[1])] if own[1] in READERS else []
-                if set(module[1:2]) & set(READERS) - set(above):
-                    answer.append(f"{where}: {module[1]} does not stand above {own[1]}")
-        elif ORDER.index(module[0]) > rank:
-            answer.append(f"{where}: {module[0]} stands below {own[0]}")
-    return answer
-
-
-def library_files() -> list[Path]:
-    # The front door and `python -m handwriting_lib` stand outside the order.
-    doors = {LIBRARY / "__init__.py", LIBRARY / "__main__.py"}
-    return sorted(set(LIBRARY.rglob("*.py")) - doors)
-
-
-def test_every_file_of_the_library_has_its_place_in_the_order():
-    assert [str(p) for p in library_files() if name_of(p)[0] not in ORDER] == []
-
-
-def test_files_import_only_from_files_above_them():
-    files = [path for path in library_files() if name_of(path)[0] in ORDER]
-    assert files
-    assert [complaint for path in files for complaint in complaints(path)] == []
-
-
-@pytest.mark.parametrize(
-    ("file", "source", "wrong"),
-    [
-        ("window.py", "from .mixture import StrokeMixture", False),
-        ("window.py", "from .networks import SynthesisNetwork", True),
-        ("window.py", "def f():\n    from . import alphabet", False),
-        ("ink.py", "def f():\n    from .alphabet import encode", True),
-        ("ink.py", "import handwriting_lib.alphabet", True),
-        ("ink.py", "from handwriting_lib.alphabet import encode", True),
-        ("networks.py", "from . import Sample", True),
-        ("networks.py", "import handwriting_lib as hw", True),
-        ("checkpoints.py", "from . import __version__", False),
-        ("corpora/unipen.py", "from .archives import read_files", False),
-        ("corpora/unipen.py", "from ..ink import Sample", False),
-        ("corpora/unipen.py", "from ..transforms import scale", True),
-        ("corpora/unipen.py", "from .iam import load", True),
-        ("corpora/unipen.py", "from . import iam", True),
-        ("corpora/collected.py", "from .iam import load", False),
-        ("corpora/archives.py", "from . import unipen", True),
-        ("corpora/__init__.py", "from . import unipen", False),
-        ("corpora/__init__.py", "from ..ink import Corpus", False),
-        ("corpora/__init__.py", "from ..plots import contact_sheet", True),
-        ("widgets/player.py", "from .. import rendering", False),
-        ("plots.py", "import scipy.stats\nimport torch", False),
-    ],
-)
-def test_the_order_is_read_from_imports(file: str, source: str, wrong: bool):
-    assert bool(complaints(LIBRARY / file, source)) == wrong
+# The library -------------------------------------------------------------------------
 
 
 def test_importing_the_library_brings_nothing_optional():

@@ -15,10 +15,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..errors import InputError
+
 TAR_ENDINGS = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 
 
-class CorpusError(ValueError):
+class CorpusError(InputError):
     """A corpus cannot be read; the message names the file and the remedy."""
 
 

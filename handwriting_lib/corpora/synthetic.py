@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from ..alphabet import CHARACTERS, missing
+from ..errors import InputError
 from ..ink import KINDS, Corpus, Sample, from_strokes
-from .glyphs import FONTS, Font, Stroke, load_font
 from .motor import Plan, Points, Writer, draw_writer, move
+from .single_line.glyphs import FONTS, Font, Stroke, load_font
 
 __all__ = [
     "FONTS", "Font", "Writer", "draw_text", "draw_writer", "load", "load_font",
@@ -58,9 +59,9 @@ def write_text(
         [0, 1]
     """
     if not text.strip():
-        raise ValueError("the text is empty: give at least one character to write")
+        raise InputError("the text is empty: give at least one character to write")
     if unknown := missing(text):
-        raise ValueError(
+        raise InputError(
             f"{text!r} has characters that no font here has: "
             f"{', '.join(map(repr, unknown))}; printable ASCII can be written"
         )
@@ -218,12 +219,12 @@ def load(
         ['one', 'two', 'one']
     """
     if samples < 1 or writers < 1:
-        raise ValueError(f"samples={samples}, writers={writers}: both start at 1")
+        raise InputError(f"samples={samples}, writers={writers}: both start at 1")
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or isinstance(kinds, str) or not kinds:
-        raise ValueError(f"kinds={kinds!r}: take a tuple of {', '.join(KINDS)}")
+        raise InputError(f"kinds={kinds!r}: take a tuple of {', '.join(KINDS)}")
     if texts is not None and (isinstance(texts, str) or not texts):
-        raise ValueError(f"texts={texts!r}: give a list of at least one text")
+        raise InputError(f"texts={texts!r}: give a list of at least one text")
     hands = []
     for i in range(writers):
         rng = np.random.default_rng([seed, 0, i])

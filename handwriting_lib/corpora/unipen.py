@@ -33,6 +33,7 @@ import torch
 from tqdm import tqdm
 
 from .. import alphabet
+from ..errors import InputError
 from ..ink import KINDS, Corpus, Sample
 from .archives import CorpusError, cache_folder, read_files
 
@@ -202,13 +203,13 @@ def parse_delineation(text: str) -> list[Span]:
     for part in text.split(","):
         match = _DELINEATION.match(part)
         if match is None:
-            raise ValueError(f"{text!r} is not a delineation such as 3:10-5:2,7")
+            raise InputError(f"{text!r} is not a delineation such as 3:10-5:2,7")
         a, p, b, q = (int(g) if g is not None else None for g in match.groups())
         assert a is not None
         # "3:10" alone is one point; "3" alone is the whole component
         b, q = (a, p) if b is None else (b, q)
         if b < a:
-            raise ValueError(f"{text!r} goes backwards from {a} to {b}")
+            raise InputError(f"{text!r} goes backwards from {a} to {b}")
         for i in range(a, b + 1):
             first = p if i == a and p is not None else 0
             spans.append(Span(i, first, q if i == b else None))
@@ -538,7 +539,7 @@ def load(path: str | Path | None = None, kinds: Sequence[str] = KINDS[:2]) -> Co
         ValueError: a kind that is none.
     """
     if unknown := set(kinds) - set(KINDS):
-        raise ValueError(f"no such kinds: {sorted(unknown)}; there are {KINDS}")
+        raise InputError(f"no such kinds: {sorted(unknown)}; there are {KINDS}")
     source = Path(path) if path is not None else _downloaded()
     cached = cache_folder() / f"unipen-{_fingerprint(source)}-v{VERSION}.npz"
     if not cached.exists():

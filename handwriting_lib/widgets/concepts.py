@@ -15,13 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from ..batches import pad_texts
-from ..checkpoints import Model
+from ..data.batches import pad_texts
+from ..drawing.svg import to_svg
+from ..errors import InputError
+from ..files.models import Model
 from ..ink import Sample, check_ink
-from ..lstm import PeepholeLSTM
-from ..networks import PredictionNetwork, SynthesisNetwork
-from ..rendering import to_svg
-from ..sampling import Line
+from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
 from .player import POINTS_PER_SECOND, in_letter_bodies
 
@@ -93,7 +92,7 @@ class WindowSliders(Widget):
         caption: str = "",
     ) -> None:
         if not 1 <= len(text) <= 24:
-            raise ValueError(f"the text must have 1 to 24 characters, not {len(text)}")
+            raise InputError(f"the text must have 1 to 24 characters, not {len(text)}")
         _from_one_to_three("bumps", len(bumps))
         for alpha, beta, kappa in bumps:
             _within("alpha", alpha, 0, 2)
@@ -203,37 +202,31 @@ def trace_gates(model: Model, ink: Tensor, text: str = "", layer: int = 0) -> Ga
             characters for.
 
     Example:
-        >>> from handwriting_lib import PredictionConfig
+        >>> from handwriting_lib import PredictionConfig, PredictionNetwork
         >>> model = Model(PredictionNetwork(PredictionConfig(hidden=4)))
         >>> trace_gates(model, torch.zeros(7, 3)).f.shape
         torch.Size([7, 4])
     """
     network = model.network
-    if not isinstance(network, (PredictionNetwork, SynthesisNetwork)):
-        raise ValueError(f"{type(network).__name__} has no gates to look at")
+    if not network.recurrent:
+        raise InputError(f"a {model.kind} network has no gates to look at")
     layers = list(network.layers)
     if not -len(layers) <= layer < len(layers):
-        raise ValueError(f"layer must be below {len(layers)}, not {layer}")
+        raise InputError(f"layer must be below {len(layers)}, not {layer}")
     layer %= len(layers)
     cells = layers[layer]
-    assert isinstance(cells, PeepholeLSTM)
     device = network.output.bias.device
     points = model.normalisation.apply(ink)[None].to(device)  # (1, T, 3)
     points[:, 0, :2] = 0
-    reads = isinstance(network, SynthesisNetwork)
-    text_batch = [part.to(device) for part in pad_texts([text])] if reads else []
+    read = pad_texts([text]) if network.reads_text else ()
+    text_batch = [part.to(device) for part in read]
     state = network.start(1)
     rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for point in points.unbind(1):  # (1, 3)
         before = state
-        state = network.step(point, before, *text_batch)[1]  # type: ignore[arg-type]
-        inputs = [point]
-        if reads:  # layer 1 reads the window of the step before
-            inputs.append((state if layer else before).w)  # type: ignore[union-attr]
-        if layer:
-            inputs.append(state.layers[layer - 1].h)
-        after = state.layers[layer].c
-        rows.append((torch.cat(inputs, -1), *before.layers[layer], after))
+        state = network.step(point, before, *text_batch)[1]
+        x = network.layer_input(layer, point, before, state)
+        rows.append((x, *before.layers[layer], state.layers[layer].c))
     x, h, c, new = (torch.cat(part) for part in zip(*rows, strict=True))  # (T, ...)
     z = linear(x, cells.weight_ih, cells.bias) + linear(h, cells.weight_hh)
     z_i, z_f, _, z_o = z.chunk(4, -1)  # (T, H) each
@@ -278,7 +271,7 @@ class GateTraces(Widget):
             cells = spread.argsort(descending=True)[:cells].tolist()
         wrong = [cell for cell in cells if not 0 <= cell < hidden]
         if wrong or not cells:
-            raise ValueError(f"cells must be from 0 to {hidden - 1}, not {wrong}")
+            raise InputError(f"cells must be from 0 to {hidden - 1}, not {wrong}")
         traces = {
             name: pack(part[:, list(cells)], "uint8")
             for name, part in gates._asdict().items()
@@ -301,12 +294,12 @@ class GateTraces(Widget):
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ValueError(f"{name} must be from {low} to {high}, not {value}")
+        raise InputError(f"{name} must be from {low} to {high}, not {value}")
 
 
 def _from_one_to_three(name: str, count: int) -> None:
     if not 1 <= count <= 3:
-        raise ValueError(f"there must be one to three {name}, not {count}")
+        raise InputError(f"there must be one to three {name}, not {count}")
 
 
 def _polyline(points: Sequence[tuple[float, float]], color: str) -> str:

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..atomic import write_whole
+from ..errors import InputError
 from ..ink import offsets_to_positions
-from ..rendering import write_whole
 
 STATIC = Path(__file__).parent / "static"
 # Stored as these; the script reads all of them as float32.
@@ -69,7 +70,7 @@ def pack(array: Tensor | np.ndarray, dtype: str = "float32") -> dict[str, Any]:
         array = array.detach().cpu().double().numpy()
     values = np.asarray(array, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise ValueError("a widget's array has a number that is not finite")
+        raise InputError("a widget's array has a number that is not finite")
     packed: dict[str, Any] = {"dtype": dtype, "shape": list(values.shape)}
     if dtype != "float32":
         limits = np.iinfo(dtype)
@@ -105,7 +106,7 @@ def module_source(*names: str) -> str:
         parts.append((STATIC / f"{name}.js").read_text(encoding="utf-8").strip())
     source = "\n".join(parts) + "\n"
     if "</script" in source.lower() or "<!--" in source:
-        raise ValueError(f"the source of {names} would end its <script> early")
+        raise InputError(f"the source of {names} would end its <script> early")
     return source
 
 

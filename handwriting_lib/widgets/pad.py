@@ -16,6 +16,7 @@ from typing import Any
 
 from ..alphabet import missing
 from ..corpora import collected
+from ..errors import InputError, MissingPackageError
 from ..ink import Sample
 from .host import Widget, module_source
 
@@ -86,7 +87,7 @@ class Pad(Widget):
     ) -> None:
         texts = _check_prompts(PROMPTS if prompts is None else prompts)
         if not isinstance(writer, str) or not writer:
-            raise ValueError(f"writer must be a name, such as 'me', not {writer!r}")
+            raise InputError(f"writer must be a name, such as 'me', not {writer!r}")
         self.pad_data = {"prompts": texts, "writer": writer, "key": _key(texts)}
         self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
         label = f"A pad to write {len(texts)} text{'s' * (len(texts) > 1)} on"
@@ -104,7 +105,7 @@ class Pad(Widget):
         Raises:
             ImportError: without `anywidget` the page cannot reach Python.
         """
-        raise ImportError(
+        raise MissingPackageError(
             f"the ink reaches Python through anywidget: {INSTALL}, restart the kernel "
             "and run the cell again. Or press 'Save file' on the pad and read what it "
             "saves with load_corpus('ink.json')"
@@ -120,7 +121,7 @@ class Pad(Widget):
         """
         samples = self.samples
         if not samples:
-            raise ValueError(
+            raise InputError(
                 "the pad has no line yet: run the cell that shows it, write a line and "
                 "press 'Keep'"
             )
@@ -140,7 +141,7 @@ class Pad(Widget):
         if ending == ".html":
             return super().save(path)
         if ending != ".json":
-            raise ValueError(
+            raise InputError(
                 f"{os.fspath(path)} must end in .json (the ink) or .html (the pad)"
             )
         assert self.sample  # or say that there is none
@@ -159,19 +160,19 @@ class Pad(Widget):
 
 def _check_prompts(prompts: Sequence[str]) -> list[str]:
     if isinstance(prompts, str):
-        raise ValueError(f"prompts must be a list: Pad([{prompts!r}])")
+        raise InputError(f"prompts must be a list: Pad([{prompts!r}])")
     for prompt in prompts:
         if not isinstance(prompt, str) or not prompt.strip():
-            raise ValueError(
+            raise InputError(
                 f"the prompt {prompt!r} is no text: give something to write"
             )
         if unknown := missing(prompt):
-            raise ValueError(
+            raise InputError(
                 f"the prompt {prompt!r} has {unknown[0]!r}, which the alphabet lacks: "
                 "alphabet.to_ascii replaces accents"
             )
     if not prompts:
-        raise ValueError("a pad needs at least one prompt: Pad(['hello'])")
+        raise InputError("a pad needs at least one prompt: Pad(['hello'])")
     return list(prompts)
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..batches import pad_texts
-from ..checkpoints import Model
+from ..data.batches import pad_texts
+from ..data.transforms import Normalisation
+from ..drawing.svg import to_svg
+from ..errors import InputError
+from ..files.models import Model
 from ..ink import Sample, check_ink, letter_body_height, offsets_to_positions
-from ..mixture import StrokeMixture
-from ..networks import SynthesisNetwork
-from ..rendering import to_svg
-from ..sampling import Line
-from ..transforms import Normalisation
+from ..parts.mixture import StrokeMixture
+from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
 
 POINTS_PER_SECOND = 60.0
@@ -69,7 +69,7 @@ class Player(Widget):
         output = line.output if isinstance(line, Line) else None
         truth = line.character_of_point if isinstance(line, Sample) else None
         if output is not None and model is None:
-            raise ValueError(
+            raise InputError(
                 "the line has its raw output, in the units of the network: give the "
                 "model that wrote it as well, as in Player(line, model)"
             )
@@ -92,7 +92,7 @@ class Player(Widget):
         first = last if phi is None and output is None else round(0.45 * last)
         data["at"] = first if at is None else at
         if not 0 <= data["at"] <= last:
-            raise ValueError(f"at must be a point of the line, 0 to {last}, not {at}")
+            raise InputError(f"at must be a point of the line, 0 to {last}, not {at}")
         label = f"{text or f'{len(ink)} points of ink'}, replayed"
         super().__init__(
             ["reading", "player"],
@@ -125,7 +125,7 @@ def read(model: Model, ink: Tensor, text: str = "") -> tuple[Tensor, Tensor | No
     points = model.normalisation.apply(ink)[None]  # (1, T, 3)
     points[:, 0, :2] = 0
     inputs = [points.to(device)]
-    if isinstance(network, SynthesisNetwork):
+    if network.reads_text:
         inputs += [part.to(device) for part in pad_texts([text])]
     result = network(*inputs)
     network.train(was_training)

@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints import Model, load_pretrained, pretrained_names
-from ..export import browser_pack
-from ..rendering import to_svg, write_whole
-from ..sampling import write
-from ..styles import Style, find_style, save_style, style_names
+from ..atomic import write_whole
+from ..drawing.svg import to_svg
+from ..errors import InputError
+from ..files.browser import browser_pack
+from ..files.models import Model, load_pretrained, pretrained_names
+from ..systems import write
+from ..writing.styles import Style, find_style, save_style, style_names
 from .host import Widget
 
 # The files of `static/` that are the engine; they need nothing else.
@@ -86,7 +88,7 @@ class Studio(Widget):
         if not (folder and ships):
             pack = {"data": base64.b64encode(browser_pack(model, weights)).decode()}
         if isinstance(styles, (Style, str, Path)):
-            raise ValueError("styles must be a list; for one hand: styles=[hand]")
+            raise InputError("styles must be a list; for one hand: styles=[hand]")
         listed = style_names(model) if styles is None else list(styles)
         hands = [(one, f"styles[{i}]") for i, one in enumerate(listed)]
         if style is not None and style not in listed:

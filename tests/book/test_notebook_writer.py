@@ -83,9 +83,9 @@ def test_citations():
 
 
 def test_references_to_the_library_show_code():
-    link = md("{func}`~handwriting_lib.window.soft_window`")
+    link = md("{func}`~handwriting_lib.parts.window.soft_window`")
     assert link.startswith("[`soft_window`](https://")
-    assert link.endswith("/book/api.html#handwriting_lib.window.soft_window)")
+    assert link.endswith("/book/api.html#handwriting_lib.parts.window.soft_window)")
 
 
 def test_links_inside_the_book_lead_to_the_site():

@@ -365,9 +365,7 @@ def test_several_lines_in_one_segment_are_left_out(tmp_path):
 
 
 def test_a_text_of_one_word_is_a_word(tmp_path):
-    corpus = reading(
-        tmp_path, '.SEGMENT TEXT 0 OK "word"', '.SEGMENT TEXT 1 OK "c"'
-    )
+    corpus = reading(tmp_path, '.SEGMENT TEXT 0 OK "word"', '.SEGMENT TEXT 1 OK "c"')
     assert [s.kind for s in corpus.samples] == ["word", "character"]
 
 
@@ -468,7 +466,6 @@ FILES = {
 
 def cd_rom(files):
     """As on the CD: upper-case names, CR LF, quoted include names with backslashes."""
-
 
     def quoted(match):
         return '.INCLUDE "' + match[1].upper().replace("/", "\\") + '"'

@@ -10,13 +10,9 @@ import torch
 from scipy.stats import multivariate_normal
 
 from handwriting_lib import PredictionConfig, PredictionNetwork, soft_window
-from handwriting_lib.checkpoints import Model
-from handwriting_lib.networks import (
-    FeedforwardConfig,
-    FeedforwardPredictor,
-    SynthesisConfig,
-    SynthesisNetwork,
-)
+from handwriting_lib.files.models import Model
+from handwriting_lib.networks.feedforward import FeedforwardConfig, FeedforwardPredictor
+from handwriting_lib.networks.synthesis import SynthesisConfig, SynthesisNetwork
 from handwriting_lib.widgets import (
     ActivationShapes,
     GateTraces,

@@ -18,17 +18,17 @@ from handwriting_lib import (
     check_line,
     load_pretrained,
     make_style,
-    sampling,
     save_style,
     write,
 )
 from handwriting_lib.alphabet import encode
-from handwriting_lib.export import browser_pack
-from handwriting_lib.lstm import gates_to_state
-from handwriting_lib.mixture import StrokeMixture, draw_noise
-from handwriting_lib.sampling import line_generator
+from handwriting_lib.files.browser import browser_pack
+from handwriting_lib.parts.lstm import gates_to_state
+from handwriting_lib.parts.mixture import StrokeMixture, draw_noise
 from handwriting_lib.widgets.host import STATIC
 from handwriting_lib.widgets.studio import ENGINE
+from handwriting_lib.writing import sampling
+from handwriting_lib.writing.sampling import line_generator
 
 pytestmark = pytest.mark.book
 

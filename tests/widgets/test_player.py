@@ -18,8 +18,8 @@ from handwriting_lib import (
     scale_by_writer,
     write,
 )
-from handwriting_lib.checkpoints import Model
-from handwriting_lib.transforms import Normalisation
+from handwriting_lib.data.transforms import Normalisation
+from handwriting_lib.files.models import Model
 from handwriting_lib.widgets import Player
 from handwriting_lib.widgets.host import module_source
 from handwriting_lib.widgets.player import pack_mixture, read

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib import styles as styles_module
 from handwriting_lib.widgets import Studio
 from handwriting_lib.widgets.studio import FOLDER, write_pack
+from handwriting_lib.writing import styles as styles_module
 
 pytestmark = pytest.mark.book
 

@@ -1,10 +1,10 @@
-// The synthesis network in the page: the numbers of networks.py, mixture.py and
-// sampling.py, from a pack of weights that export.py wrote. arithmetic.js computes,
+// The synthesis network in the page: the numbers of networks/, parts/mixture.py and
+// writing/, from a pack of weights that files/browser.py wrote. arithmetic.js computes,
 // randomness.js repeats torch's generator, so that a seed draws what it draws in Python.
 
-const SIGMA_FLOOR = 0.01; // as in mixture.py
+const SIGMA_FLOOR = 0.01; // as in parts/mixture.py
 const RHO_LIMIT = 0.999;
-const LONGEST_TEXT = 256; // as in sampling.py
+const LONGEST_TEXT = 256; // as in writing/lines.py
 const POINTS_A_CHARACTER = 40;
 const LAST_STROKE = 40;
 const BACK_OVER_THE_PRIME = 0.5;
@@ -62,7 +62,7 @@ function readTensors(buffer, { size, header }) {
 /** Read a pack: gives `tensors`, `config`, and `mean` and `std` of the offsets. */
 export function loadPack(buffer) {
   const { about, ...rest } = readHeader(buffer);
-  const known = ["handwriting_lib.model.1", "handwriting_lib.int8.1"];
+  const known = ["handwriting_lib.model.1", "handwriting_lib.model.2", "handwriting_lib.int8.1"];
   if (!known.includes(about?.format) || about.kind !== "synthesis") {
     throw new Error("this is not a pack of a synthesis network");
   }
@@ -71,7 +71,7 @@ export function loadPack(buffer) {
 }
 
 /**
- * Read a file of styles.py: gives the `prime` (its text and a space), the state as
+ * Read a file of writing/styles.py: gives the `prime` (its text and a space), the state as
  * `Engine.start` has it, and the last `point` of the prime, in network units.
  */
 export function loadStyle(buffer) {
@@ -249,7 +249,7 @@ const quoted = (letter) =>
   letter === "'" ? `"'"` : letter === "\\" ? "'\\\\'" : `'${letter}'`;
 const largest = (phi) => phi.indexOf(phi.reduce((a, b) => Math.max(a, b)));
 
-/** What is wrong with a line, "" when it is complete: check_line of sampling.py. */
+/** What is wrong with a line, "" when it is complete: check_line of writing/sampling.py. */
 export function checkLine(phi, text) {
   const end = text.length;
   if (phi.some((row) => !row.some((weight) => weight))) return "the window went dark";
@@ -273,14 +273,14 @@ export function checkLine(phi, text) {
   return "";
 }
 
-/** Whether the window went back into the prime: _check_start of sampling.py. */
+/** Whether the window went back into the prime: as in writing/sampling.py. */
 function checkStart(phi, prime) {
   const back = phi.some((row) => largest(row) < prime.length - 2);
   return back ? "went back into the line that the style was made from" : "";
 }
 
 /**
- * A line on its way, as sampling.py writes it. Each `next()` gives one point: `point`
+ * A line on its way, as writing/sampling.py writes it. Each `next()` gives one point: `point`
  * (`[dx, dy, end]` in letter-body heights), `phi`, the `mixture` that the point after it
  * comes from (in letter-body heights too), `again` when an incomplete line is begun
  * anew with this point, and with the last point `done`, `complete`, `problem`, `draws`.

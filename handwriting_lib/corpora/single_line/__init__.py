@@ -1,0 +1,1 @@
+"""Single-line fonts, and the strokes that a hand would draw them with."""

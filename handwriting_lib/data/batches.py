@@ -1,0 +1,150 @@
+"""Samples of different lengths as one rectangular batch: padding and masks.
+
+Samples of like length go together (*length buckets*), so that little of a batch is
+padding. Chapter 01 shows it, chapter 10 trains with it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..alphabet import pad_texts
+from ..errors import InputError
+from ..ink import Sample
+from .transforms import Augmentation, Normalisation, augment
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Lines of ink and their texts, padded with zeros.
+
+    Attributes:
+        ink: `(B, T, 3)` normalised offsets.
+        mask: `(B, T)` bool, true where there is ink.
+        text: `(B, U)` int64, with the end slot.
+        text_mask: `(B, U)` bool, true for characters and the end slot.
+    """
+
+    ink: Tensor
+    mask: Tensor
+    text: Tensor
+    text_mask: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ink)
+
+    @property
+    def targets(self) -> int:
+        """How many points a network is asked to predict: all but each line's first."""
+        return int(self.mask[:, 1:].sum())
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Ink, mask, text and the mask of the text."""
+        return self.ink, self.mask, self.text, self.text_mask
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return Batch(*(tensor.to(device) for tensor in self.tensors()))
+
+    def every(self, step: int, first: int = 0) -> Batch:
+        """Each `step`-th line, from number `first` on."""
+        return Batch(*(tensor[first::step] for tensor in self.tensors()))
+
+    def texts(self, reads_text: bool) -> tuple[Tensor, ...]:
+        """The text and its mask for a network that reads text, otherwise nothing."""
+        return (self.text, self.text_mask) if reads_text else ()
+
+
+def make_batch(
+    samples: Sequence[Sample],
+    normalisation: Normalisation = Normalisation(),
+    augmentation: Augmentation | None = None,
+    generator: torch.Generator | None = None,
+) -> Batch:
+    """Pad samples to the longest of them.
+
+    Args:
+        samples: ink in letter-body heights.
+        normalisation: the training set's factors.
+        augmentation: changes to make to each line; needs `generator`.
+        generator: the source of randomness.
+
+    Raises:
+        ValueError: no samples, or augmentation without a generator.
+    """
+    if not samples:
+        raise InputError("a batch needs at least one sample")
+    lines = [s.ink for s in samples]
+    if augmentation is not None:
+        if generator is None:
+            raise InputError("augmentation needs a generator")
+        lines = [augment(line, augmentation, generator) for line in lines]
+    ink = torch.nn.utils.rnn.pad_sequence(
+        [normalisation.apply(line) for line in lines], batch_first=True
+    )
+    # the first row is "no offset yet", in normalised units too
+    ink[:, 0, :2] = 0
+    lengths = torch.tensor([len(line) for line in lines])
+    text, text_mask = pad_texts([s.text for s in samples])
+    return Batch(ink, torch.arange(ink.shape[1]) < lengths[:, None], text, text_mask)
+
+
+class Buckets:
+    """Draws batches of samples of like length; draw `n` is a function of `(seed, n)`.
+
+    So a training that resumes at step n sees the batches that it would have seen.
+
+    Args:
+        samples: sorted by length inside.
+        points: about how many points a batch holds.
+        largest: the most samples in a batch.
+        spread: a batch comes from this many times its own number of neighbours, but
+            only from those about as long (80 to 125 %): few samples stay small batches.
+
+    Raises:
+        ValueError: there are no samples.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        points: int = 9600,
+        largest: int = 128,
+        spread: int = 8,
+    ) -> None:
+        if not samples:
+            raise InputError("there are no samples to draw batches from")
+        self.samples = sorted(samples, key=lambda s: (len(s.ink), s.source))
+        self.lengths = [len(s.ink) for s in self.samples]
+        self.points, self.largest, self.spread = points, largest, spread
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def draw(self, generator: torch.Generator) -> list[Sample]:
+        """Distinct samples of about one length."""
+        total = len(self.samples)
+        middle = int(torch.randint(total, (1,), generator=generator))
+        length = self.lengths[middle]
+        size = max(1, min(self.largest, self.points // length, total))
+        window = min(size * self.spread, total)
+        start = min(max(0, middle - window // 2), total - window)
+        first = max(start, bisect_left(self.lengths, 0.8 * length))
+        last = min(start + window, bisect_right(self.lengths, 1.25 * length))
+        picks = torch.randperm(last - first, generator=generator)[:size]
+        return [self.samples[first + int(i)] for i in picks]
+
+    def in_order(self) -> list[list[Sample]]:
+        """Every sample once, shortest first, in batches."""
+        batches: list[list[Sample]] = [[]]
+        for s in self.samples:
+            size = len(batches[-1]) + 1
+            if batches[-1] and (size * len(s.ink) > self.points or size > self.largest):
+                batches.append([])
+            batches[-1].append(s)
+        return batches

@@ -1,0 +1,1 @@
+"""Ink as pictures: arrays in, SVG, PNG, GIF and plots out."""

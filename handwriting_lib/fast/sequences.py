@@ -1,0 +1,451 @@
+"""Whole sequences with a backward pass of their own.
+
+Autograd records a Python loop point by point and keeps every intermediate tensor. The
+functions here run the same loop in place, keep what the backward pass needs, and write
+that pass out by hand: the derivatives of chapter 05 (peephole LSTM) and chapter 09
+(soft window). What happens between two matrix products is the work of a `Backend`. The
+gradient of a weight is one matrix product over the whole sequence, at the end.
+
+`products` is the type of the matrix products: `torch.bfloat16` halves their time on
+processors that have it. States and sums stay in the type of the input; what a product
+reads is kept a second time in its type (`hs_low`). Inside, time comes first,
+`(T, B, ...)`, so that one point of all lines is one block of memory.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
+
+from ..errors import InputError
+from ..parts.lstm import LSTMState, LSTMTrace, PeepholeLSTM, peephole_gradient
+from ..parts.window import WindowTrace
+from .backend import Backend, backend_for
+from .products import PackedWeight
+
+
+def check_symbols(text: Tensor, symbols: int) -> None:
+    """Raise a ValueError if a text on a CPU holds what a network of V symbols lacks."""
+    if text.device.type == "cpu" and text.numel() and int(text.max()) >= symbols:
+        raise InputError(
+            f"the text holds the symbol {int(text.max())}; the network knows "
+            f"{symbols}, from 0 to {symbols - 1}"
+        )
+
+
+def _new_trace(
+    z_input: Tensor, before: Tensor, c: Tensor, products: torch.dtype
+) -> LSTMTrace:
+    """Room for T points; `z_input` `(T, B, 4H)` becomes the gate values.
+
+    Args:
+        z_input: the part of the inputs of the gates that is known beforehand.
+        before: `(B, R)` what the recurrent weights read at the first point.
+        c: `(B, H)` the cell before the first point.
+        products: the type of the matrix products.
+    """
+    steps = len(z_input)
+    hs = z_input.new_empty(steps + 1, *before.shape)
+    low = hs if products == hs.dtype else torch.empty_like(hs, dtype=products)
+    cs = z_input.new_empty(steps + 1, *c.shape)
+    hs[0], low[0], cs[0] = before, before, c
+    return LSTMTrace(z_input, hs, low, cs, torch.empty_like(cs[1:]))
+
+
+def _low_rows(trace: LSTMTrace) -> Tensor | list[None]:
+    """The second copy of every row, or None for each where there is none."""
+    if trace.hs_low is trace.hs:
+        return [None] * len(trace.hs)
+    return trace.hs_low
+
+
+def peephole_forward(
+    backend: Backend,
+    z_input: Tensor,
+    h: Tensor,
+    c: Tensor,
+    weight_hh: Tensor,
+    peephole: Tensor,
+    products: torch.dtype,
+) -> LSTMTrace:
+    """The loop of a peephole layer over T points; overwrites `z_input` `(T, B, 4H)`."""
+    trace = _new_trace(z_input, h, c, products)
+    recurrent = PackedWeight(weight_hh.to(products))
+    low = _low_rows(trace)
+    z, row, cell, tanh, own = map(
+        backend.array, (trace.gates, trace.hs, trace.cs, trace.tanh_c, peephole)
+    )
+    for t in range(len(z_input)):
+        product = backend.array(recurrent.product(trace.hs_low[t]))
+        backend.forward_gates(
+            z[t], product, cell[t], own, cell[t + 1], tanh[t], row[t + 1], 0, low[t + 1]
+        )
+    return trace
+
+
+def peephole_backward(
+    backend: Backend,
+    trace: LSTMTrace,
+    weight_hh: Tensor,
+    peephole: Tensor,
+    d_hs: Tensor,
+    d_c: Tensor,
+    limit: float | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loop backwards; `d_c` becomes that of the cell before the first point.
+
+    Returns:
+        The derivatives of `z_input`, of `h` before the first point, and of `peephole`.
+    """
+    gates, _, hs_low, cs, tanh_c = trace
+    d_z, d_hs = torch.empty_like(gates), d_hs.contiguous()
+    d_low = None if hs_low.dtype == d_z.dtype else d_z[0].to(hs_low.dtype)
+    d_next, bound = torch.zeros_like(hs_low[0]), math.inf if limit is None else limit
+    recurrent = PackedWeight(weight_hh.t().to(hs_low.dtype))
+    d_out, values, cell, tanh, d_cell, own, d_inputs = map(
+        backend.array, (d_hs, gates, cs, tanh_c, d_c, peephole, d_z)
+    )
+    for t in range(len(gates) - 1, -1, -1):
+        backend.backward_gates(
+            d_out[t], backend.array(d_next), values[t], cell[t], tanh[t], d_cell, own,
+            d_inputs[t], bound, d_low,
+        )  # fmt: skip
+        d_next = recurrent.product(d_z[t] if d_low is None else d_low)
+    return d_z, d_next.to(d_z.dtype), peephole_gradient(d_z, cs)
+
+
+class _PeepholeSequence(torch.autograd.Function):
+    """`z_input (T, B, 4H), h, c, weight_hh, peephole` to `h (T, B, H), last c`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        z_input: Tensor,
+        h: Tensor,
+        c: Tensor,
+        weight_hh: Tensor,
+        peephole: Tensor,
+        products: torch.dtype,
+        gate_limit: float | None,
+    ) -> tuple[Tensor, Tensor]:
+        # Overwrites z_input; the caller must own it.
+        ctx.backend = backend_for(z_input)
+        trace = peephole_forward(
+            ctx.backend, z_input, h, c, weight_hh, peephole, products
+        )
+        ctx.save_for_backward(*trace, weight_hh, peephole)
+        ctx.limit = gate_limit
+        return trace.hs[1:], trace.cs[-1]
+
+    @staticmethod
+    @once_differentiable  # a second derivative is an error, not a wrong number
+    def backward(ctx: Any, d_hs: Tensor, d_last_c: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        *saved, weight_hh, peephole = ctx.saved_tensors
+        trace = LSTMTrace(*saved)
+        d_c = d_last_c.clone(memory_format=torch.contiguous_format)
+        d_z, d_h, d_peephole = peephole_backward(
+            ctx.backend, trace, weight_hh, peephole, d_hs, d_c, ctx.limit
+        )
+        d_weight = _product_over_time(d_z, trace.hs_low[:-1])
+        return d_z, d_h, d_c, d_weight, d_peephole, None, None
+
+
+def _product_over_time(d_z: Tensor, x: Tensor) -> Tensor:
+    """The gradient of a weight: `(T, B, N)` and `(T, B, I)` to `(N, I)`."""
+    d_flat = d_z.flatten(0, 1).to(x.dtype)
+    return (d_flat.t() @ x.flatten(0, 1)).to(d_z.dtype)
+
+
+class _LinearIn(torch.autograd.Function):
+    """`x @ weight.T + bias` and its gradients, with products in a type of their own."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, products: torch.dtype
+    ) -> Tensor:
+        x_low, weight_low = x.to(products), weight.to(products)
+        ctx.save_for_backward(x_low, weight_low)
+        ctx.full = x.dtype
+        if products != x.dtype:
+            return linear(x_low, weight_low).to(x.dtype).add_(bias)
+        # no view, as a product may be: nobody could write over it
+        product = PackedWeight(weight).product(x, bias)
+        return x.new_empty(0).set_(product)  # type: ignore[call-overload]
+
+    @staticmethod
+    @once_differentiable  # a second derivative is an error, not a wrong number
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        d_flat = d_out.flatten(0, -2).to(x.dtype)
+        d_x = None
+        if ctx.needs_input_grad[0]:
+            d_x = PackedWeight(weight.t()).product(d_flat).to(ctx.full).view_as(x)
+        d_weight = d_flat.t() @ x.flatten(0, -2)
+        return d_x, d_weight.to(ctx.full), d_out.flatten(0, -2).sum(0), None
+
+
+def linear_in(
+    x: Tensor, weight: Tensor, bias: Tensor, products: torch.dtype | None = None
+) -> Tensor:
+    """`torch.nn.functional.linear` with its products made in the type `products`."""
+    return _LinearIn.apply(x, weight, bias, products or x.dtype)
+
+
+def peephole_sequence(
+    x: Tensor,
+    layer: PeepholeLSTM,
+    state: LSTMState,
+    products: torch.dtype | None = None,
+    gate_limit: float | None = None,
+) -> tuple[Tensor, LSTMState]:
+    """A peephole layer over whole lines; equal to `layer.forward`, and faster.
+
+    Args:
+        x: `(T, B, I)`, time first.
+        layer: the layer whose weights to use.
+        state: before the first point, `(B, H)` each.
+        products: the type of matrix products; None keeps that of `x`.
+        gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
+
+    Returns:
+        Outputs `(T, B, H)` and the state after the last point.
+    """
+    products = products or x.dtype
+    z_input = linear_in(x, layer.weight_ih, layer.bias, products)
+    h, c = _PeepholeSequence.apply(
+        z_input, state.h, state.c, layer.weight_hh, layer.peephole, products,
+        gate_limit,
+    )  # fmt: skip
+    return h, LSTMState(h[-1], c)
+
+
+class FusedPeepholeLSTM(PeepholeLSTM):
+    """A `PeepholeLSTM` whose `forward` runs fused; the weights are the same.
+
+    Attributes:
+        products: the type of matrix products, such as `torch.bfloat16`; None keeps
+            that of the input.
+
+    Example:
+        >>> import torch
+        >>> layer = FusedPeepholeLSTM(3, 8)
+        >>> x = torch.randn(2, 5, 3)
+        >>> torch.allclose(layer(x)[0], PeepholeLSTM.forward(layer, x)[0], atol=1e-6)
+        True
+    """
+
+    products: torch.dtype | None = None
+
+    def forward(
+        self,
+        x: Tensor,
+        state: LSTMState | None = None,
+        gate_limit: float | None = None,
+    ) -> tuple[Tensor, LSTMState]:
+        state = self.start(x.shape[0]) if state is None else state
+        h, state = peephole_sequence(
+            x.transpose(0, 1), self, state, self.products, gate_limit
+        )
+        return h.transpose(0, 1), state
+
+
+class WindowedOutput(NamedTuple):
+    """What the first layer and its window give for whole lines, time first."""
+
+    h: Tensor  # (T, B, H)
+    w: Tensor  # (T, B, V) what the window reads
+    phi: Tensor  # (T, B, U); no gradient flows through it
+    c: Tensor  # (B, H) the last cell
+    kappa: Tensor  # (B, K) the last place of each component
+
+
+def windowed_forward(
+    backend: Backend,
+    z_input: Tensor,
+    h: Tensor,
+    c: Tensor,
+    w: Tensor,
+    kappa: Tensor,
+    weight: Tensor,
+    peephole: Tensor,
+    window_weight: Tensor,
+    window_bias: Tensor,
+    text: Tensor,
+    mask: Tensor,
+    products: torch.dtype,
+) -> tuple[LSTMTrace, WindowTrace]:
+    """The loop of the layer with the window; overwrites `z_input` `(T, B, 4H)`."""
+    steps, batch, _ = z_input.shape
+    symbols, components, slots = w.shape[1], kappa.shape[1], text.shape[1]
+    # What the recurrent weights read is one row: w of the point before, then h.
+    trace = _new_trace(z_input, torch.cat([w, h], 1), c, products)
+    kappas = z_input.new_empty(steps + 1, batch, components)
+    kappas[0] = kappa
+    moves = z_input.new_empty(steps, batch, 3 * components)  # alpha, beta, step
+    phis = z_input.new_empty(steps, batch, slots)
+    window = WindowTrace(kappas, moves, phis, text.contiguous(), mask.contiguous())
+    recurrent, window_t = PackedWeight(weight.to(products)), window_weight.t()
+    low = _low_rows(trace)
+    z, row, cell, tanh, own = map(
+        backend.array, (trace.gates, trace.hs, trace.cs, trace.tanh_c, peephole)
+    )
+    place, move, phi, letters, there = map(backend.array, window)
+    for t in range(steps):
+        product = backend.array(recurrent.product(trace.hs_low[t]))
+        backend.forward_gates(
+            z[t], product, cell[t], own, cell[t + 1], tanh[t], row[t + 1], symbols,
+            low[t + 1],
+        )  # fmt: skip
+        torch.addmm(window_bias, trace.hs[t + 1, :, symbols:], window_t, out=moves[t])
+        backend.forward_window(
+            move[t], place[t], place[t + 1], phi[t], letters, there, row[t + 1], 0,
+            symbols, low[t + 1],
+        )  # fmt: skip
+    return trace, window
+
+
+def windowed_backward(
+    backend: Backend,
+    trace: LSTMTrace,
+    window: WindowTrace,
+    weight: Tensor,
+    peephole: Tensor,
+    window_weight: Tensor,
+    d_hs: Tensor,
+    d_ws: Tensor,
+    d_c: Tensor,
+    d_kappa: Tensor,
+    limit: float | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The loop backwards; `d_c`, `d_kappa` become those before the first point.
+
+    Returns:
+        The derivatives of `z_input`, of `moves` before their exponential, of `w` and
+        `h` before the first point in one, and of `peephole`.
+    """
+    gates, _, hs_low, cs, tanh_c = trace
+    kappas, moves, _, text, mask = window
+    d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
+    d_hs, d_ws = d_hs.contiguous(), d_ws.contiguous()
+    d_low = None if hs_low.dtype == d_z.dtype else d_z[0].to(hs_low.dtype)
+    d_next, bound = torch.zeros_like(hs_low[0]), math.inf if limit is None else limit
+    recurrent, d_h = PackedWeight(weight.t().to(hs_low.dtype)), torch.empty_like(d_c)
+    d_read, move, place, letters, there, d_place, d_move = map(
+        backend.array, (d_ws, moves, kappas, text, mask, d_kappa, d_moves)
+    )
+    values, cell, tanh, d_out, d_cell, own, d_inputs = map(
+        backend.array, (gates, cs, tanh_c, d_h, d_c, peephole, d_z)
+    )
+    for t in range(len(gates) - 1, -1, -1):
+        after = backend.array(d_next)
+        backend.backward_window(
+            d_read[t], after, move[t], place[t + 1], letters, there, d_place, d_move[t]
+        )
+        torch.addmm(d_hs[t], d_moves[t], window_weight, out=d_h)
+        backend.backward_gates(
+            d_out, after, values[t], cell[t], tanh[t], d_cell, own, d_inputs[t], bound,
+            d_low,
+        )  # fmt: skip
+        d_next = recurrent.product(d_z[t] if d_low is None else d_low)
+    return d_z, d_moves, d_next.to(d_z.dtype), peephole_gradient(d_z, cs)
+
+
+class _WindowedSequence(torch.autograd.Function):
+    """The first layer, whose input holds the window that it moves itself."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        z_input: Tensor,
+        h: Tensor,
+        c: Tensor,
+        w: Tensor,
+        kappa: Tensor,
+        weight: Tensor,
+        peephole: Tensor,
+        window_weight: Tensor,
+        window_bias: Tensor,
+        text: Tensor,
+        text_mask: Tensor,
+        products: torch.dtype,
+        gate_limit: float | None,
+    ) -> tuple[Tensor, ...]:
+        # Overwrites z_input; the caller must own it.
+        ctx.backend = backend_for(z_input)
+        trace, window = windowed_forward(
+            ctx.backend, z_input, h, c, w, kappa, weight, peephole, window_weight,
+            window_bias, text, text_mask.to(z_input.dtype), products,
+        )  # fmt: skip
+        ctx.save_for_backward(*trace, *window, weight, peephole, window_weight)
+        ctx.limit = gate_limit
+        ctx.mark_non_differentiable(window.phis)
+        w, h = trace.hs[1:].tensor_split([w.shape[1]], -1)
+        return h, w, window.phis, trace.cs[-1], window.kappas[-1]
+
+    @staticmethod
+    @once_differentiable  # a second derivative is an error, not a wrong number
+    def backward(  # type: ignore[override]
+        ctx: Any, d_hs: Tensor, d_ws: Tensor, _phi: Tensor, d_c: Tensor, d_kappa: Tensor
+    ) -> tuple[Any, ...]:
+        *saved, weight, peephole, window_weight = ctx.saved_tensors
+        trace, window = LSTMTrace(*saved[:5]), WindowTrace(*saved[5:])
+        symbols = d_ws.shape[2]
+        d_c, d_kappa = (
+            d.clone(memory_format=torch.contiguous_format) for d in (d_c, d_kappa)
+        )
+        d_z, d_moves, d_wh, d_peephole = windowed_backward(
+            ctx.backend, trace, window, weight, peephole, window_weight,
+            d_hs, d_ws, d_c, d_kappa, ctx.limit,
+        )  # fmt: skip
+        d_weight = _product_over_time(d_z, trace.hs_low[:-1])
+        h = trace.hs[1:, :, symbols:].flatten(0, 1)
+        flat_moves = d_moves.flatten(0, 1)
+        return (
+            d_z, d_wh[:, symbols:], d_c, d_wh[:, :symbols], d_kappa,
+            d_weight, d_peephole, flat_moves.t() @ h, flat_moves.sum(0),
+            None, None, None, None,
+        )  # fmt: skip
+
+
+def windowed_sequence(
+    x: Tensor,
+    layer: PeepholeLSTM,
+    window: torch.nn.Linear,
+    state: LSTMState,
+    w: Tensor,
+    kappa: Tensor,
+    text: Tensor,
+    text_mask: Tensor,
+    products: torch.dtype | None = None,
+    gate_limit: float | None = None,
+) -> WindowedOutput:
+    """The first layer and the soft window over whole lines (Graves 2013, eqs 46 to 52).
+
+    Args:
+        x: `(T, B, 3)` points, time first.
+        layer: takes `3 + V` inputs: the point, then the window of the step before.
+        window: from `H` to `3K`: the logarithms of alpha, beta and kappa's step.
+        state: of the layer before the first point, `(B, H)` each.
+        w: `(B, V)` the window before the first point.
+        kappa: `(B, K)` before the first point.
+        text: `(B, U)` int64.
+        text_mask: `(B, U)` bool.
+        products: the type of matrix products; None keeps that of `x`.
+        gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
+    """
+    points = x.shape[-1]
+    check_symbols(text, layer.weight_ih.shape[1] - points)
+    z_input = linear(x, layer.weight_ih[:, :points], layer.bias)
+    weight = torch.cat([layer.weight_ih[:, points:], layer.weight_hh], 1)
+    return WindowedOutput(
+        *_WindowedSequence.apply(
+            z_input, state.h, state.c, w, kappa, weight, layer.peephole,
+            window.weight, window.bias, text, text_mask, products or x.dtype,
+            gate_limit,
+        )
+    )  # fmt: skip

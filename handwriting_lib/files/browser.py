@@ -1,0 +1,58 @@
+"""A trained network for other engines: the pack that the page's engine reads.
+
+A pack is a safetensors file, which takes a page a few lines to read: in half precision
+or float32 it is a model file as `save_model` writes it. In int8 it has about half the
+bytes of half precision, with a scale for each row of a matrix.
+`widgets/static/engine.js` reads it.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from ..atomic import write_whole
+from ..errors import InputError
+from .models import FORMAT, Model, ModelError, to_bytes
+
+INT8_FORMAT = "handwriting_lib.int8.1"
+WEIGHTS = {"half": torch.float16, "int8": torch.int8, "float32": torch.float32}
+
+
+def browser_pack(model: Model, weights: str = "half") -> bytes:
+    """The bytes of a pack.
+
+    Args:
+        model: with a `SynthesisNetwork`.
+        weights: `"half"`, `"int8"` (half the size, with an error that legibility has to
+            be measured for) or `"float32"`.
+
+    Raises:
+        ValueError: there is no such type of weights.
+        ModelError: the page's engine cannot run the network.
+
+    Example:
+        >>> from handwriting_lib import SynthesisConfig, SynthesisNetwork
+        >>> model = Model(SynthesisNetwork(SynthesisConfig(hidden=8)))
+        >>> len(browser_pack(model, "int8")) < len(browser_pack(model, "float32"))
+        True
+    """
+    if weights not in WEIGHTS:
+        raise InputError(
+            f"weights must be one of {', '.join(WEIGHTS)}, not {weights!r}"
+        )
+    if not hasattr(model.network, "window"):
+        raise ModelError(
+            f"{model.name} is a {model.kind} network; the page's engine runs networks "
+            "that read a text through a soft window (synthesis)"
+        )
+    form = INT8_FORMAT if weights == "int8" else FORMAT
+    return to_bytes(model, WEIGHTS[weights], form)
+
+
+def export_browser(
+    model: Model, path: str | os.PathLike[str], weights: str = "half"
+) -> None:
+    """Write a pack to a file: see `browser_pack`."""
+    write_whole(path, browser_pack(model, weights))

@@ -1,0 +1,285 @@
+"""Model files: a network with everything that its numbers mean.
+
+A model file is safetensors: the weights, often in half precision, and in the header
+the kind of network, its configuration, what that kind carries (`networks`), and what a
+model card says. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from .. import alphabet
+from ..atomic import write_whole
+from ..data.transforms import Normalisation, Thinning
+from ..errors import InputError, MissingFileError
+from ..networks import build_network, network_class
+
+FORMAT = "handwriting_lib.model.2"
+# Format 1 names its network and its factors in the same way, and the alphabet always.
+READABLE = ("handwriting_lib.model.1", FORMAT)
+RENAMED = {"validation_nats_a_point": "validation_nats_per_point"}  # of format 1
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
+DEFAULT = "unipen-400"
+
+
+class ModelError(InputError):
+    """A model cannot be used or loaded; the message names it and the remedy."""
+
+
+class Model:
+    """A network together with what its numbers mean. It is not changed once made.
+
+    Args:
+        network: one of `networks.NETWORKS`.
+        normalisation: between the offsets of an ink network and letter-body heights.
+        thinning: of the ink that an ink network was trained on.
+        about: what a model card says: corpus, command, steps, seed, figures.
+        name: of the file, or what the model was called when built.
+        carried: whatever else its kind of network carries; what is not given takes its
+            default.
+
+    Raises:
+        ModelError: the kind of network carries no such thing.
+
+    Attributes:
+        network: as given.
+        carried: everything that the kind of network carries, by name.
+        about: as given.
+        name: as given.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        normalisation: Normalisation | None = None,
+        thinning: Thinning | None = None,
+        about: Mapping[str, Any] | None = None,
+        name: str = "model",
+        **carried: Any,
+    ) -> None:
+        given = {"normalisation": normalisation, "thinning": thinning, **carried}
+        given = {key: value for key, value in given.items() if value is not None}
+        self.network = network
+        carries = network.carries
+        for key in given:
+            if key not in carries:
+                raise ModelError(f"a {self.kind} model carries no {key}")
+        self.carried: Mapping[str, Any] = {
+            key: given[key] if key in given else made() for key, made in carries.items()
+        }
+        self.about = {} if about is None else about
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {self.kind}, {self.parameters:,} weights>"
+
+    @property
+    def kind(self) -> str:
+        """The kind of network: one of `networks.NETWORKS`."""
+        return str(self.network.kind)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Between the offsets of the network and letter-body heights."""
+        return self._get("normalisation")  # type: ignore[no-any-return]
+
+    @property
+    def thinning(self) -> Thinning:
+        """Of the ink that the network was trained on."""
+        return self._get("thinning")  # type: ignore[no-any-return]
+
+    def _get(self, name: str) -> Any:
+        if name not in self.carried:
+            raise ModelError(f"{self.name} is a {self.kind} model: it has no {name}")
+        return self.carried[name]
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the network has."""
+        return sum(p.numel() for p in self.network.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: torch.device | str) -> Model:
+        """The same model on another device; its network is moved, as torch does."""
+        self.network.to(device)
+        return self
+
+    def fingerprint(self, version: int = 2) -> str:
+        """A hash that tells whether two models are the same.
+
+        Args:
+            version: 2 covers the weights, in half precision, and what the kind of
+                network carries; 1, of the first files, the weights alone.
+        """
+        digest = hashlib.sha256()
+        for key, tensor in sorted(self.network.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(tensor.detach().half().cpu().contiguous().numpy().tobytes())
+        if version == 1:
+            return digest.hexdigest()[:16]
+        digest.update(json.dumps(_tables(self.carried), sort_keys=True).encode())
+        return f"2:{digest.hexdigest()[:16]}"
+
+    def is_called(self, fingerprint: str) -> bool:
+        """Whether a fingerprint, of either version, is that of this model."""
+        version = 2 if fingerprint.startswith("2:") else 1
+        return fingerprint == self.fingerprint(version)
+
+
+def _tables(carried: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: dataclasses.asdict(value) for name, value in carried.items()}
+
+
+def _from_table(kind: type[Any], table: Mapping[str, Any]) -> Any:
+    """A frozen dataclass from its table; lists are tuples again."""
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+
+
+def to_bytes(
+    model: Model, dtype: torch.dtype = torch.float16, form: str = FORMAT
+) -> bytes:
+    """A model as the bytes of its file.
+
+    Args:
+        model: what to save.
+        dtype: of the weights. With `torch.int8` each row of a matrix has a scale of its
+            own, the tensor `NAME.scale`, and whatever is no matrix stays in float32.
+        form: the name of the format in the header.
+    """
+    header = {
+        "format": form,
+        "kind": model.kind,
+        "config": dataclasses.asdict(model.network.config),
+        **_tables(model.carried),
+        "fingerprint": model.fingerprint(),
+        "about": dict(model.about),
+    }
+    if model.network.reads_text:
+        header["alphabet"] = alphabet.CHARACTERS
+    tensors: dict[str, torch.Tensor] = {}
+    for key, value in model.network.state_dict().items():
+        weights = value.detach().cpu().float()
+        if dtype != torch.int8:
+            tensors[key] = weights.to(dtype).contiguous()
+        elif key.split(".")[-1].startswith("weight"):
+            scale = weights.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
+            tensors[key] = (weights / scale).round().to(torch.int8)
+            tensors[f"{key}.scale"] = scale[:, 0].contiguous()
+        else:
+            tensors[key] = weights.contiguous()
+    return safetensors.torch.save(tensors, {"handwriting_lib": json.dumps(header)})
+
+
+def save_model(model: Model, path: str | Path, half: bool = True) -> None:
+    """Write a model file.
+
+    Args:
+        model: what to save.
+        path: ends in `.safetensors`; missing folders are made.
+        half: keep the weights in half precision, in half the space.
+    """
+    content = to_bytes(model, torch.float16 if half else torch.float32)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content)
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
+    """Read a model file; weights come back in float32, the network in evaluation mode.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelError: it is no model file, or was written with another alphabet.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"there is no model file {path}")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            header = json.loads((file.metadata() or {})["handwriting_lib"])
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}
+        if header["format"] not in READABLE:
+            raise ModelError(
+                f"{path} has the format {header['format']!r}; this version of the "
+                f"library reads {' and '.join(READABLE)}"
+            )
+        carries = network_class(header["kind"]).carries
+        network = build_network(header["kind"], header["config"])
+        carried = {k: _from_table(kind, header[k]) for k, kind in carries.items()}
+        letters, about = header.get("alphabet"), dict(header["about"])
+        for old in about.keys() & RENAMED:
+            about[RENAMED[old]] = about.pop(old)
+    except ModelError:
+        raise
+    except InputError as error:  # no such kind, or no such entry
+        raise ModelError(f"{path}: {error}") from None
+    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+        raise ModelError(
+            f"{path} is not a model file of handwriting_lib (a .safetensors file that "
+            "`handwriting train` or save_model wrote)"
+        ) from None
+    reads_text = network_class(header["kind"]).reads_text
+    if reads_text and letters != alphabet.CHARACTERS:
+        raise ModelError(f"{path} was trained with another alphabet")
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"the weights in {path} do not fit: {error}") from None
+    return Model(network.to(device).eval(), about=about, name=path.stem, **carried)
+
+
+def pretrained_names() -> list[str]:
+    """The models that come with the library."""
+    return sorted(path.stem for path in PRETRAINED.glob("*.safetensors"))
+
+
+def load_pretrained(name: str = DEFAULT, device: torch.device | str = "cpu") -> Model:
+    """A model that comes with the library.
+
+    Args:
+        name: one of `pretrained_names()`.
+        device: where to put it.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if name not in pretrained_names():
+        raise ModelError(
+            f"there is no model {name!r}: choose one of "
+            f"{', '.join(pretrained_names())}, or give the path of a .safetensors file"
+        )
+    return load_model(PRETRAINED / f"{name}.safetensors", device)
+
+
+def find_model(
+    model: Model | str | Path | None, device: torch.device | str = "cpu"
+) -> Model:
+    """A model by its name, or by the path of its file.
+
+    Args:
+        model: a name or a path; None takes the default of the library; a `Model` is
+            returned as it is.
+        device: where to put a model that is loaded.
+    """
+    if isinstance(model, Model):
+        return model
+    if model is None:
+        return load_pretrained(device=device)
+    text = str(model)
+    if text.endswith(".safetensors") or os.sep in text or Path(text).is_file():
+        return load_model(text, device)
+    return load_pretrained(text, device)

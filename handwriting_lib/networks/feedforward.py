@@ -1,0 +1,84 @@
+"""The network without memory: the next point from the last k points.
+
+Chapter 02 builds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..data.transforms import Normalisation, Thinning
+from .output import NetworkOutput
+
+
+@dataclass(frozen=True)
+class FeedforwardConfig:
+    """The sizes of a `FeedforwardPredictor`.
+
+    Attributes:
+        points: k, how many points the network sees at once.
+        hidden: units per layer.
+        layers: hidden layers.
+        mixtures: M, components of the output mixture.
+    """
+
+    points: int = 8
+    hidden: int = 256
+    layers: int = 2
+    mixtures: int = 20
+
+
+class FeedforwardPredictor(nn.Module):
+    """The next point from the last k points, through tanh layers: a fixed memory.
+
+    Example:
+        >>> import torch
+        >>> net = FeedforwardPredictor(FeedforwardConfig(points=4, hidden=16))
+        >>> net(torch.zeros(2, 7, 3)).output.shape
+        torch.Size([2, 7, 121])
+    """
+
+    kind: ClassVar[str] = "feedforward"
+    Config: ClassVar[type] = FeedforwardConfig
+    carries: ClassVar[Mapping[str, type]] = {
+        "normalisation": Normalisation,
+        "thinning": Thinning,
+    }
+    reads_text: ClassVar[bool] = False
+    recurrent: ClassVar[bool] = False
+
+    def __init__(self, config: FeedforwardConfig = FeedforwardConfig()) -> None:
+        super().__init__()
+        self.config = config
+        layers: list[nn.Module] = []
+        size = 3 * config.points
+        for _ in range(config.layers):
+            layers += [nn.Linear(size, config.hidden), nn.Tanh()]
+            size = config.hidden
+        self.layers = nn.Sequential(*layers)
+        self.output = nn.Linear(size, 6 * config.mixtures + 1)
+
+    def forward(
+        self,
+        ink: Tensor,
+        *,
+        products: torch.dtype | None = None,
+        gate_limit: float | None = None,
+    ) -> NetworkOutput:
+        """The output at each point; before the first point the network sees zeros.
+
+        Args:
+            ink: `(B, T, 3)` points.
+            products: taken so that one training loop serves all networks; the matrix
+                products here are few and stay in the type of the input.
+            gate_limit: taken for the same reason; there are no gates.
+        """
+        k = self.config.points
+        padded = nn.functional.pad(ink, (0, 0, k - 1, 0))  # (B, T + k - 1, 3)
+        seen = padded.unfold(1, k, 1).flatten(2)  # (B, T, 3k)
+        return NetworkOutput(self.output(self.layers(seen)), None, None)

@@ -1,0 +1,134 @@
+"""The recurrent network that writes without a text (Graves 2013, section 4).
+
+Every hidden layer sees the input and feeds the output. Chapter 08 builds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..data.transforms import Normalisation, Thinning
+from ..fast import linear_in, peephole_sequence
+from ..parts.lstm import LSTMState, PeepholeLSTM
+from .output import NetworkOutput
+
+
+@dataclass(frozen=True)
+class PredictionConfig:
+    """The sizes of a `PredictionNetwork`; the paper's by default.
+
+    Attributes:
+        hidden: H, cells per layer.
+        layers: how many.
+        mixtures: M, components of the output mixture.
+        peepholes: False makes the cells those of a plain LSTM: the weights from the
+            cells to the gates are zero and stay zero.
+    """
+
+    hidden: int = 400
+    layers: int = 3
+    mixtures: int = 20
+    peepholes: bool = True
+
+
+class PredictionState(NamedTuple):
+    """The state of each layer."""
+
+    layers: tuple[LSTMState, ...]
+
+
+class PredictionNetwork(nn.Module):
+    """Stacked peephole LSTMs that predict the next point from all before it.
+
+    Example:
+        >>> import torch
+        >>> net = PredictionNetwork(PredictionConfig(hidden=8))
+        >>> net(torch.zeros(2, 7, 3)).output.shape
+        torch.Size([2, 7, 121])
+    """
+
+    kind: ClassVar[str] = "prediction"
+    Config: ClassVar[type] = PredictionConfig
+    carries: ClassVar[Mapping[str, type]] = {
+        "normalisation": Normalisation,
+        "thinning": Thinning,
+    }
+    reads_text: ClassVar[bool] = False
+    recurrent: ClassVar[bool] = True
+
+    def __init__(self, config: PredictionConfig = PredictionConfig()) -> None:
+        super().__init__()
+        self.config = config
+        sizes = [3] + [3 + config.hidden] * (config.layers - 1)
+        self.layers = nn.ModuleList(PeepholeLSTM(size, config.hidden) for size in sizes)
+        self.output = nn.Linear(config.layers * config.hidden, 6 * config.mixtures + 1)
+        if not config.peepholes:
+            for layer in self.layers:
+                nn.init.zeros_(layer.peephole.requires_grad_(False))  # type: ignore[union-attr, arg-type]
+
+    def start(self, batch: int) -> PredictionState:
+        """The state before the first point."""
+        return PredictionState(tuple(layer.start(batch) for layer in self.layers))  # type: ignore[operator]
+
+    def step(
+        self, point: Tensor, state: PredictionState
+    ) -> tuple[Tensor, PredictionState]:
+        """One point `(B, 3)`: the raw output `(B, 6M + 1)` and the next state."""
+        states: list[LSTMState] = []
+        for layer, old in zip(self.layers, state.layers, strict=True):
+            x = torch.cat([point, states[-1].h], -1) if states else point
+            states.append(layer.step(x, old))  # type: ignore[operator]
+        hidden = torch.cat([s.h for s in states], -1)  # (B, layers * H)
+        return self.output(hidden), PredictionState(tuple(states))
+
+    def layer_input(
+        self,
+        number: int,
+        point: Tensor,
+        before: PredictionState,
+        after: PredictionState,
+    ) -> Tensor:
+        """What a layer reads at one step: `(B, I)`.
+
+        Args:
+            number: of the layer, from 0.
+            point: `(B, 3)` the point of this step.
+            before: the state before the step.
+            after: the state after it.
+        """
+        below = [after.layers[number - 1].h] if number else []
+        return torch.cat([point, *below], -1)
+
+    def forward(
+        self,
+        ink: Tensor,
+        state: PredictionState | None = None,
+        products: torch.dtype | None = None,
+        gate_limit: float | None = None,
+    ) -> NetworkOutput:
+        """Whole lines, `(B, T, 3)`, through the fused layers.
+
+        Args:
+            ink: points.
+            state: to go on from.
+            products: the type of matrix products, such as `torch.bfloat16`.
+            gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
+        """
+        state = self.start(ink.shape[0]) if state is None else state
+        x = ink.transpose(0, 1)  # (T, B, 3)
+        hidden: list[Tensor] = []
+        states = []
+        for layer, old in zip(self.layers, state.layers, strict=True):
+            inputs = torch.cat([x, hidden[-1]], -1) if hidden else x
+            h, new = peephole_sequence(inputs, layer, old, products, gate_limit)  # type: ignore[arg-type]
+            hidden.append(h)
+            states.append(new)
+        raw = linear_in(
+            torch.cat(hidden, -1), self.output.weight, self.output.bias, products
+        )
+        return NetworkOutput(raw.transpose(0, 1), None, PredictionState(tuple(states)))

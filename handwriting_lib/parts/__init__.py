@@ -1,0 +1,1 @@
+"""What the chapters build: the LSTM cell, the soft window, the mixture."""

@@ -1,0 +1,223 @@
+"""Where the pen goes next, as a density: bivariate Gaussians and a pen lift.
+
+Graves 2013, eqs 15 to 26: a mixture of M bivariate Gaussians over the next offset and a
+Bernoulli for the end of the stroke. Everything is kept and computed in log space: a
+product of small numbers is a sum of logarithms, and no epsilon is needed anywhere.
+Chapters 06 and 07 build it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import log_softmax, logsigmoid
+
+from ..errors import InputError, NumericalError
+
+# Tablets count in whole units, so many offsets are exactly 0 in one axis: without a
+# floor a component could shrink onto them and the likelihood would have no bound. The
+# floor is added, not clamped at, so that the gradient never stops.
+SIGMA_FLOOR = 0.01
+# A correlation of 1 would make the covariance singular.
+RHO_LIMIT = 0.999
+
+
+class StrokeMixture(NamedTuple):
+    """A density over points `(dx, dy, end_of_stroke)`, one for each leading index.
+
+    Attributes:
+        log_pi: `(..., M)` logarithms of the weights; they sum to 1.
+        mu: `(..., M, 2)` means.
+        log_sigma: `(..., M, 2)` logarithms of the standard deviations.
+        rho: `(..., M)` correlations, in (-1, 1).
+        end_logit: `(...)` log-odds that this point is the last of its stroke.
+
+    Example:
+        >>> import torch
+        >>> mixture = StrokeMixture.from_output(torch.zeros(2, 5, 6 * 20 + 1))
+        >>> mixture.log_prob(torch.zeros(2, 5, 3)).shape
+        torch.Size([2, 5])
+        >>> mixture.sample(generator=torch.Generator().manual_seed(1)).shape
+        torch.Size([2, 5, 3])
+    """
+
+    log_pi: Tensor
+    mu: Tensor
+    log_sigma: Tensor
+    rho: Tensor
+    end_logit: Tensor
+
+    @classmethod
+    def from_output(
+        cls, output: Tensor, bias: Tensor | float = 0.0, temperature: float = 1.0
+    ) -> StrokeMixture:
+        """From a network's raw output (eqs 18 to 22), with the bias of section 5.4.
+
+        Args:
+            output: `(..., 6M + 1)`: end of stroke, then pi, mu x, mu y, sigma x,
+                sigma y and rho, M of each.
+            bias: b of eqs 61 and 62, at least 0: sharper weights and smaller standard
+                deviations; a tensor `(...)` gives each line its own. For sampling
+                only: never train with it.
+            temperature: each of the distributions raised to the power 1 / temperature
+                and normalised again, above 0.
+
+        Raises:
+            ValueError: the last size is not 6M + 1, the bias is negative, or the
+                temperature is not positive.
+        """
+        size = output.shape[-1]
+        if size % 6 != 1 or size < 7:
+            raise InputError(f"a mixture's output has 6M + 1 numbers, not {size}")
+        valid = (bias >= 0).all() if isinstance(bias, Tensor) else bias >= 0
+        if not valid:
+            raise InputError(f"the bias must be at least 0, not {bias}")
+        if not temperature > 0:
+            raise InputError(f"the temperature must be above 0, not {temperature}")
+        end = output[..., 0]  # (...)
+        pi, mu_x, mu_y, s_x, s_y, r = output[..., 1:].chunk(6, -1)  # (..., M) each
+        b = torch.full_like(end, bias) if not isinstance(bias, Tensor) else bias
+        b = b.to(end)[..., None]  # (..., 1)
+        log_sigma = torch.stack([s_x, s_y], -1)  # (..., M, 2)
+        log_sigma = torch.logaddexp(
+            log_sigma, log_sigma.new_full((), math.log(SIGMA_FLOOR))
+        )
+        return cls(
+            log_softmax(pi * (1 + b) / temperature, -1),
+            torch.stack([mu_x, mu_y], -1),
+            log_sigma - b[..., None] + 0.5 * math.log(temperature),
+            RHO_LIMIT * torch.tanh(r),
+            end / temperature,
+        )
+
+    def component_log_prob(self, offset: Tensor) -> Tensor:
+        """The log-density of each component (eqs 24 and 25) at `(..., 2)` offsets.
+
+        Returns:
+            `(..., M)`, without the weights.
+        """
+        z = (offset[..., None, :] - self.mu) * torch.exp(-self.log_sigma)  # (..., M, 2)
+        z_x, z_y = z.unbind(-1)
+        rest = 1 - self.rho.square()
+        # Z / (1 - rho^2) of eq. 25, as a sum of squares: nothing cancels
+        square = (z_x - self.rho * z_y).square() / rest + z_y.square()
+        return (
+            -0.5 * square
+            - self.log_sigma.sum(-1)
+            - 0.5 * torch.log(rest)
+            - math.log(2 * math.pi)
+        )
+
+    def log_prob(self, point: Tensor) -> Tensor:
+        """The log-density of points (eq. 26 without the sum and the sign), in nats.
+
+        Args:
+            point: `(..., 3)`; end_of_stroke is 0 or 1.
+
+        Returns:
+            `(...)`.
+        """
+        offset = torch.logsumexp(
+            self.log_pi + self.component_log_prob(point[..., :2]), -1
+        )
+        return offset + self.end_log_prob(point[..., 2])
+
+    def end_log_prob(self, end: Tensor) -> Tensor:
+        """The log-probability of the pen column `(...)` alone."""
+        return logsigmoid(torch.where(end > 0.5, self.end_logit, -self.end_logit))
+
+    def sample(
+        self, generator: torch.Generator | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """Draw one point for each leading index.
+
+        Args:
+            generator: the source of randomness.
+            noise: `(..., 4)`, in place of the generator: two uniform numbers (for the
+                component and the pen) and two normal ones (for the offset).
+
+        Returns:
+            `(..., 3)`.
+        """
+        if noise is None:
+            noise = draw_noise(self.end_logit.shape, generator, self.mu)
+        pick_u, end_u, normal = noise[..., 0], noise[..., 1], noise[..., 2:]
+        below = self.log_pi.exp().cumsum(-1) < pick_u[..., None]  # (..., M)
+        pick = below.sum(-1).clamp_max(self.log_pi.shape[-1] - 1)[..., None]  # (..., 1)
+        two = pick[..., None].expand(*pick.shape, 2)
+        mu = self.mu.gather(-2, two)[..., 0, :]  # (..., 2)
+        sigma = self.log_sigma.gather(-2, two)[..., 0, :].exp()
+        rho = self.rho.gather(-1, pick)[..., 0]
+        n_x, n_y = normal.unbind(-1)
+        # the Cholesky factor of [[1, rho], [rho, 1]], not the matrix itself
+        n_y = rho * n_x + torch.sqrt(1 - rho.square()) * n_y
+        offset = mu + sigma * torch.stack([n_x, n_y], -1)
+        end = (end_u < torch.sigmoid(self.end_logit)).to(offset.dtype)
+        return torch.cat([offset, end[..., None]], -1)
+
+    @property
+    def mean(self) -> Tensor:
+        """The expected point, `(..., 3)`."""
+        offset = (self.log_pi.exp()[..., None] * self.mu).sum(-2)
+        return torch.cat([offset, torch.sigmoid(self.end_logit)[..., None]], -1)
+
+    @property
+    def covariance(self) -> Tensor:
+        """Of the offset, `(..., 2, 2)`: within the components and between them."""
+        pi = self.log_pi.exp()[..., None, None]
+        s_x, s_y = self.log_sigma.exp().unbind(-1)
+        cross = self.rho * s_x * s_y
+        within = torch.stack(
+            [torch.stack([s_x**2, cross], -1), torch.stack([cross, s_y**2], -1)], -2
+        )  # (..., M, 2, 2)
+        apart = self.mu - self.mean[..., None, :2]
+        return (pi * (within + apart[..., :, None] * apart[..., None, :])).sum(-3)
+
+
+def draw_noise(
+    shape: torch.Size | tuple[int, ...], generator: torch.Generator | None, like: Tensor
+) -> Tensor:
+    """`(*shape, 4)`: the uniform and normal numbers that `sample` turns into points."""
+    device = generator.device if generator is not None else like.device
+    uniform = torch.rand(
+        *shape, 2, generator=generator, dtype=like.dtype, device=device
+    )
+    normal = torch.randn(
+        *shape, 2, generator=generator, dtype=like.dtype, device=device
+    )
+    return torch.cat([uniform, normal], -1).to(like.device)
+
+
+def mixture_loss(mixture: StrokeMixture, target: Tensor, mask: Tensor) -> Tensor:
+    """Negative log-likelihood a point (eq. 26), the mean over unmasked points, in nats.
+
+    Args:
+        mixture: leading shape `(B, T)`.
+        target: `(B, T, 3)`.
+        mask: `(B, T)` bool; other points do not count and get no gradient.
+
+    Raises:
+        FloatingPointError: the loss is not finite; a NaN is never turned into a zero.
+    """
+    log_prob = torch.where(mask, mixture.log_prob(target), 0.0)
+    loss = -log_prob.sum() / mask.sum()
+    if loss.is_cuda and torch.cuda.is_current_stream_capturing():
+        return loss  # nobody can look at it yet: `check_loss` when the graph has run
+    return check_loss(loss)
+
+
+def check_loss(loss: Tensor) -> Tensor:
+    """The same loss.
+
+    Raises:
+        FloatingPointError: it is not finite.
+    """
+    if not torch.isfinite(loss):
+        raise NumericalError(
+            f"the loss is {loss.item()}: a weight, an input or a learning rate has "
+            "run away; look at the gradient norms before this step"
+        )
+    return loss

@@ -1,0 +1,244 @@
+"""The task of every network over ink: predict the next point of a line.
+
+The data are scaled, thinned, selected and split by writer; batches of lines, words,
+characters and synthetic lines take turns; the loss is the negative log-likelihood of
+the next point under the network's mixture. Built in chapters 08 and 10.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..corpora import load_corpus
+from ..corpora.synthetic import load as load_synthetic
+from ..data.batches import Batch, Buckets, make_batch
+from ..data.transforms import (
+    Normalisation,
+    Split,
+    measure_normalisation,
+    prepare,
+    split_by_writer,
+)
+from ..files.models import Model
+from ..ink import Corpus, Sample
+from ..parts.lstm import clip_derivative
+from ..parts.mixture import mixture_loss
+from .config import ConfigError, TrainingConfig
+from .cuda_graphs import GraphedLoss
+from .task import Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Prepared ink, split by writer, and the factors measured on the training side."""
+
+    train: list[Sample]
+    validation: list[Sample]
+    normalisation: Normalisation
+    synthetic: list[Sample] = dataclasses.field(default_factory=list)
+
+
+def _prepare(corpus: Corpus, config: TrainingConfig) -> list[Sample]:
+    """Scale, thin and select; what is left out is logged."""
+    # a writer of characters alone has no letter-body height to scale them by
+    scaled = {(s.writer, s.units) for s in corpus.samples if s.kind != "character"}
+    known = [s for s in corpus.samples if (s.writer, s.units) in scaled]
+    if len(known) < len(corpus.samples):
+        log.info(
+            "left out %d: character of a writer without lines or words",
+            len(corpus.samples) - len(known),
+        )
+    corpus = dataclasses.replace(corpus, samples=known)
+    prepared = prepare(corpus, config.thinning, config.limits)
+    for reason, count in prepared.skipped.items():
+        log.info("left out %d: %s", count, reason)
+    return prepared.samples
+
+
+def prepare_data(
+    corpus: Corpus, config: TrainingConfig, validation: Corpus | None = None
+) -> TrainingData:
+    """Scale, thin, select and split a corpus as a configuration says.
+
+    Args:
+        corpus: what to train on, and to validate on when nothing else is given.
+        config: its thinning, limits and shares.
+        validation: the validation side; then all of `corpus` is for training.
+
+    Raises:
+        ConfigError: nothing is left for one side.
+    """
+    samples = _prepare(corpus, config)
+    if validation is None:
+        split = split_by_writer(samples)
+    else:
+        split = Split(samples, _prepare(validation, config))
+    if split.left_out:
+        log.info("left out %d: training line with a held-out text", split.left_out)
+    if not split.train or not split.validation:
+        raise ConfigError(
+            f"{corpus.name} leaves {len(split.train)} samples for training and "
+            f"{len(split.validation)} for validation; both need some: more writers, "
+            "or wider limits"
+        )
+    made: list[Sample] = []
+    if config.recipe.synthetic:
+        lines = load_synthetic(**config.synthetic)
+        made = prepare(lines, config.thinning, config.limits).samples
+    return TrainingData(
+        split.train, split.validation, measure_normalisation(split.train), made
+    )
+
+
+class DerivativeLimits(NamedTuple):
+    """The largest derivatives that go back through a network (section 4.1).
+
+    They hold for the nats of one line, summed over its points. A mean over N points has
+    derivatives N times as small, so its limits are `times(1 / N)`.
+
+    Attributes:
+        gates: at the inputs of the gates of every layer, at every point.
+        output: at the inputs of the output layer's functions, at every point.
+    """
+
+    gates: float = 10.0
+    output: float = 100.0
+
+    def times(self, factor: float) -> DerivativeLimits:
+        """The limits for a loss that is `factor` times as large."""
+        return DerivativeLimits(self.gates * factor, self.output * factor)
+
+
+def batch_loss(
+    network: nn.Module,
+    batch: Batch,
+    products: torch.dtype | None = None,
+    limits: DerivativeLimits | None = None,
+) -> Tensor:
+    """The negative log-likelihood a point of a batch, in nats and normalised units.
+
+    Args:
+        network: any of the library's networks.
+        batch: the network reads all points but the last and is asked for the next.
+        products: the type of matrix products.
+        limits: of the derivatives of what this returns, on their way back; None clips
+            none.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    seen, target = batch.ink[:, :-1], batch.ink[:, 1:]
+    bare: Any = getattr(network, "module", network)  # of DistributedDataParallel
+    out = network(
+        seen,
+        *batch.texts(bare.reads_text),
+        products=products,
+        gate_limit=limits.gates if limits else None,
+    )
+    if limits:
+        out = out._replace(output=clip_derivative(out.output, limits.output))
+    return mixture_loss(out.mixture(), target, batch.mask[:, 1:])
+
+
+class InkTask(Task):
+    """Predict the next point of lines of ink, with or without their text.
+
+    Args:
+        config: what is trained and how.
+        data: as `prepare_data` gives it.
+    """
+
+    def __init__(self, config: TrainingConfig, data: TrainingData) -> None:
+        self.config, self.data = config, data
+        lines = [s for s in data.train if s.kind == "line"]
+        words = [s for s in data.train if s.kind == "word"]
+        characters = [s for s in data.train if s.kind == "character"]
+        recipe, points = config.recipe, config.recipe.points
+        self.products = torch.bfloat16 if recipe.products == "bfloat16" else None
+        self.lines = Buckets(lines or words or characters, points)
+        self.words = Buckets(words or lines or characters, points)
+        self.mixed = [
+            (share, Buckets(samples, points))
+            for share, samples in (
+                (recipe.synthetic, data.synthetic),
+                (recipe.characters, characters),
+            )
+            if share and samples
+        ]
+        pools = [self.lines, self.words, *(pool for _, pool in self.mixed)]
+        lengths = {id(s): len(s.ink) - 1 for pool in pools for s in pool.samples}
+        self.targets = sum(lengths.values())
+        self.held_out = self._held_out()
+
+    @classmethod
+    def load(cls, config: TrainingConfig) -> InkTask:
+        """The task of a configuration, on the corpus that it names."""
+        corpus = load_corpus(config.corpus, **config.corpus_options)
+        validation = None
+        if config.validation_options:
+            validation = load_corpus(config.corpus, **config.validation_options)
+        return cls(config, prepare_data(corpus, config, validation))
+
+    def batch(self, step: int) -> Batch:
+        recipe = self.config.recipe
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        is_words = torch.rand(1, generator=generator).item() < recipe.words_at(step)
+        pool = self.words if is_words else self.lines
+        left = torch.rand(1, generator=generator).item() if self.mixed else 1.0
+        for share, other in self.mixed:
+            if 0 <= left < share:
+                pool = other
+            left -= share
+        return make_batch(
+            pool.draw(generator),
+            self.data.normalisation,
+            self.config.augmentation,
+            generator,
+        )
+
+    def _held_out(self) -> list[Batch]:
+        """The same batches each time: lines and words by turns, of all lengths."""
+        chosen: list[list[Sample]] = []
+        half = max(1, self.config.recipe.validation_batches // 2)
+        kinds = {s.kind for s in self.data.validation}
+        for kind in ("line", "word") if kinds & {"line", "word"} else ("character",):
+            side = [s for s in self.data.validation if s.kind == kind]
+            if side:
+                random.Random(0).shuffle(side)
+                batches = Buckets(side, self.config.recipe.points).in_order()
+                every = max(1, len(batches) // half)
+                chosen += batches[every // 2 :: every][:half]
+        return [make_batch(samples, self.data.normalisation) for samples in chosen]
+
+    def loss(self, network: nn.Module, batch: Batch, scale: float = 1.0) -> Tensor:
+        limits = None
+        if self.config.recipe.clip_derivatives:
+            limits = DerivativeLimits().times(scale / batch.targets)
+        return batch_loss(network, batch, self.products, limits)
+
+    @torch.no_grad()
+    def validate(self, network: nn.Module, device: torch.device) -> float:
+        """Nats per point over all points of the held-out batches, in float32."""
+        total = points = 0.0
+        for batch in self.held_out:
+            total += float(batch_loss(network, batch.to(device))) * batch.targets
+            points += batch.targets
+        return total / points
+
+    def model(self, network: nn.Module, about: Mapping[str, Any]) -> Model:
+        return Model(network, self.data.normalisation, self.config.thinning, about)
+
+    def recorded(self, network: nn.Module) -> Callable[[Batch, float], Tensor] | None:
+        if self.config.recipe.clip_derivatives:  # the limits differ between batches
+            return None
+        return GraphedLoss(network, lambda b: batch_loss(network, b, self.products))

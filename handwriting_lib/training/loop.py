@@ -1,0 +1,322 @@
+"""The training loop: schedule, validation, checkpoints that a run resumes from.
+
+`fit` trains whatever task it is given (`training.task`). What a step sees is a function
+of the seed and the number of the step alone, so a run that was killed and resumed
+reaches the same losses as one that was not. Built in chapter 10.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from ..errors import InputError, NumericalError
+from ..fast import is_fast
+from ..files.checkpoints import load_checkpoint, save_checkpoint
+from ..files.models import Model, find_model, save_model
+from ..networks import build_network, grow
+from ..parts.mixture import check_loss
+from .config import ConfigError
+from .optim import WeightNoise, build_optimisers
+from .task import Task
+from .team import Team
+
+
+@dataclass
+class Progress:
+    """One line of the log of a training: what `log.jsonl` holds.
+
+    Attributes:
+        step: updates so far.
+        loss: of the batch.
+        gradient_norm: before clipping.
+        rate: the learning rate.
+        points: points or tokens seen so far.
+        seconds: of training so far.
+        validation: the validation loss, where there was a validation.
+        description: under weight noise, the description length of the weights in nats
+            per training point.
+    """
+
+    step: int
+    loss: float
+    gradient_norm: float
+    rate: float
+    points: int
+    seconds: float
+    validation: float | None = None
+    description: float | None = None
+
+
+class _Batches(Dataset[Any]):
+    """The batches of a task, by the number of the step."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def __getitem__(self, step: int) -> Any:
+        return self.task.batch(step)
+
+    def in_order(self, first: int, end: int, workers: int) -> Iterator[Any]:
+        """Those of steps `first` to `end - 1`; `workers` make them ahead of time."""
+        return iter(
+            DataLoader(
+                self, None, sampler=range(first, end), num_workers=workers,
+                prefetch_factor=4 if workers else None,
+            )
+        )  # fmt: skip
+
+
+class _Run:
+    """Everything of a training that a checkpoint holds."""
+
+    def __init__(
+        self, task: Task, folder: Path, device: torch.device, resume: bool
+    ) -> None:
+        self.task, self.folder, config = task, folder, task.config
+        recipe = config.recipe
+        torch.manual_seed(recipe.seed)
+        self.network = build_network(config.network, config.model)
+        self.checkpoint = folder / "checkpoint.pt"
+        if config.start and not resume:
+            grow(find_model(config.start).network, self.network)
+        self.network.to(device)
+        self.noise = None
+        if recipe.weight_noise:
+            self.noise = WeightNoise(self.network, recipe.weight_noise)
+        others = [self.noise.log_sds] if self.noise else []
+        self.trained = [*self.network.parameters(), *others]
+        self.optimisers = build_optimisers(
+            recipe.optimiser, self.network, recipe.rate, others
+        )
+        self.step, self.points, self.seconds = 0, 0, 0.0
+        self.validation: float | None = None
+        self.best = math.inf
+        if resume:
+            self._resume()
+
+    def _resume(self) -> None:
+        """Take everything from the checkpoint.
+
+        Raises:
+            ConfigError: it was made by another kind of training.
+        """
+        state = load_checkpoint(self.checkpoint)
+        try:
+            self._restore(state)
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(
+                f"{self.checkpoint} was made with another configuration: {error}"
+            ) from None
+        self.step, self.points = state["step"], state["points"]
+        self.seconds = state["seconds"]
+        self.validation = state.get("validation")
+        self.best = state.get("best", self.best)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        made, saved = state["optimiser"], state.get("optimisers")
+        if saved is None:  # as checkpoints were when there was Adam alone
+            made, saved = "adam", [made]
+        optimiser = self.task.config.recipe.optimiser
+        if made != optimiser:
+            raise InputError(f"it was trained by {made}, not by {optimiser}")
+        if (state.get("noise") is None) != (self.noise is None):
+            raise InputError("one has weight noise and the other has not")
+        for each, old in zip(self.optimisers, saved, strict=True):
+            each.load_state_dict(old)
+        if self.noise:
+            with torch.no_grad():
+                self.noise.log_sds.copy_(state["noise"])
+
+    def model(self) -> Model:
+        """The model as it is now, with what its card says."""
+        # which corpus, not where on this machine it lies
+        config = self.task.config
+        source = Path(config.corpus.partition(":")[0]).name
+        about = {
+            "steps": self.step,
+            "points_seen": self.points,
+            "hours": round(self.seconds / 3600, 3),
+            f"validation_{self.task.unit}": self.validation,
+            "config": json.loads(
+                json.dumps(
+                    dataclasses.asdict(dataclasses.replace(config, corpus=source))
+                )
+            ),
+        }
+        return self.task.model(self.network, about)
+
+    def save(self) -> None:
+        """Write the checkpoint and the model, and the best model if this is it."""
+        model = self.model()
+        if self.validation is not None and self.validation < self.best:
+            self.best = self.validation
+            save_model(model, self.folder / "best.safetensors", half=False)
+        save_checkpoint(
+            {
+                "network": self.network.state_dict(),
+                "optimiser": self.task.config.recipe.optimiser,
+                "optimisers": [each.state_dict() for each in self.optimisers],
+                "noise": self.noise.log_sds.detach() if self.noise else None,
+                "step": self.step,
+                "points": self.points,
+                "seconds": self.seconds,
+                "validation": self.validation,
+                "best": self.best,
+            },
+            self.checkpoint,
+        )
+        save_model(model, self.folder / "model.safetensors", half=False)
+
+    def noise_generator(self) -> torch.Generator:
+        """The source of this step's weight noise: a resumed run draws the same."""
+        seed = self.task.config.recipe.seed * 1_000_003 + self.step + 2**40
+        device = next(self.network.parameters()).device
+        return torch.Generator(device).manual_seed(seed)
+
+
+def _cut_log(file: Path, step: int) -> None:
+    """Drop what a run that was killed logged after its last checkpoint."""
+    size = 0
+    if file.exists():
+        with file.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n") or json.loads(line)["step"] > step:
+                    break
+                size += len(line)
+        os.truncate(file, size)
+
+
+def fit(
+    task: Task,
+    folder: str | Path,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+    quiet: bool = False,
+    on_step: Callable[[Progress], None] | None = None,
+) -> Model:
+    """Train the network of a task, with validation and checkpoints.
+
+    Args:
+        task: what to train, and how.
+        folder: gets `checkpoint.pt` (to resume from), `model.safetensors` as it is now,
+            `best.safetensors` as it was when validation was at its best, and
+            `log.jsonl`.
+        minutes: stop after so many, at a step that `resume` continues from.
+        resume: continue from the checkpoint in the folder.
+        device: where to train.
+        quiet: show no progress bar.
+        on_step: called after each step.
+
+    Returns:
+        The model as it is at the end.
+
+    Raises:
+        ConfigError: the checkpoint was made with another configuration.
+        ValueError: there is no such optimiser, or not in this version of torch.
+        FileNotFoundError: `resume` without a checkpoint.
+        FloatingPointError: the loss or a gradient is not finite.
+    """
+    recipe, folder = task.config.recipe, Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    team = Team(torch.device(device))
+    first = team.rank == 0
+    run = _Run(task, folder, team.device, resume)
+    if resume and first:
+        _cut_log(folder / "log.jsonl", run.step)
+    wrapped = team.wrap(run.network)
+    on_gpu = team.device.type == "cuda"
+    recorded = None
+    if on_gpu and team.size == 1 and is_fast():
+        recorded = task.recorded(run.network)
+    workers = min(12, (os.cpu_count() or 1) - 1) if on_gpu else 0
+    coming = _Batches(task).in_order(run.step, recipe.steps, workers)
+    begin, before = time.monotonic(), run.seconds
+    bar = tqdm(
+        total=recipe.steps, initial=run.step, disable=quiet or not first, unit="step"
+    )
+    record_file = folder / "log.jsonl" if first else Path(os.devnull)
+    with record_file.open("a" if resume else "w") as record, bar:
+        while run.step < recipe.steps:
+            if minutes is not None and team.agrees_with_first(
+                run.seconds - before >= 60 * minutes
+            ):
+                break
+            batch = next(coming)
+            run.points += batch.targets
+            # the paper's optimiser has its rate for the nats of a whole line
+            scale = 1.0
+            if recipe.optimiser == "rmsprop":
+                scale = batch.targets / len(batch)
+            batch, weight = team.share(batch)
+            for optimiser in run.optimisers:
+                optimiser.zero_grad(set_to_none=True)
+                for group in optimiser.param_groups:
+                    group["lr"] = recipe.rate_at(run.step)
+            with (
+                run.noise.sampled(run.noise_generator())
+                if run.noise
+                else contextlib.nullcontext()
+            ):
+                if recorded is not None:
+                    loss = check_loss(recorded(batch, scale))
+                else:
+                    batch = batch.to(team.device)
+                    loss = weight * task.loss(wrapped, batch, scale * weight)
+                    (scale * loss).backward()
+            description = None
+            if run.noise:
+                share = scale / task.targets
+                description = run.noise.add_description_length(share) / scale
+            norm = nn.utils.clip_grad_norm_(run.trained, recipe.clip or math.inf)
+            if not torch.isfinite(norm):
+                raise NumericalError(
+                    f"the gradient is not finite at step {run.step + 1}: lower the "
+                    "learning rate and continue from the last checkpoint with resume"
+                )
+            for optimiser in run.optimisers:
+                optimiser.step()
+            run.step += 1
+            run.seconds = before + time.monotonic() - begin
+            line = Progress(
+                run.step,
+                team.mean(loss),
+                float(norm),
+                recipe.rate_at(run.step - 1),
+                run.points,
+                run.seconds,
+                description=description,
+            )
+            is_due = run.step % recipe.validate_every == 0 or run.step == recipe.steps
+            if first and is_due:
+                run.validation = task.validate(run.network, team.device)
+                line.validation = run.validation
+            record.write(json.dumps(dataclasses.asdict(line)) + "\n")
+            record.flush()
+            if line.validation is not None:  # the log is never behind the checkpoint
+                run.save()
+            bar.update()
+            bar.set_postfix(loss=f"{line.loss:.3f}", validation=run.validation)
+            if on_step is not None:
+                on_step(line)
+    if first:
+        run.save()
+    team.finish()
+    run.network.eval()
+    return run.model()

@@ -1,0 +1,299 @@
+"""How the paper trains: its RMSprop, and adaptive weight noise. Beside them Adam, Muon.
+
+Graves 2013, section 4.1 (eqs 38 to 41) for the optimiser; Graves 2011, "Practical
+Variational Inference for Neural Networks", for the noise. The third part of the paper's
+training, clipped derivatives, happens on the way back through a line:
+`lstm.clip_derivative`. The page on optimisers in the back of the book builds each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..errors import InputError
+
+OPTIMISERS = ("adam", "rmsprop", "muon")
+
+
+class GravesRMSprop(Optimizer):
+    """Centred RMSprop with momentum, epsilon INSIDE the square root (eqs 38 to 41).
+
+    With the gradient e of a weight w:
+
+        n <- decay n + (1 - decay) e^2
+        g <- decay g + (1 - decay) e
+        step <- momentum step - rate e / sqrt(n - g^2 + epsilon)
+        w <- w + step
+
+    `torch.optim.RMSprop` adds its epsilon outside the root. With the paper's 1e-4, a
+    gradient far below .01 then moves a weight 100 times as far as it does here.
+
+    Args:
+        params: weights, or groups of them.
+        lr: the rate; the paper's is 1e-4, for the gradient of the nats of a LINE.
+        decay: of the two running means.
+        momentum: the share of the last step that is made again.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: a number is out of its range.
+
+    Example:
+        >>> import torch
+        >>> w = torch.zeros(1, requires_grad=True)
+        >>> optimiser = GravesRMSprop([w], lr=0.1, momentum=0.0)
+        >>> (3 * w).sum().backward()
+        >>> optimiser.step()
+        >>> round(w.item(), 4)  # -.1 * 3 / sqrt(.45 - .0225 + .0001)
+        -0.4588
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float = 1e-4,
+        decay: float = 0.95,
+        momentum: float = 0.9,
+        eps: float = 1e-4,
+    ) -> None:
+        if not (lr >= 0 and 0 <= decay < 1 and 0 <= momentum < 1 and eps > 0):
+            raise InputError(
+                "lr must be at least 0, decay and momentum in [0, 1), eps above 0, "
+                f"not {lr}, {decay}, {momentum} and {eps}"
+            )
+        defaults = {"lr": lr, "decay": decay, "momentum": momentum, "eps": eps}
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update of every weight that has a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            keep = group["decay"]
+            for w in group["params"]:
+                if w.grad is None:
+                    continue
+                state = self.state[w]
+                for name in ("n", "g", "step"):
+                    if name not in state:
+                        state[name] = torch.zeros_like(w)
+                n, g, step = state["n"], state["g"], state["step"]
+                n.mul_(keep).addcmul_(w.grad, w.grad, value=1 - keep)
+                g.mul_(keep).add_(w.grad, alpha=1 - keep)
+                # n is at least g^2, but for rounding where the gradient hardly changes
+                variance = (n - g * g).clamp_min_(0).add_(group["eps"])
+                step.mul_(group["momentum"])
+                step.addcdiv_(w.grad, variance.sqrt_(), value=-group["lr"])
+                w.add_(step)
+        return loss
+
+
+def build_optimisers(
+    kind: str, network: nn.Module, rate: float, others: Sequence[Tensor] = ()
+) -> list[Optimizer]:
+    """The optimisers that together move every weight of a network.
+
+    Args:
+        kind: `"adam"`; `"rmsprop"`, the paper's; or `"muon"`: `torch.optim.Muon` for
+            the matrices of the hidden layers, with steps of the size of Adam's, and
+            Adam for the rest.
+        network: any of the library's.
+        rate: the learning rate.
+        others: tensors to move along that are no weights of the network.
+
+    Raises:
+        ValueError: there is no such optimiser, or not in this version of torch.
+
+    Example:
+        >>> import torch
+        >>> [type(o).__name__ for o in build_optimisers("adam", nn.Linear(2, 2), 1e-3)]
+        ['Adam']
+    """
+    weights = {n: w for n, w in network.named_parameters() if w.requires_grad}
+    if kind == "adam":
+        return [torch.optim.Adam([*weights.values(), *others], lr=rate)]
+    if kind == "rmsprop":
+        return [GravesRMSprop([*weights.values(), *others], lr=rate)]
+    if kind != "muon":
+        raise InputError(
+            f"there is no optimiser {kind!r}: say one of {', '.join(OPTIMISERS)}"
+        )
+    muon = getattr(torch.optim, "Muon", None)
+    if muon is None:
+        raise InputError(
+            f"torch {torch.__version__} has no Muon: install torch 2.9 or later, or "
+            "say adam"
+        )
+    matrices = {
+        name: w
+        for name, w in weights.items()
+        if name.startswith("layers.") and name.split(".")[-1].startswith("weight")
+    }
+    rest = [w for name, w in weights.items() if name not in matrices]
+    return [
+        muon(
+            matrices.values(),
+            lr=rate,
+            weight_decay=0.0,  # Adam has none either
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        torch.optim.Adam([*rest, *others], lr=rate),
+    ]
+
+
+# --- adaptive weight noise ---------------------------------------------------------
+
+
+class Prior(NamedTuple):
+    """The Gaussian that all weights are thought to come from before any ink is seen."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+def fit_prior(means: Tensor, sds: Tensor) -> Prior:
+    """The prior with the smallest divergence from the posterior, in closed form.
+
+    Its mean is the mean of the means, its variance the mean of
+    `sd^2 + (mean - prior mean)^2` (Graves 2011, "Diagonal Gaussian posterior").
+
+    Args:
+        means: `(W,)` of the posterior of each weight.
+        sds: `(W,)` its standard deviations.
+
+    Example:
+        >>> import torch
+        >>> fit_prior(torch.tensor([-1.0, 1.0]), torch.tensor([1.0, 1.0]))
+        Prior(mean=tensor(0.), variance=tensor(2.))
+    """
+    mean = means.mean()
+    return Prior(mean, (sds.square() + (means - mean).square()).mean())
+
+
+def description_length(means: Tensor, sds: Tensor) -> Tensor:
+    """The nats that it takes to hand on the weights: KL(posterior, fitted prior).
+
+    Graves 2011, summed over all weights, with the prior of `fit_prior` put in: what is
+    left of the divergence is `sum log(prior sd / sd)`.
+
+    Args:
+        means: `(W,)` of the posterior of each weight.
+        sds: `(W,)` its standard deviations.
+
+    Example:
+        >>> import torch
+        >>> description_length(torch.zeros(5), torch.ones(5))
+        tensor(0.)
+    """
+    variance = fit_prior(means, sds).variance
+    return 0.5 * len(means) * variance.log() - sds.log().sum()
+
+
+class WeightNoise:
+    """A Gaussian about each weight, whose width is learned: adaptive weight noise.
+
+    The network's own weights are the means, so what is validated, saved and shipped is
+    the network as it stands. A training step reads it with noise::
+
+        with noise.sampled(generator):
+            loss.backward()  # the network's weights are mean + sd * noise
+        noise.add_description_length(1 / points)
+
+    After the block the weights are the means again, with the gradient of the means, and
+    `log_sds` has the gradient of the widths: for w = mean + sd * noise that is
+    `d w * noise * sd`.
+
+    Args:
+        network: its weights that ask for a gradient get a width each.
+        sd: where all standard deviations start; the paper's is .075.
+
+    Attributes:
+        log_sds: `(W,)` natural logarithms of the standard deviations, in the order of
+            the network's parameters; hand it to the optimiser as well.
+
+    Raises:
+        ValueError: `sd` is not positive.
+
+    Example:
+        >>> import torch
+        >>> network = nn.Linear(2, 1)
+        >>> noise = WeightNoise(network, sd=0.1)
+        >>> noise.log_sds.shape
+        torch.Size([3])
+        >>> before = network.weight.clone()
+        >>> with noise.sampled(torch.Generator().manual_seed(1)):
+        ...     moved = not torch.equal(network.weight, before)
+        ...     network(torch.ones(1, 2)).sum().backward()
+        >>> moved, torch.equal(network.weight, before)
+        (True, True)
+    """
+
+    def __init__(self, network: nn.Module, sd: float = 0.075) -> None:
+        if not sd > 0:
+            raise InputError(f"the standard deviation must be above 0, not {sd}")
+        self.weights = [w for w in network.parameters() if w.requires_grad]
+        count = sum(w.numel() for w in self.weights)
+        self.log_sds = self.weights[0].new_full((count,), math.log(sd))  # (W,)
+        self.log_sds.requires_grad_()
+
+    def _split(self, flat: Tensor) -> list[Tensor]:
+        """`(W,)` as tensors of the shapes of the weights."""
+        parts = flat.split([w.numel() for w in self.weights])
+        return [p.view_as(w) for p, w in zip(parts, self.weights, strict=True)]
+
+    def means(self) -> Tensor:
+        """`(W,)` all weights in one row."""
+        return torch.cat([w.flatten() for w in self.weights])
+
+    @contextlib.contextmanager
+    def sampled(self, generator: torch.Generator) -> Iterator[None]:
+        """The network with one draw of its weights, see above.
+
+        Args:
+            generator: on the device of the network.
+        """
+        with torch.no_grad():
+            noise = torch.randn(
+                self.log_sds.shape, generator=generator,
+                dtype=self.log_sds.dtype, device=self.log_sds.device,
+            ) * self.log_sds.exp()  # fmt: skip
+            means = [w.clone() for w in self.weights]
+            for w, change in zip(self.weights, self._split(noise), strict=True):
+                w.add_(change)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                # copies, not differences: rounding must not move the means
+                for w, mean in zip(self.weights, means, strict=True):
+                    w.copy_(mean)
+        with torch.no_grad():
+            zero = torch.zeros_like
+            slopes = [zero(w) if w.grad is None else w.grad for w in self.weights]
+            slope = torch.cat([s.flatten() for s in slopes]) * noise
+            old = self.log_sds.grad
+            self.log_sds.grad = slope if old is None else old + slope
+
+    def add_description_length(self, scale: float) -> float:
+        """Add the gradient of `scale` times the description length of the weights.
+
+        Args:
+            scale: one over the number of training points, for a loss in nats a point.
+
+        Returns:
+            The description length times `scale`.
+        """
+        # nn.Parameter or not, backward adds to the gradients that are there
+        length = scale * description_length(self.means(), self.log_sds.exp())
+        length.backward()
+        return float(length.detach())

@@ -1,0 +1,1 @@
+"""From text to ink: writers, styles, and the checks of every line."""

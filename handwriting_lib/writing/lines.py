@@ -1,0 +1,194 @@
+"""Lines of ink from texts: what every writer shares.
+
+A `Writer` draws each text once; `write_lines` checks the texts, gives every line a
+source of randomness of its own, draws incomplete lines again, and says of each line
+whether it is complete. A line draws from a generator seeded from (seed, position, draw
+number), so it depends on no other line. Chapters 10 to 12.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..alphabet import encode
+from ..errors import InputError
+from ..files.models import Model
+from ..ink import offsets_to_positions
+
+LONGEST_TEXT = 256  # characters; longer texts are for several lines
+# Lines that are written together: batches are cut by the number of the line.
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Line:
+    """One written line.
+
+    Attributes:
+        text: what was asked for.
+        sample: its number among the samples of this text, from 0.
+        ink: `(T, 3)` offsets in letter-body heights.
+        complete: whether the checks found nothing wrong (`check_line`).
+        problem: what they found, or "".
+        seed: the one asked for.
+        draws: how often the line was drawn.
+        phi: `(T, U)` the weight of each character at each point.
+        output: `(T, 6M + 1)` the raw output after each point, if asked for.
+        seconds: the time that the whole call took.
+        backend: what ran the operations between the matrix products (`fast.Backend`).
+    """
+
+    text: str
+    sample: int
+    ink: Tensor
+    complete: bool
+    problem: str
+    seed: int
+    draws: int
+    phi: Tensor
+    output: Tensor | None = None
+    seconds: float = 0.0
+    backend: str = "torch"
+
+    def to_json(self) -> dict[str, Any]:
+        """What `handwriting write --json` says of a line: absolute positions, y up."""
+        rows = offsets_to_positions(self.ink).tolist()
+        return {
+            "text": self.text,
+            "sample": self.sample,
+            "strokes": [[round(x, 4), round(y, 4), int(end)] for x, y, end in rows],
+            "complete": self.complete,
+            "seed": self.seed,
+            "draws": self.draws,
+            "points": len(self.ink),
+            "seconds": round(self.seconds, 3),
+            "backend": self.backend,
+        }
+
+
+class Drawn(NamedTuple):
+    """A text drawn once: see `Line` for the attributes."""
+
+    ink: Tensor
+    phi: Tensor
+    output: Tensor | None
+    problem: str
+
+
+class Writer(ABC):
+    """What draws texts with one model.
+
+    Attributes:
+        model: the one that writes.
+        backend: as in `Line`.
+    """
+
+    model: Model
+    backend: str
+
+    @abstractmethod
+    def find_style(self, style: Any) -> Any:
+        """A style of this model: by its name, by the path of its file, or itself."""
+
+    @abstractmethod
+    def draw(
+        self,
+        texts: Sequence[str],
+        generators: Sequence[torch.Generator],
+        style: Any,
+        bias: float,
+        temperature: float,
+        keep_output: bool,
+    ) -> list[Drawn]:
+        """Draw each text once.
+
+        Args:
+            texts: checked ones.
+            generators: a source of randomness for each.
+            style: as `find_style` gives it, or None.
+            bias: at least 0; see `write_lines`.
+            temperature: above 0.
+            keep_output: keep the raw output.
+        """
+
+
+def line_generator(seed: int, position: int, draw: int) -> torch.Generator:
+    """The source of randomness of one draw of one line."""
+    digest = hashlib.sha256(f"{seed} {position} {draw}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def write_lines(
+    texts: str | Sequence[str],
+    writer: Writer,
+    *,
+    style: Any | str | Path | None = None,
+    bias: float = 1.25,
+    temperature: float = 1.0,
+    samples: int = 1,
+    seed: int = 1,
+    redraws: int = 10,
+    positions: Sequence[int] | None = None,
+    keep_output: bool = False,
+) -> list[Line]:
+    """Write texts with a writer; see `systems.write` for the arguments.
+
+    Raises:
+        ValueError: an empty text, a text that is too long or has characters that the
+            model lacks, an argument out of its range, or a style of another model.
+    """
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if not texts:
+        raise InputError("there is no text to write")
+    if samples < 1 or redraws < 0:
+        raise InputError(
+            "samples must be at least 1 and redraws at least 0, not "
+            f"{samples} and {redraws}"
+        )
+    for text in texts:
+        if len(text) > LONGEST_TEXT:
+            raise InputError(
+                f"a text of {len(text)} characters is too long for one line: "
+                f"{LONGEST_TEXT} is the most; break it into several"
+            )
+        encode(text)  # names a character that is missing before anything is written
+    jobs = [(text, k) for text in texts for k in range(samples)]
+    numbers = list(range(len(jobs))) if positions is None else list(positions)
+    if len(numbers) != len(jobs):
+        raise InputError(
+            f"{len(jobs)} lines need as many positions, not {len(numbers)}"
+        )
+    hand = None if style is None else writer.find_style(style)
+    begin = time.monotonic()
+    done: dict[int, Line] = {}
+    for first in range(0, len(jobs), BATCH):
+        waiting = list(range(first, min(first + BATCH, len(jobs))))
+        for draw in range(1, redraws + 2):
+            drawn = writer.draw(
+                [jobs[i][0] for i in waiting],
+                [line_generator(seed, numbers[i], draw) for i in waiting],
+                hand,
+                bias,
+                temperature,
+                keep_output,
+            )
+            for i, (ink, phi, output, problem) in zip(waiting, drawn, strict=True):
+                text, sample = jobs[i]
+                done[i] = Line(
+                    text, sample, ink, not problem, problem, seed, draw, phi, output,
+                    backend=writer.backend,
+                )  # fmt: skip
+            waiting = [i for i in waiting if not done[i].complete]
+            if not waiting:
+                break
+    seconds = time.monotonic() - begin
+    return [replace(done[i], seconds=seconds) for i in range(len(jobs))]

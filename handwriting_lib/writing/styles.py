@@ -1,0 +1,371 @@
+"""A hand as the state of a network that has just read a line by somebody.
+
+Graves 2013, section 5.5 (primed sampling): the network reads a line of ink together
+with its text, the *prime*, and then goes on with another text as if one hand wrote
+both. A `Style` keeps what is left of the reading: the state of each layer and of the
+window, the last point, and the prime's text. It holds no ink but that one point, and it
+means nothing to any other model. Chapter 12.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ..alphabet import missing
+from ..atomic import write_whole
+from ..data.batches import pad_texts
+from ..data.transforms import scale_by_writer
+from ..errors import InputError, MissingFileError
+from ..files.models import PRETRAINED, Model, load_pretrained
+from ..ink import Sample, check_ink
+from ..networks import SynthesisState
+from ..parts.lstm import LSTMState
+
+FORMAT = "handwriting_lib.style.2"
+# Format 1 names its model by a fingerprint of version 1.
+READABLE = ("handwriting_lib.style.1", FORMAT)
+HANDS = PRETRAINED / "styles"  # MODEL/NAME.safetensors
+SCALED = "letter-body heights"  # what `scale_by_writer` calls its unit
+# The window may be so many characters short of the prime's end, or something is wrong.
+SHORT_OF_THE_END = 2
+
+log = logging.getLogger(__name__)
+
+
+class StyleError(InputError):
+    """A style cannot be made, found or used; the message says what would be right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """What a network knows after it has read a line.
+
+    Attributes:
+        text: of the line that was read.
+        state: of the network, a batch of one, before it reads `point`.
+        point: `(3,)` the last point of the line, normalised; the pen lifts after it.
+        model: the fingerprint of the model that read it.
+        name: of the file, or what it was called when made.
+    """
+
+    text: str
+    state: SynthesisState
+    point: Tensor
+    model: str
+    name: str = "style"
+
+    @property
+    def prime(self) -> str:
+        """The text that was read and a space, which stand before the text to write."""
+        return self.text.rstrip() + " "
+
+    def start(self, lines: int, like: Tensor) -> tuple[SynthesisState, Tensor]:
+        """The state and the point that so many lines begin with.
+
+        Args:
+            lines: B.
+            like: a tensor of the network, for its device and type.
+
+        Returns:
+            A state with rows for B lines, and points `(B, 3)`.
+        """
+
+        def rows(x: Tensor) -> Tensor:
+            return x.to(like).expand(lines, -1).contiguous()
+
+        layers = tuple(LSTMState(rows(s.h), rows(s.c)) for s in self.state.layers)
+        return (
+            SynthesisState(layers, rows(self.state.w), rows(self.state.kappa)),
+            rows(self.point[None]),
+        )
+
+
+@torch.inference_mode()
+def make_style(model: Model, sample: Sample, name: str = "style") -> Style:
+    """Read a line of ink, and keep the state.
+
+    Args:
+        model: with a `SynthesisNetwork`.
+        sample: ink as its reader or the drawing pad gives it, or from
+            `scale_by_writer`; not thinned: that is done here, as the model has it. Ink
+            in other units is divided by the letter-body height of this one sample.
+            Lines of 15 to 35 characters work best.
+        name: how to call it.
+
+    Raises:
+        StyleError: the model has another network.
+        ValueError: the ink is no line of ink or has a single point, or the text has
+            characters that the model lacks.
+
+    Example:
+        >>> import torch
+        >>> from handwriting_lib.corpora import load_corpus
+        >>> sample = load_corpus("synthetic", samples=1, seed=1).samples[0]
+        >>> style = make_style(load_pretrained(), sample)
+        >>> style.text == sample.text, style.point.shape
+        (True, torch.Size([3]))
+    """
+    network = model.network
+    if not network.reads_text:
+        raise StyleError(
+            f"{model.name} is a {model.kind} network: it reads no text, and so it has "
+            "no styles"
+        )
+    if sample.units != SCALED:
+        sample = scale_by_writer([sample])[0]
+    like = network.output.bias
+    ink = model.normalisation.apply(check_ink(model.thinning(sample.ink)[0])).to(like)
+    if len(ink) < 2:
+        raise StyleError("ink of a single point says nothing of a hand: give a line")
+    ink[0, :2] = 0  # "no offset yet", as in training
+    ink[-1, 2] = 1
+    text = sample.text.rstrip()
+    slots, mask = (t.to(like.device) for t in pad_texts([text + " "]))
+    mask[:, -1] = False  # the text goes on: there is no end slot yet
+    out = network(ink[None, :-1], slots, mask)
+    assert out.phi is not None
+    at = int(out.phi[0, -1].argmax())
+    if at < len(text) - 1 - SHORT_OF_THE_END:
+        log.warning(
+            "at the end of the ink the window is at %r, character %d of %d of %r: does "
+            "the text say what the ink says?",
+            text[at], at + 1, len(text), text,
+        )  # fmt: skip
+    # rounded as the file has it: a style in memory is the style in its file
+    layers = tuple(
+        LSTMState(s.h.half().float().cpu(), s.c.half().float().cpu())
+        for s in out.state.layers
+    )
+    state = SynthesisState(
+        layers, out.state.w.float().cpu(), out.state.kappa.float().cpu()
+    )
+    return Style(text, state, ink[-1].float().cpu(), model.fingerprint(), name)
+
+
+# --- files ---------------------------------------------------------------------------
+
+
+def save_style(style: Style, path: str | Path) -> None:
+    """Write a style file: safetensors of a few kilobytes.
+
+    The layers' states are in half precision, the rest in float32.
+
+    Args:
+        style: what to save.
+        path: ends in `.safetensors`.
+
+    Raises:
+        StyleError: the path ends otherwise, or there is no such folder.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise StyleError(f"a style file ends in .safetensors, not {path.name!r}")
+    if not path.absolute().parent.is_dir():
+        raise StyleError(f"there is no folder {path.absolute().parent}")
+    tensors = {
+        "w": style.state.w,
+        "kappa": style.state.kappa,
+        "point": style.point,
+    }
+    for i, layer in enumerate(style.state.layers):
+        tensors[f"layers.{i}.h"] = layer.h.half()
+        tensors[f"layers.{i}.c"] = layer.c.half()
+    header = {"format": FORMAT, "text": style.text, "model": style.model}
+    tensors = {key: t.detach().cpu().contiguous() for key, t in tensors.items()}
+    content = safetensors.torch.save(tensors, {"handwriting_lib": json.dumps(header)})
+    write_whole(path, content)
+
+
+def load_style(path: str | Path, model: Model) -> Style:
+    """Read a style file.
+
+    Args:
+        path: of the file.
+        model: the one to write with.
+
+    Raises:
+        StyleError: the file is missing, is no style file, or belongs to another model.
+    """
+    path = Path(path)
+    header = _read_header(path)
+    _check_model(header["model"], model, str(path))
+    config = model.network.config
+    shapes = {"w": (1, config.symbols), "kappa": (1, config.components), "point": (3,)}
+    for i in range(config.layers):
+        shapes[f"layers.{i}.h"] = shapes[f"layers.{i}.c"] = (1, config.hidden)
+    with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        found = {key: file.get_tensor(key).float() for key in file.keys()}
+    fits = {key: tuple(t.shape) for key, t in found.items()} == shapes
+    if not fits or not all(t.isfinite().all() for t in found.values()):
+        raise StyleError(f"{path} is damaged: its tensors are not those of a style")
+    layers = tuple(
+        LSTMState(found[f"layers.{i}.h"], found[f"layers.{i}.c"])
+        for i in range(config.layers)
+    )
+    state = SynthesisState(layers, found["w"], found["kappa"])
+    return Style(header["text"], state, found["point"], header["model"], path.stem)
+
+
+def _read_header(path: Path) -> Mapping[str, str]:
+    """What a style file says of itself.
+
+    Raises:
+        StyleError: the file is missing or is no style file.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"there is no style file {path}")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            header = json.loads((file.metadata() or {})["handwriting_lib"])
+        form, text, model = (header[key] for key in ("format", "text", "model"))
+    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+        form = text = model = None
+    valid = form in READABLE and isinstance(model, str)
+    if not valid or not isinstance(text, str) or not text.strip() or missing(text):
+        raise StyleError(
+            f"{path} is not a style file (a .safetensors file that `handwriting style` "
+            "or save_style wrote)"
+        )
+    return {"text": text, "model": model}
+
+
+def _check_model(fingerprint: str, model: Model, what: str) -> None:
+    if not model.is_called(fingerprint):
+        raise StyleError(
+            f"{what} was made with the model {fingerprint}, and this is {model.name}, "
+            f"{model.fingerprint()}: make a style with this model, or write with that"
+        )
+
+
+# --- hands that come with the library ------------------------------------------------
+
+
+def style_names(model: Model | None = None) -> list[str]:
+    """The hands that come with the library for a model; None takes its own.
+
+    Example:
+        >>> "nobody" in style_names()
+        False
+    """
+    own = _fingerprints(load_pretrained() if model is None else model)
+    files = HANDS.glob("*/*.safetensors")
+    return sorted(file.stem for file in files if _read_header(file)["model"] in own)
+
+
+def _fingerprints(model: Model) -> tuple[str, str]:
+    """All by which a style may name a model."""
+    return model.fingerprint(1), model.fingerprint(2)
+
+
+def find_style(style: Style | str | Path, model: Model) -> Style:
+    """A style by its name, or by the path of its file; a `Style` is checked.
+
+    Args:
+        style: one of `style_names(model)`, a path, or a style.
+        model: the one to write with.
+
+    Raises:
+        StyleError: there is none, or it belongs to another model.
+    """
+    if isinstance(style, Style):
+        _check_model(style.model, model, f"the style {style.name!r}")
+        return style
+    text = str(style)
+    if text.endswith(".safetensors") or os.sep in text or Path(text).is_file():
+        return load_style(text, model)
+    own = _fingerprints(model)
+    for file in sorted(HANDS.glob("*/*.safetensors")):
+        if file.stem == text and _read_header(file)["model"] in own:
+            return load_style(file, model)
+    names = ", ".join(style_names(model))
+    known = f"say one of {names}, or give" if names else "it comes with none; give"
+    raise StyleError(
+        f"{model.name} has no style {text!r}: {known} the path of a style file"
+    )
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Where a named hand comes from: one entry of a list of hands.
+
+    Attributes:
+        text: of the line.
+        ink: `sample_id` of the line in its corpus.
+    """
+
+    text: str
+    ink: str
+
+
+def sample_id(sample: Sample) -> str:
+    """Twelve digits that tell a corpus's samples apart and name nobody."""
+    return hashlib.sha256(f"{sample.kind} {sample.source}".encode()).hexdigest()[:12]
+
+
+def read_hands(path: str | Path) -> dict[str, Hand]:
+    """Read a list of hands, a TOML file with a table `text`, `ink` for each name.
+
+    Raises:
+        StyleError: the file is missing, is no TOML, or an entry is not as it should be.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"there is no list of hands {path}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StyleError(f"{path} is not TOML: {error}") from None
+    entries = [field.name for field in dataclasses.fields(Hand)]
+    for name, entry in table.items():
+        valid = isinstance(entry, dict) and sorted(entry) == sorted(entries)
+        if not valid or not all(isinstance(value, str) for value in entry.values()):
+            raise StyleError(f"{path}: [{name}] must have the texts {entries}, no more")
+    return {name: Hand(**entry) for name, entry in table.items()}
+
+
+def make_hands(
+    hands: Mapping[str, Hand], samples: Sequence[Sample], model: Model
+) -> list[Style]:
+    """The styles of a list of hands.
+
+    Args:
+        hands: by name, as `read_hands` gives them.
+        samples: of the corpus, as its reader gives them, with all lines and words of
+            the writers concerned: they decide the scale.
+        model: the one to read with.
+
+    Raises:
+        StyleError: a line is not among the samples, or has another text.
+    """
+    wanted = {hand.ink for hand in hands.values()}
+    found = {sample_id(s): s for s in samples if sample_id(s) in wanted}
+    for name, hand in hands.items():
+        if hand.ink not in found:
+            raise StyleError(f"{name}: no sample of the corpus has the id {hand.ink}")
+        if found[hand.ink].text != hand.text:
+            raise StyleError(
+                f"{name}: the text of {hand.ink} is {found[hand.ink].text!r} in the "
+                f"corpus, not {hand.text!r}"
+            )
+    writers = {s.writer for s in found.values()}
+    scaled = scale_by_writer([s for s in samples if s.writer in writers])
+    found = {sample_id(s): s for s in scaled if sample_id(s) in wanted}
+    return [make_style(model, found[hand.ink], name) for name, hand in hands.items()]

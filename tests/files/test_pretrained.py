@@ -1,0 +1,75 @@
+"""What ships: every model has a card that says of it what its file says."""
+
+import pytest
+
+import handwriting_lib as hw
+from handwriting_lib import cli
+from handwriting_lib.files.models import PRETRAINED
+from handwriting_lib.ink import check_ink
+
+NAMES = hw.pretrained_names()
+READERS = [name for name in NAMES if hw.load_pretrained(name).network.reads_text]
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+def test_the_default_model_ships():
+    assert hw.load_pretrained().name in hw.pretrained_names()
+
+
+def test_card_and_file_agree(name):
+    model = hw.load_pretrained(name)
+    card = (PRETRAINED / f"{name}.md").read_text()
+    about = model.about
+    assert f"{model.parameters:,} weights" in card
+    assert f"{about['steps']:,} updates" in card
+    assert f"{about['points_seen']:,} points" in card
+    assert f"{about['validation_nats_per_point']:.3f}" in card
+    assert model.fingerprint() in card
+    assert "CC BY 4.0" in card and "10.1109/ICPR.1994.576870" in card
+
+
+def test_file_is_small(name):
+    assert (PRETRAINED / f"{name}.safetensors").stat().st_size < 8_000_000
+
+
+def test_training_is_the_one_of_the_configuration(name):
+    about = hw.load_pretrained(name).about
+    config = hw.read_config(f"configs/{name}.toml")
+    assert about["steps"] == config.recipe.steps == about["config"]["recipe"]["steps"]
+    assert about["config"]["model"] == dict(config.model)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_it_obeys_the_text(name):
+    texts = [
+        "the quick brown fox",
+        "It has to be symphonic",
+        "Q X Z 1984",
+        "a",
+        "(716) 555-0123",
+    ]
+    lines = hw.write(texts, hw.load_pretrained(name), bias=1.0, seed=2)
+    assert all(line.complete for line in lines), [line.problem for line in lines]
+
+
+def test_what_does_not_read_writes_freely():
+    assert [name for name in NAMES if name not in READERS] == ["unipen-free"]
+    model = hw.load_pretrained("unipen-free")
+    for ink in hw.write_freely(model, 400, samples=4, seed=2):
+        check_ink(ink)  # no NaN, a pen column of 0 and 1
+        # a hand stays near its line, moves on, and lifts the pen now and then
+        where = hw.offsets_to_positions(ink)
+        assert where[-1, 0] > 10 and where[:, 1].abs().max() < 12
+        assert 10 < ink[:, 2].sum() < 150
+
+
+def test_text_for_it_is_a_clear_error(capsys):
+    assert cli.main(["write", "a text", "--model", "unipen-free"]) == 2
+    message = "unipen-free is a prediction model, which cannot read text"
+    assert message in capsys.readouterr().err
+    with pytest.raises(ValueError, match="prediction network"):
+        hw.Studio(hw.load_pretrained("unipen-free"), "a text")

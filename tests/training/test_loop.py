@@ -1,0 +1,814 @@
+"""The training loop: losses fall, runs resume, configurations that are wrong."""
+
+import dataclasses
+import json
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from handwriting_lib.corpora import iam
+from handwriting_lib.data.batches import make_batch
+from handwriting_lib.data.transforms import (
+    Augmentation,
+    Limits,
+    Normalisation,
+    Thinning,
+)
+from handwriting_lib.files.checkpoints import load_checkpoint, save_checkpoint
+from handwriting_lib.files.models import Model, ModelError, load_model, save_model
+from handwriting_lib.ink import Corpus, Sample
+from handwriting_lib.networks.feedforward import FeedforwardConfig, FeedforwardPredictor
+from handwriting_lib.networks.prediction import PredictionConfig, PredictionNetwork
+from handwriting_lib.networks.synthesis import SynthesisConfig, SynthesisNetwork
+from handwriting_lib.parts.mixture import StrokeMixture
+from handwriting_lib.training import loop as training
+from handwriting_lib.training.config import (
+    ConfigError,
+    Recipe,
+    TrainingConfig,
+    read_config,
+)
+from handwriting_lib.training.ink import (
+    DerivativeLimits,
+    TrainingData,
+    batch_loss,
+    prepare_data,
+    validate,
+)
+from handwriting_lib.training.loop import train
+from handwriting_lib.training.optim import (
+    GravesRMSprop,
+    WeightNoise,
+    description_length,
+)
+
+TESTS = Path(__file__).parent
+SIZES = {"hidden": 10, "layers": 2, "mixtures": 2, "components": 2}
+
+
+def zigzag(text, seed, kind):
+    """A zigzag a character, a little different each time."""
+    generator = torch.Generator().manual_seed(seed)
+    steps = 8 * len(text)
+    ink = torch.zeros(steps, 3)
+    ink[:, 0] = 0.3
+    ink[:, 1] = torch.tensor([1.0, -1.0]).repeat(steps // 2)
+    ink[:, :2] += 0.1 * torch.randn(steps, 2, generator=generator)
+    ink[7::8, 2] = 1
+    ink[0, :2] = 0
+    return Sample(text, ink, f"w{seed % 5}", f"zigzag#{seed}", kind)
+
+
+def data():
+    lines = [zigzag("ab ba", i, "line") for i in range(12)]
+    words = [zigzag("ab", i, "word") for i in range(12)]
+    return TrainingData([*lines[2:], *words[2:]], [*lines[:2], *words[:2]],
+                        Normalisation((0.3, 0.0), (0.1, 1.0)))  # fmt: skip
+
+
+def config(network="synthesis", model=SIZES, **recipe):
+    recipe = {"steps": 20, "points": 120, "rate": 1e-2, "warm_up": 5,
+              "validate_every": 5, "validation_batches": 4} | recipe  # fmt: skip
+    return TrainingConfig(network, model, recipe=Recipe(**recipe))
+
+
+def log_of(folder):
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def losses(folder):
+    """What in a log does not depend on the clock."""
+    names = ("step", "loss", "gradient_norm", "rate", "points")
+    return [{name: line[name] for name in names} for line in log_of(folder)]
+
+
+def validations(folder):
+    """The losses on the held-out side, by step."""
+    log = log_of(folder)
+    return {line["step"]: line["validation"] for line in log if line["validation"]}
+
+
+def assert_same_losses(one, other):
+    """Step by step; a millionth is for sums that another process rounds otherwise."""
+    assert [line["step"] for line in one] == [line["step"] for line in other]
+    for a, b in zip(one, other, strict=True):
+        assert a == pytest.approx(b, rel=1e-6)
+
+
+# --- it learns -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("products", ["float32", "bfloat16"])
+def test_the_loss_falls(tmp_path, device, products):
+    seen = []
+    model = train(config(steps=80, products=products), data(), tmp_path, quiet=True,
+                  device=device, on_step=seen.append)  # fmt: skip
+    log = log_of(tmp_path)
+    assert [line["step"] for line in log] == list(range(1, 81))
+    assert [dataclasses.asdict(line) for line in seen] == log
+    first, last = log[0]["loss"], sum(line["loss"] for line in log[-5:]) / 5
+    assert last < first - 0.5
+    held_out = validations(tmp_path)
+    assert list(held_out) == list(range(5, 81, 5))
+    assert held_out[80] < held_out[5] - 0.3
+    assert all(math.isfinite(line["gradient_norm"]) for line in log)
+    assert not model.network.training
+    assert all(p.dtype == torch.float32 for p in model.network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("network", "model"),
+    [
+        ("prediction", {"hidden": 8, "layers": 2, "mixtures": 2}),
+        ("feedforward", {"points": 4, "hidden": 8, "mixtures": 2}),
+    ],
+)
+def test_networks_without_a_text_train_too(tmp_path, network, model):
+    train(config(network, model, steps=40), data(), tmp_path, quiet=True)
+    log = log_of(tmp_path)
+    assert log[-1]["loss"] < log[0]["loss"] - 0.2
+
+
+def test_what_is_saved_is_what_was_trained(tmp_path):
+    model = train(config(steps=7), data(), tmp_path, quiet=True)
+    saved = load_model(tmp_path / "model.safetensors")
+    assert saved.fingerprint() == model.fingerprint()
+    assert saved.normalisation == data().normalisation
+    assert saved.about["steps"] == 7
+    last = log_of(tmp_path)[-1]
+    assert saved.about["validation_nats_per_point"] == last["validation"]
+    assert saved.about["points_seen"] == last["points"]
+    assert saved.about["config"]["recipe"]["points"] == 120
+    again = [make_batch(data().validation[:2], saved.normalisation),
+             make_batch(data().validation[2:], saved.normalisation)]  # fmt: skip
+    loss = validate(saved.network, again, torch.device("cpu"))
+    assert loss == pytest.approx(last["validation"], rel=1e-5)
+
+
+def test_a_run_is_a_function_of_its_seed(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(config(steps=4, seed=seed), data(), tmp_path / name, quiet=True)
+    one, same, other = (losses(tmp_path / name) for name in "abc")
+    assert_same_losses(one, same)
+    assert one[0]["loss"] != other[0]["loss"]
+
+
+# --- it stops and goes on --------------------------------------------------------
+
+
+# what a recipe may need its checkpoint to keep
+PAPER = {"optimiser": "rmsprop", "rate": 1e-3, "clip": 0.0, "clip_derivatives": True,
+         "weight_noise": 0.05}  # fmt: skip
+WAYS = {"adam": {}, "the paper's": PAPER,
+        "muon": {"optimiser": "muon", "weight_noise": 0.01}}  # fmt: skip
+
+
+def work(folder, resume=False, kill_after=None, way="adam"):
+    """A training for another process, which may kill itself."""
+
+    def watch(line):
+        if line.step == kill_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    how = config(**WAYS[way])
+    train(how, data(), folder, resume=resume, quiet=True, on_step=watch)
+
+
+def in_another_process(*arguments):
+    code = f"import test_training as t; t.work(*{arguments!r})"
+    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_killed_run_goes_on_to_the_same_losses(tmp_path, way):
+    if way == "muon" and not hasattr(torch.optim, "Muon"):
+        pytest.skip("this torch has no Muon")
+    killed, unbroken = tmp_path / "killed", tmp_path / "unbroken"
+    how = config(**WAYS[way])
+    train(how, data(), unbroken, quiet=True)
+    done = in_another_process(str(killed), False, 13, way)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert load_checkpoint(killed / "checkpoint.pt")["step"] == 10
+    assert len(log_of(killed)) == 13
+    with (killed / "log.jsonl").open("a") as log:
+        log.write('{"step": 14, "lo')  # a line that the kill cut short
+    train(how, data(), killed, resume=True, quiet=True)
+    assert_same_losses(losses(killed), losses(unbroken))
+    assert validations(killed) == pytest.approx(validations(unbroken), rel=1e-6)
+    for name in ("model", "best"):
+        one, other = (load_model(f / f"{name}.safetensors") for f in (killed, unbroken))
+        for key, tensor in one.network.state_dict().items():
+            torch.testing.assert_close(tensor, other.network.state_dict()[key])
+    seconds = [line["seconds"] for line in log_of(killed)]
+    assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("way", ["adam", "the paper's"])
+def test_two_processes_reach_the_losses_of_one(tmp_path, monkeypatch, way):
+    one, two = tmp_path / "one", tmp_path / "two"
+    low = (0.01, 0.05)  # limits that are reached
+    monkeypatch.setattr(DerivativeLimits.__new__, "__defaults__", low)
+    few = {"steps": 6, "validate_every": 3} | WAYS[way]
+    train(config(**few), data(), one, quiet=True)
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import test_training as t\n"
+        f"t.DerivativeLimits.__new__.__defaults__ = {low}\n"
+        f"t.train(t.config(**{few!r}), t.data(), {str(two)!r}, quiet=True)\n"
+    )
+    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone",
+         "--nproc-per-node", "2", str(script)],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for a, b in zip(losses(one), losses(two), strict=True):
+        assert a == pytest.approx(b, rel=1e-4)
+
+
+def test_minutes_stop_a_run_that_goes_on_later(tmp_path):
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    train(config(steps=12), data(), whole, quiet=True)
+    train(config(steps=12), data(), parts, quiet=True, minutes=0)
+    assert log_of(parts) == []
+    assert load_checkpoint(parts / "checkpoint.pt")["step"] == 0
+    for _ in range(12):  # so little time that each call makes one step
+        train(config(steps=12), data(), parts, quiet=True, minutes=1e-9, resume=True)
+    assert load_checkpoint(parts / "checkpoint.pt")["step"] == 12
+    assert_same_losses(losses(parts), losses(whole))
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    train(config(steps=6), data(), tmp_path, quiet=True)
+    before = losses(tmp_path), load_model(tmp_path / "model.safetensors")
+    model = train(config(steps=6), data(), tmp_path, quiet=True, resume=True)
+    assert losses(tmp_path) == before[0]
+    assert model.fingerprint() == before[1].fingerprint()
+    assert model.about["validation_nats_per_point"] is not None
+    assert model.about == before[1].about
+
+
+def test_a_model_names_its_corpus_but_not_where_it_lay(tmp_path):
+    told = dataclasses.replace(config(steps=1), corpus="unipen:/home/me/release.tgz")
+    model = train(told, data(), tmp_path, quiet=True)
+    assert model.about["config"]["corpus"] == "unipen"
+    assert b"/home/me" not in (tmp_path / "model.safetensors").read_bytes()
+
+
+def test_a_run_may_be_made_longer(tmp_path):
+    train(config(steps=6), data(), tmp_path, quiet=True)
+    train(config(steps=9), data(), tmp_path, quiet=True, resume=True)
+    assert [line["step"] for line in log_of(tmp_path)] == list(range(1, 10))
+
+
+def test_a_new_run_starts_a_new_log(tmp_path):
+    for _ in range(2):
+        train(config(steps=3), data(), tmp_path, quiet=True)
+    assert [line["step"] for line in log_of(tmp_path)] == [1, 2, 3]
+
+
+def test_there_must_be_something_to_resume(tmp_path):
+    with pytest.raises(ModelError, match=r"no checkpoint .*checkpoint\.pt"):
+        train(config(), data(), tmp_path, quiet=True, resume=True)
+    train(config(steps=1), data(), tmp_path, quiet=True)
+    larger = config(model=SIZES | {"hidden": 11})
+    with pytest.raises(ConfigError, match=r"checkpoint\.pt holds another network"):
+        train(larger, data(), tmp_path, quiet=True, resume=True)
+
+
+def test_a_checkpoint_of_another_kind_of_training_is_an_error(tmp_path):
+    train(config(steps=1), data(), tmp_path, quiet=True)
+    for change, message in [
+        ({"optimiser": "rmsprop"}, "trained by adam, not by rmsprop"),
+        ({"weight_noise": 0.1}, "one has weight noise and the other has not"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            train(config(**change), data(), tmp_path, quiet=True, resume=True)
+
+
+def test_checkpoints_from_before_there_were_other_optimisers_go_on(tmp_path):
+    whole, old = tmp_path / "whole", tmp_path / "old"
+    train(config(steps=6), data(), whole, quiet=True)
+    train(config(steps=3, decay=0.0), data(), old, quiet=True)
+    file = old / "checkpoint.pt"
+    state = load_checkpoint(file)
+    state["optimiser"] = state.pop("optimisers")[0]
+    del state["noise"], state["best"]
+    save_checkpoint(state, file)
+    train(config(steps=6, decay=0.0), data(), old, quiet=True, resume=True)
+    train(config(steps=6, decay=0.0), data(), whole, quiet=True)
+    assert_same_losses(losses(old), losses(whole))
+
+
+def test_the_best_model_is_kept(tmp_path):
+    # a rate that rises again, so that validation has its best before the end
+    train(config(steps=40), data(), tmp_path, quiet=True)
+    train(config(steps=60, rate=0.3, warm_up=1, decay=0.0), data(), tmp_path,
+          quiet=True, resume=True)  # fmt: skip
+    by_step = validations(tmp_path)
+    best = load_model(tmp_path / "best.safetensors")
+    last = load_model(tmp_path / "model.safetensors")
+    assert best.about["validation_nats_per_point"] == min(by_step.values())
+    assert by_step[best.about["steps"]] == min(by_step.values())
+    assert last.about["steps"] == 60 > best.about["steps"]
+
+
+# --- the paper's way -----------------------------------------------------------------
+
+
+def one_batch():
+    return make_batch([*data().train[:3], *data().train[-2:]], data().normalisation)
+
+
+def first_step(tmp_path, monkeypatch, **recipe):
+    """The weights before and after one step on one batch."""
+    batch, how = one_batch(), config(steps=1, warm_up=1, decay=0.0, **recipe)
+    monkeypatch.setattr(training._Batches, "__getitem__", lambda *_: batch)
+    torch.manual_seed(how.recipe.seed)
+    network = training.build_network(how.network, how.model)
+    model = train(how, data(), tmp_path, quiet=True)
+    return network, batch, model.network
+
+
+def test_rmsprop_sees_the_gradient_of_the_nats_of_a_line(tmp_path, monkeypatch):
+    # the paper's rate and epsilon are for sums over a line, not for means over points
+    network, batch, trained = first_step(
+        tmp_path, monkeypatch, optimiser="rmsprop", rate=1e-4, clip=0.0
+    )
+    optimiser = GravesRMSprop(network.parameters())
+    count = batch.mask[:, 1:].sum()
+    loss = batch_loss(network, batch)
+    (loss * count / len(batch.ink)).backward()
+    optimiser.step()
+    torch.testing.assert_close(network.state_dict(), trained.state_dict())
+    # the log stays in nats a point
+    assert log_of(tmp_path)[0]["loss"] == pytest.approx(loss.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "rmsprop"])
+def test_derivatives_are_clipped_for_the_nats_of_a_line(
+    tmp_path, monkeypatch, optimiser
+):
+    # whichever mean is taken, the limits hold for the sum over one line's points
+    low = DerivativeLimits(0.01, 0.05)
+    defaults = low.gates, low.output
+    monkeypatch.setattr(DerivativeLimits.__new__, "__defaults__", defaults)
+    network, batch, _ = first_step(
+        tmp_path, monkeypatch, optimiser=optimiser, clip=0.0, clip_derivatives=True
+    )
+    count = int(batch.mask[:, 1:].sum())
+    scale = count / len(batch.ink) if optimiser == "rmsprop" else 1.0
+
+    logged = log_of(tmp_path)[0]["gradient_norm"]
+    by_hand = sum_clipped(network, batch, low)
+    assert logged == pytest.approx(by_hand * scale / count, rel=1e-5)
+    plain = sum_clipped(network, batch, DerivativeLimits(1e9, 1e9))
+    assert by_hand < 0.7 * plain
+
+
+def sum_clipped(network, batch, limits):
+    """The norm of the gradient of the sum of all lines' nats, line by line."""
+    total = [torch.zeros_like(p) for p in network.parameters()]
+    for row in range(len(batch.ink)):
+        steps, slots = int(batch.mask[row].sum()), int(batch.text_mask[row].sum())
+        ink = batch.ink[row : row + 1, :steps]
+        text, mask = (t[row : row + 1, :slots] for t in (batch.text, batch.text_mask))
+        out = network(ink[:, :-1], text, mask, gate_limit=limits.gates)
+        raw = out.output.detach().requires_grad_()
+        nats = -StrokeMixture.from_output(raw).log_prob(ink[:, 1:]).sum()
+        (slope,) = torch.autograd.grad(nats, raw)
+        slope = slope.clamp(-limits.output, limits.output)
+        gradients = torch.autograd.grad(out.output, list(network.parameters()), slope)
+        total = [a + b for a, b in zip(total, gradients, strict=True)]
+    return nn.utils.get_total_norm(total).item()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_limits_that_are_not_reached_change_no_gradient(number):
+    network = networks()[number]
+    batch = make_batch([zigzag("ab ba", 1, "line"), zigzag("ab", 2, "word")])
+    weights = list(network.parameters())
+    plain = torch.autograd.grad(batch_loss(network, batch), weights)
+    far = batch_loss(network, batch, None, DerivativeLimits())
+    assert torch.equal(far, batch_loss(network, batch))
+    for one, other in zip(torch.autograd.grad(far, weights), plain, strict=True):
+        torch.testing.assert_close(one, other)
+    near = batch_loss(network, batch, None, DerivativeLimits(1e-5, 1e-5))
+    clipped = torch.autograd.grad(near, weights)
+    assert sum(map(torch.norm, clipped)) < 0.1 * sum(map(torch.norm, plain))
+
+
+def test_a_clip_of_zero_leaves_the_gradient_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "build_optimisers", lambda kind, network, *_: [
+        torch.optim.SGD(network.parameters(), lr=1.0)
+    ])  # fmt: skip
+    for clip, length in ((0.0, 1.0), (0.01, None)):
+        network, _, trained = first_step(tmp_path, monkeypatch, clip=clip, rate=1.0)
+        moved = [
+            a - b
+            for a, b in zip(network.parameters(), trained.parameters(), strict=True)
+        ]
+        norm = nn.utils.get_total_norm(moved).item()
+        logged = log_of(tmp_path)[0]["gradient_norm"]
+        assert norm == pytest.approx(logged * length if length else clip, rel=1e-3)
+
+
+def test_under_noise_the_means_are_validated_and_saved(tmp_path):
+    start, noisy = tmp_path / "start", tmp_path / "noisy"
+    train(config(steps=60), data(), start, quiet=True)
+    how = dataclasses.replace(
+        config(steps=20, rate=1e-3, weight_noise=0.05),
+        start=str(start / "model.safetensors"),
+    )
+    model = train(how, data(), noisy, quiet=True)
+    saved = load_model(noisy / "model.safetensors")
+    assert saved.fingerprint() == model.fingerprint()
+    again = training._Batches(data(), how).for_validation()
+    loss = validate(saved.network, again, torch.device("cpu"))
+    last = log_of(noisy)[-1]
+    assert last["validation"] == pytest.approx(loss, rel=1e-5)
+
+    log_sds = load_checkpoint(noisy / "checkpoint.pt")["noise"]
+    assert log_sds.shape == (model.parameters,)
+    assert ((log_sds - math.log(0.05)).abs() > 1e-3).float().mean() > 0.9  # learned
+    points = sum(len(s.ink) - 1 for s in data().train)
+    means = WeightNoise(model.network).means().detach()
+    nats = description_length(means, log_sds.exp()).item()
+    assert last["description"] == pytest.approx(nats / points, rel=0.01)
+    # with the noise, the same weights read worse than their means
+    noise = WeightNoise(model.network)
+    noise.log_sds = log_sds
+    drawn = []
+    for seed in range(5):
+        with noise.sampled(torch.Generator().manual_seed(seed)):
+            drawn.append(validate(model.network, again, torch.device("cpu")))
+    assert sum(drawn) / 5 > loss
+    assert log_of(start)[-1]["description"] is None
+
+
+def test_every_step_has_noise_of_its_own():
+    device = torch.device("cpu")
+    draws = [
+        torch.randn(4, generator=training._noise_generator(seed, step, device)).tolist()
+        for seed, step in [(1, 0), (1, 1), (2, 0), (1, 0)]
+    ]
+    assert draws[0] == draws[3]
+    assert len({tuple(draw) for draw in draws}) == 3
+
+
+def test_an_unknown_optimiser_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no optimiser 'sgd'"):
+        train(config(optimiser="sgd"), data(), tmp_path, quiet=True)
+
+
+# --- it begins with a smaller model --------------------------------------------------
+
+
+def test_training_starts_from_a_smaller_model(tmp_path):
+    small = train(config(steps=60), data(), tmp_path / "small", quiet=True)
+    file = tmp_path / "small" / "model.safetensors"
+    wider = dataclasses.replace(
+        config(model=SIZES | {"hidden": 14}, steps=5, rate=1e-9), start=str(file)
+    )
+    grown = train(wider, data(), tmp_path / "wide", quiet=True)
+    assert grown.network.config.hidden == 14
+    before = validations(tmp_path / "small")[60]
+    assert validations(tmp_path / "wide")[5] == pytest.approx(before, abs=1e-4)
+    torch.testing.assert_close(
+        grown.network.layers[0].peephole[:, :10], small.network.layers[0].peephole,
+        atol=1e-6, rtol=0,
+    )  # fmt: skip
+
+    # what is resumed goes on from its checkpoint, not from the start again
+    longer = dataclasses.replace(wider, recipe=dataclasses.replace(
+        wider.recipe, steps=8, rate=0.03, warm_up=1))  # fmt: skip
+    train(longer, data(), tmp_path / "wide", quiet=True, resume=True)
+    moved = dataclasses.replace(longer, recipe=dataclasses.replace(
+        longer.recipe, steps=9, rate=1e-9))  # fmt: skip
+    file.unlink()
+    again = train(moved, data(), tmp_path / "wide", quiet=True, resume=True)
+    assert validations(tmp_path / "wide")[9] != pytest.approx(before, abs=1e-4)
+    assert again.about["steps"] == 9
+
+
+def test_a_start_that_does_not_fit_is_an_error(tmp_path):
+    with pytest.raises(ModelError, match="no model 'unheard-of'"):
+        how = dataclasses.replace(config(), start="unheard-of")
+        train(how, data(), tmp_path, quiet=True)
+    save_model(Model(PredictionNetwork(PredictionConfig(8, 2, 2))),
+               tmp_path / "other.safetensors")  # fmt: skip
+    how = dataclasses.replace(config(), start=str(tmp_path / "other.safetensors"))
+    with pytest.raises(ValueError, match="cannot grow into"):
+        train(how, data(), tmp_path, quiet=True)
+
+
+# --- what batches are made of --------------------------------------------------------
+
+
+def kinds_drawn(batches, steps=600):
+    """How often each kind of sample fills a batch."""
+    seen = {}
+    for step in range(steps):
+        text = batches[step].text[0]
+        letters = "".join(chr(31 + int(i)) for i in text if i)
+        seen[letters] = seen.get(letters, 0) + 1
+    return {key: count / steps for key, count in seen.items()}
+
+
+def test_characters_and_synthetic_lines_are_mixed_in_by_their_shares():
+    some = data()
+    some.train.extend(zigzag("x", i, "character") for i in range(6))
+    some.synthetic.extend(zigzag("made up", i, "line") for i in range(6))
+    recipe = {"words": (0.5, 0.5), "characters": 0.2, "synthetic": 0.3}
+    batches = training._Batches(some, config(**recipe))
+    shares = kinds_drawn(batches)
+    wanted = {"x": 0.2, "made up": 0.3, "ab": 0.25, "ab ba": 0.25}
+    assert shares == pytest.approx(wanted, abs=0.06)
+    assert batches.training_points == sum(
+        len(s.ink) - 1 for s in [*some.train, *some.synthetic]
+    )
+    # and no share, no such batch, even where there are such samples
+    batches = training._Batches(some, config(words=(0.5, 0.5)))
+    assert set(kinds_drawn(batches, 200)) == {"ab", "ab ba"}
+    assert batches.training_points == sum(len(s.ink) - 1 for s in data().train)
+    # nor where a share is asked for and there are none
+    batches = training._Batches(data(), config(**recipe))
+    assert set(kinds_drawn(batches, 200)) == {"ab", "ab ba"}
+    assert not any(
+        s.kind == "character" or s.text == "made up" for s in some.validation
+    )
+
+
+def test_synthetic_lines_are_made_when_the_recipe_asks():
+    how = TrainingConfig(thinning=Thinning(0.01, 0))
+    assert prepare_data(Corpus("c", crowd(60)), how).synthetic == []
+    how = dataclasses.replace(
+        how, recipe=Recipe(synthetic=0.1), synthetic={"samples": 5, "seed": 4},
+        limits=Limits(points=10_000, per_character=(1, 1000)),
+    )  # fmt: skip
+    prepared = prepare_data(Corpus("c", crowd(60)), how)
+    assert len(prepared.synthetic) == 5
+    assert all(s.source.startswith("synthetic:") for s in prepared.synthetic)
+    held = {id(s) for s in [*prepared.train, *prepared.validation]}
+    assert not held & {id(s) for s in prepared.synthetic}
+
+
+def test_characters_of_writers_without_lines_are_left_out_and_logged(caplog):
+    # their height is unknown, so they would be scaled wrongly
+    lone = [zigzag("x", i, "character").replace(writer=f"lone{i}") for i in range(7)]
+    kept = [zigzag("x", i, "character").replace(writer=f"w{i}") for i in range(60)]
+    wide = TrainingConfig(thinning=Thinning(0.01, 0), limits=Limits(points=100))
+    with caplog.at_level(logging.INFO, "handwriting_lib.training"):
+        prepared = prepare_data(Corpus("c", [*crowd(60), *kept, *lone]), wide)
+    assert "left out 7: character of a writer without lines or words" in caplog.text
+    everything = [*prepared.train, *prepared.validation]
+    assert not any(s.writer.startswith("lone") for s in everything)
+    assert sum(s.kind == "character" for s in everything) == 60
+
+
+def test_an_official_validation_list_is_taken_as_it_is():
+    raw = TrainingConfig(thinning=Thinning(0.01, 0))
+    one = [s.replace(writer=f"a{s.writer}") for s in crowd(30)]
+    other = [s.replace(writer=f"b{s.writer}") for s in crowd(20)]
+    prepared = prepare_data(Corpus("one", one), raw, Corpus("other", other))
+    assert sorted(s.source for s in prepared.train) == sorted(s.source for s in one)
+    assert {s.writer[0] for s in prepared.train} == {"a"}
+    assert len(prepared.validation) == 20
+    assert {s.writer[0] for s in prepared.validation} == {"b"}
+
+
+# --- it does not go on with what is not a number -----------------------------------
+
+
+def test_a_run_that_ran_away_stops_with_an_error(tmp_path):
+    with pytest.raises(FloatingPointError, match="run away"):
+        train(config(rate=1e30, clip=1e30, warm_up=1), data(), tmp_path, quiet=True)
+
+
+def test_a_gradient_that_is_no_number_stops_before_the_step(tmp_path, monkeypatch):
+    def loss(network, *_):
+        return (0 * next(network.parameters())).abs().sqrt().sum()  # 0, its slope NaN
+
+    monkeypatch.setattr(training, "batch_loss", loss)
+    with pytest.raises(FloatingPointError, match=r"gradient .* step 1"):
+        train(config(), data(), tmp_path, quiet=True)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+# --- losses ------------------------------------------------------------------------
+
+
+def networks():
+    return [
+        SynthesisNetwork(SynthesisConfig(8, 2, 2, 2)),
+        PredictionNetwork(PredictionConfig(8, 2, 2)),
+        FeedforwardPredictor(FeedforwardConfig(4, 8, 2, 2)),
+    ]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_loss_is_the_mean_over_the_points_of_all_lines(number):
+    # others have counted the loss on padding
+    network = networks()[number].double()
+    samples = [zigzag("ab ba", 1, "line"), zigzag("ab", 2, "word")]
+    samples = [s.replace(ink=s.ink.double()) for s in samples]
+    together = batch_loss(network, make_batch(samples))
+    alone = [batch_loss(network, make_batch([s])) for s in samples]
+    counts = [len(s.ink) - 1 for s in samples]
+    wanted = sum(a * n for a, n in zip(alone, counts, strict=True)) / sum(counts)
+    torch.testing.assert_close(together, wanted)
+
+
+@torch.no_grad()
+def test_the_loss_is_of_the_next_point():
+    network = networks()[1]
+    batch = make_batch([zigzag("ab ba", 1, "line")])
+    wanted, state = 0.0, network.start(1)
+    for t in range(batch.ink.shape[1] - 1):
+        output, state = network.step(batch.ink[:, t], state)
+        mixture = StrokeMixture.from_output(output)
+        wanted -= float(mixture.log_prob(batch.ink[:, t + 1]))
+    loss = float(batch_loss(network, batch))
+    assert loss == pytest.approx(wanted / (batch.ink.shape[1] - 1), rel=1e-5)
+
+
+def test_validation_counts_points_not_batches():
+    network = networks()[0]
+    samples = [zigzag("ab ba ab ba", 1, "line"), zigzag("ab", 2, "word")]
+    apart = [make_batch([s]) for s in samples]
+    one = validate(network, [make_batch(samples)], torch.device("cpu"))
+    assert validate(network, apart, torch.device("cpu")) == pytest.approx(one, rel=1e-5)
+
+
+# --- schedules ----------------------------------------------------------------------
+
+
+def test_the_rate_warms_up_stays_and_falls():
+    recipe = Recipe(steps=1000, rate=0.1, warm_up=100, decay=0.4, last_rate=0.02)
+    rates = [recipe.rate_at(step) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.001)
+    assert rates[99:600] == [0.1] * 501
+    assert rates[600:] == sorted(rates[600:], reverse=True)
+    assert recipe.rate_at(1000) == pytest.approx(0.002)
+    assert min(rates) > 0
+
+
+def test_lines_take_over_from_words():
+    recipe = Recipe(steps=1000, words=(0.9, 0.2), words_until=0.4)
+    shares = [recipe.words_at(step) for step in range(1000)]
+    assert shares[0] == 0.9
+    assert shares == sorted(shares, reverse=True)
+    assert shares[400:] == pytest.approx([0.2] * 600)
+    assert Recipe(words=(0.3, 0.3)).words_at(0) == 0.3
+
+
+# --- data ---------------------------------------------------------------------------
+
+
+def crowd(count):
+    return [zigzag("ab ba", i, "line").replace(writer=f"w{i}") for i in range(count)]
+
+
+def test_factors_are_measured_on_the_training_side():
+    samples = crowd(60)
+    raw = TrainingConfig(thinning=Thinning(0.01, 0))
+    prepared = prepare_data(Corpus("c", samples), raw)
+    assert not {s.writer for s in prepared.train} & {
+        s.writer for s in prepared.validation
+    }
+    rows = torch.cat([s.ink[1:, :2] for s in prepared.train])
+    assert prepared.normalisation.mean == pytest.approx(rows.mean(0).tolist(), abs=1e-5)
+    assert prepared.normalisation.std == pytest.approx(rows.std(0).tolist(), rel=1e-5)
+
+
+def test_a_corpus_that_leaves_one_side_empty_is_an_error():
+    with pytest.raises(ConfigError, match=r"few leaves 0 .* and 0 for validation"):
+        prepare_data(Corpus("few", []), TrainingConfig())
+    limits = TrainingConfig(limits=Limits(points=2))
+    with pytest.raises(ConfigError, match="wider limits"):
+        prepare_data(Corpus("few", crowd(60)), limits)
+
+
+# --- configurations ----------------------------------------------------------------
+
+
+def toml(tmp_path, text):
+    path = tmp_path / "c.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_configuration_is_read_with_its_defaults(tmp_path):
+    text = """
+    corpus = "synthetic"
+    [model]
+    hidden = 8
+    [limits]
+    per_character = [5, 50]
+    [augmentation]
+    slant = 0
+    [recipe]
+    rate = 1
+    words = [0.5, 0.25]
+    clip_derivatives = true
+    """
+    read = read_config(toml(tmp_path, text))
+    assert read == TrainingConfig(
+        corpus="synthetic",
+        model={"hidden": 8},
+        limits=Limits(per_character=(5.0, 50.0)),
+        augmentation=Augmentation(slant=0.0),
+        recipe=Recipe(rate=1.0, words=(0.5, 0.25), clip_derivatives=True),
+    )
+    assert isinstance(read.recipe.rate, float)
+    assert read_config(toml(tmp_path, "")) == TrainingConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps = 5", r"c\.toml: there is no entry 'steps'; there are network, model"),
+        ("[recipe]\nspeed = 5", r"\[recipe\]: there is no entry 'speed'; .*steps"),
+        ("[recipe]\nsteps = 5.5", r"\[recipe\]: steps must be a whole number, not 5"),
+        ("[recipe]\nsteps = '5'", "steps must be a whole number, not '5'"),
+        ("[recipe]\nsteps = true", "steps must be a whole number, not True"),
+        ("[recipe]\nrate = 'fast'", "rate must be a number, not 'fast'"),
+        ("[recipe]\nrate = [1]", "rate must be a number"),
+        ("[recipe]\nproducts = 16", "products must be a text, not 16"),
+        (
+            "[recipe]\nclip_derivatives = 1",
+            "clip_derivatives must be true or false, no",
+        ),
+        ("[recipe]\nweight_noise = true", "weight_noise must be a number, not True"),
+        ("[recipe]\nwords = 0.5", r"words must be a list of 2, not 0\.5"),
+        ("[recipe]\nwords = [0.5]", "words must be a list of 2"),
+        ("[recipe]\nwords = [0.5, 'x']", "words must be a number, not 'x'"),
+        ("[limits]\nwidth = [1, 2, 3]", r"\[limits\]: width must be a list of 2"),
+        ("recipe = 5", r"c\.toml: recipe must be a table, not 5"),
+        ("model = 'large'", "model must be a table, not 'large'"),
+        ("corpus = 1", "corpus must be a text, not 1"),
+        ("this is not TOML", r"c\.toml is not TOML"),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        read_config(toml(tmp_path, text))
+
+
+def test_a_missing_configuration_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no configuration file .*absent\.toml"):
+        read_config(tmp_path / "absent.toml")
+
+
+def test_bytes_that_are_no_text_are_no_configuration(tmp_path):
+    (tmp_path / "c.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        read_config(tmp_path / "c.toml")
+
+
+def test_a_wrong_network_or_type_of_products_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="float32 or bfloat16, not 'float16'"):
+        train(config(products="float16"), data(), tmp_path, quiet=True)
+    with pytest.raises(ModelError, match="no network 'transformer'"):
+        train(config("transformer"), data(), tmp_path, quiet=True)
+    with pytest.raises(ModelError, match="hiden"):
+        train(config(model={"hiden": 8}), data(), tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("path", sorted((TESTS.parent / "configs").glob("*.toml")),
+                         ids=lambda path: path.name)  # fmt: skip
+def test_the_configurations_that_ship_can_be_read(path):
+    read = read_config(path)
+    network = training.build_network(read.network, read.model)
+    assert isinstance(network, nn.Module)
+
+
+def test_the_paper_s_protocol_is_the_reader_s():
+    for name in ("iam-paper", "iam-paper-noise"):
+        how = read_config(TESTS.parent / "configs" / f"{name}.toml")
+        assert how.corpus_options == {"split": iam.PAPER_TRAINING}
+        assert how.validation_options == {"split": iam.PAPER_VALIDATION}
+        recipe = how.recipe
+        assert recipe.optimiser == "rmsprop" and recipe.rate_at(0) == 1e-4
+        assert recipe.rate_at(recipe.steps - 1) == 1e-4
+        assert recipe.clip_derivatives and recipe.clip == 0
+        assert recipe.weight_noise == (0.075 if "noise" in name else 0)
