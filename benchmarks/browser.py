@@ -108,7 +108,7 @@ class Step(nn.Module):
 
 def write_onnx(network: SynthesisNetwork, file: Path) -> None:
     """One step as ONNX; needs the package `onnx`."""
-    start = network.start(1)
+    start = network.initial_state(1)
     states = [start.w, start.kappa, *(s.h for s in start.layers)]
     states += [s.c for s in start.layers]
     count = range(len(start.layers))

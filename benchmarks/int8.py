@@ -4,7 +4,7 @@
 
 The same held-out texts are written, with the same random numbers, by a network as it
 was saved, by the pack that a page carries (`export_browser(..., "int8")`), and by
-`write(weights="int8")`. `results/int8.json` holds, beside `command`, `commit` and
+`write(precision="int8")`. `results/int8.json` holds, beside `command`, `commit` and
 `machine` as for any benchmark:
 
     title, corpus, model, texts, bias
@@ -15,8 +15,8 @@ was saved, by the pack that a page carries (`export_browser(..., "int8")`), and 
       error               the largest difference of a raw output from the float32
                           network's, over forced points of human lines; None where
                           that is the row
-      nats_a_point        of held-out lines, in normalised units; None for
-                          `write(weights="int8")`, which does not read
+      nats_per_point        of held-out lines, in normalised units; None for
+                          `write(precision="int8")`, which does not read
       legibility          `measures.Legibility`
       difference          of `legibility` from the first row's, text by text
       unreadable          the share of lines with more than half misread
@@ -43,7 +43,7 @@ from handwriting_lib.evaluation.measures import (
     likelihood,
 )
 from handwriting_lib.evaluation.report import (
-    Settings,
+    EvaluationSettings,
     choose_lines,
     held_out_lines,
     plain,
@@ -102,26 +102,26 @@ def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
         raise SystemExit(f"{corpus} leaves no held-out text to write")
     recogniser = load_recogniser()
     texts = [line.text for line in chosen]
-    size = whole.parameters
+    size = whole.num_parameters
     kinds = [
         ("float32", whole, "float32", 4 * size),
         ("int8, in a page", page, "float32", len(browser_pack(whole, "int8"))),
-        ('int8, `write(weights="int8")`', whole, "int8", None),
+        ('int8, `write(precision="int8")`', whole, "int8", None),
     ]
     rows: list[dict[str, Any]] = []
     first: list[Reading] = []
-    for kind, writer, weights, count in kinds:
+    for kind, writer, precision, count in kinds:
         readings = []
         for begin in range(0, len(texts), TOGETHER):
             some = texts[begin : begin + TOGETHER]
             numbers = range(begin, begin + len(some))
-            lines = hw.write(some, writer, positions=numbers, weights=weights)
+            lines = hw.write(some, writer, positions=numbers, precision=precision)
             readings += read_lines([line.ink for line in lines], some, recogniser)
         first = first or readings
         row: dict[str, Any] = {"name": kind, "bytes": count, "error": None}
-        row["nats_a_point"] = None
-        if weights == "float32":
-            row["nats_a_point"] = likelihood(writer, held_out).nats_a_point
+        row["nats_per_point"] = None
+        if precision == "float32":
+            row["nats_per_point"] = likelihood(writer, held_out).nats_per_point
         if writer is not whole:
             row["error"] = largest_error(whole, writer, chosen[:FORCED])
         row["legibility"] = plain(legibility(readings))
@@ -135,7 +135,7 @@ def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
         "corpus": name,
         "model": whole.name,
         "texts": len(texts),
-        "bias": Settings().bias,
+        "bias": EvaluationSettings().bias,
         "human": plain(legibility(human)),
         "rows": rows,
     }

@@ -15,7 +15,7 @@ benchmark:
     budget                  `steps`, `points_a_batch`, `longest` (points of a line),
                             `rate`, `hidden` and so on
     units                   `std` and `mean` of the normalisation, in letter-body
-                            heights, and `log_volume`: nats a point in letter-body
+                            heights, and `log_jacobian`: nats a point in letter-body
                             units are those in normalised units plus this
     sse                     a sentence: which squared error, of which point estimate
     rungs                   from the lowest to the highest, a list of
@@ -24,9 +24,9 @@ benchmark:
       runs                  a list, one entry a seed; a rung without chance has one
         seed                1, 2, 3
         points_seen         in training, padding not counted
-        nats_a_point, nats_a_line
+        nats_per_point, nats_per_line
                             negative log-likelihood, lower is better; normalised units
-        nats_a_point_letter_body, nats_a_line_letter_body
+        nats_per_point_letter_body, nats_per_line_letter_body
                             the same in letter-body heights
         sse                 normalised units
         seconds             of training, on a machine that may have had other work
@@ -143,7 +143,7 @@ class ConstantGaussian(nn.Module):
 
 @torch.no_grad()
 def figures(
-    network: Any, batches: Sequence[Batch], log_volume: float
+    network: Any, batches: Sequence[Batch], log_jacobian: float
 ) -> dict[str, float]:
     """Likelihood and squared error over all points of some lines, in both units."""
     nats = squares = 0.0
@@ -156,12 +156,12 @@ def figures(
         squares += float(apart.square().sum(-1)[mask].double().sum())
         points += int(mask.sum())
         lines += len(mask)
-    shift = points * log_volume
+    shift = points * log_jacobian
     return {
-        "nats_a_point": nats / points,
-        "nats_a_line": nats / lines,
-        "nats_a_point_letter_body": (nats + shift) / points,
-        "nats_a_line_letter_body": (nats + shift) / lines,
+        "nats_per_point": nats / points,
+        "nats_per_line": nats / lines,
+        "nats_per_point_letter_body": (nats + shift) / points,
+        "nats_per_line_letter_body": (nats + shift) / lines,
         "sse": squares / points,
     }
 
@@ -174,11 +174,11 @@ def recipe(steps: int, seed: int, noise: float = 0.0) -> Recipe:
     return Recipe(
         steps=steps,
         seed=seed,
-        points=POINTS,
-        rate=4e-3,
-        warm_up=max(1, steps // 10),
-        decay=0.5,
-        words=(0.5, 0.5),
+        points_per_batch=POINTS,
+        learning_rate=4e-3,
+        warmup_steps=max(1, steps // 10),
+        decay_share=0.5,
+        word_share=(0.5, 0.5),
         weight_noise=noise,
         validate_every=steps,
         validation_batches=2,
@@ -197,7 +197,7 @@ def trained(rung: Rung, data: TrainingData, seed: int) -> tuple[nn.Module, int]:
             # another seed: the batches of the second half are not those of the first
             second = dataclasses.replace(
                 config,
-                start=str(Path(folder) / "first" / "model.safetensors"),
+                init_from=str(Path(folder) / "first" / "model.safetensors"),
                 recipe=recipe(STEPS - steps, seed + 1000, NOISE),
             )
             model = hw.train(second, data, Path(folder) / "second", quiet=True)
@@ -218,13 +218,13 @@ def climb(
             ink = torch.cat([s.ink[1:] for s in data.train])
             network, seen = ConstantGaussian(data.normalisation.apply(ink)), len(ink)
         seconds = time.perf_counter() - begin
-        told = figures(network, held_out, data.normalisation.log_volume)
+        told = figures(network, held_out, data.normalisation.log_jacobian)
         runs.append({"seed": seed, "points_seen": seen, **told, "seconds": seconds})
         log.info(
             "%s, seed %d: %.4f nats a point, squared error %.4f, %.0f s",
             rung.name,
             seed,
-            told["nats_a_point"],
+            told["nats_per_point"],
             told["sse"],
             seconds,
         )
@@ -264,7 +264,7 @@ def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name = Path(corpus.partition(":")[0]).name
     ink = hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
-    limits = hw.Limits(points=LONGEST, shortest=3)
+    limits = hw.Limits(max_points=LONGEST, min_characters=3)
     data = hw.prepare_data(ink, TrainingConfig(limits=limits))
     lines = [s for s in data.validation if s.kind == "line"]
     random.Random(0).shuffle(lines)
@@ -273,7 +273,7 @@ def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
         raise SystemExit(f"{corpus} leaves no held-out line to ask about")
     held_out = [
         hw.make_batch(samples, data.normalisation)
-        for samples in hw.Buckets(lines, 2 * POINTS).in_order()
+        for samples in hw.LengthBuckets(lines, 2 * POINTS).in_order()
     ]
     plain = recipe(STEPS, 0)
     return {
@@ -282,17 +282,17 @@ def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
         "split": {"train": counts(data.train), "validation": counts(lines)},
         "budget": {
             "steps": STEPS,
-            "points_a_batch": POINTS,
+            "points_per_batch": POINTS,
             "longest": LONGEST,
             "hidden": HIDDEN,
             "optimiser": plain.optimiser,
-            "rate": plain.rate,
-            "share_of_words": plain.words[0],
+            "rate": plain.learning_rate,
+            "share_of_words": plain.word_share[0],
             "weight_noise": NOISE,
             "seeds": list(SEEDS[:seeds]),
         },
         "units": dataclasses.asdict(data.normalisation)
-        | {"log_volume": data.normalisation.log_volume},
+        | {"log_jacobian": data.normalisation.log_jacobian},
         "sse": SSE,
         "rungs": [climb(rung, data, held_out, SEEDS[:seeds]) for rung in rungs()],
     }
@@ -311,7 +311,7 @@ def table(result: Mapping[str, Any]) -> str:
         mean, spread = rung["mean"], rung["spread"]
         told = "  ".join(
             f"{mean[key]:8.{digits}f} ({spread[key]:.{digits}f})"
-            for key, digits in (("nats_a_point", 3), ("nats_a_line", 1), ("sse", 3))
+            for key, digits in (("nats_per_point", 3), ("nats_per_line", 1), ("sse", 3))
         )
         lines.append(f"{rung['name']:{width}}  {rung['weights']:9,}  {told}")
     return "\n".join(lines)

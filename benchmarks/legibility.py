@@ -16,7 +16,7 @@ recogniser as the human lines of these texts. `results/legibility.json` holds, b
       unreadable            the share of lines with more than half misread
       first_draw            the share of lines that were complete when drawn once
       speed_variation       `measures.Spread`
-      points_a_character    `measures.Spread`
+      points_per_character    `measures.Spread`
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import torch
 
 import handwriting_lib as hw
 from handwriting_lib.evaluation.report import (
-    Settings,
+    EvaluationSettings,
     choose_lines,
     held_out_lines,
     measure_writing,
@@ -85,7 +85,7 @@ def measured(
     model: hw.Model, chosen: list[hw.Sample], bias: float, temperature: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """A row of the results, and the one of the human lines."""
-    settings = Settings(
+    settings = EvaluationSettings(
         texts=len(chosen), lines=len(chosen), bias=bias, temperature=temperature
     )
     parts = ("pace", "completeness", "legibility")
@@ -97,13 +97,13 @@ def measured(
         "unreadable": legible["written"]["unreadable"],
         "first_draw": found["completeness"]["first_draw"],
         "speed_variation": pace["speed_variation"],
-        "points_a_character": pace["points_a_character"],
+        "points_per_character": pace["points_per_character"],
     }
     human = {
         "legibility": legible["human"],
         "unreadable": legible["human"]["unreadable"],
         "speed_variation": pace["human_speed_variation"],
-        "points_a_character": pace["human_points_a_character"],
+        "points_per_character": pace["human_points_per_character"],
     }
     return row, human
 

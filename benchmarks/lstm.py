@@ -33,7 +33,7 @@ def run(rounds: int) -> Result:
     d_out = torch.randn(POINTS, BATCH, HIDDEN).transpose(0, 1)
 
     def in_bfloat16() -> Tensor:
-        state = fused.start(BATCH)
+        state = fused.initial_state(BATCH)
         out, _ = peephole_sequence(x.transpose(0, 1), fused, state, torch.bfloat16)
         return out.transpose(0, 1)
 

@@ -68,7 +68,7 @@ def run(rounds: int) -> Result:
     def plain_loop(step: Any) -> Callable[[], torch.Tensor]:
         @torch.inference_mode()
         def once() -> torch.Tensor:
-            point, state = torch.zeros(1, 3), network.start(1)
+            point, state = torch.zeros(1, 3), network.initial_state(1)
             for t in range(POINTS):
                 output, state, _ = step(point, state, text[:1], mask[:1])
                 mixture = StrokeMixture.from_output(output, BIAS)

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from handwriting_lib import StrokeMixture, SynthesisConfig, SynthesisNetwork
 from handwriting_lib.corpora import load_corpus
-from handwriting_lib.data.batches import Batch, Buckets
+from handwriting_lib.data.batches import Batch, LengthBuckets
 from handwriting_lib.fast import PackedWeight, backend_for
 from handwriting_lib.parts.mixture import mixture_loss
 from handwriting_lib.training.cuda_graphs import GraphedLoss
@@ -103,7 +103,7 @@ def loop_output(
     network: SynthesisNetwork, ink: Tensor, batch: Batch, step: Any = None
 ) -> Tensor:
     """The raw output at every point, one Python step per point: `(B, T, 6M + 1)`."""
-    state, outputs, step = network.start(len(ink)), [], step or network.step
+    state, outputs, step = network.initial_state(len(ink)), [], step or network.step
     for point in ink.unbind(1):
         output, state, _ = step(point, state, batch.text, batch.text_mask)
         outputs.append(output)
@@ -189,9 +189,9 @@ def products_alone(
 
 
 def graph_loss(
-    network: nn.Module, products: torch.dtype | None
+    network: nn.Module, matmul_dtype: torch.dtype | None
 ) -> Callable[[Batch], Tensor]:
-    return lambda batch: batch_loss(network, batch, products)
+    return lambda batch: batch_loss(network, batch, matmul_dtype)
 
 
 def steps(
@@ -226,9 +226,9 @@ def steps(
     }
 
     if device.startswith("cuda"):
-        for name, products in GRAPHS.items():
+        for name, matmul_dtype in GRAPHS.items():
             own = copy.deepcopy(network)
-            recorded = GraphedLoss(own, graph_loss(own, products))
+            recorded = GraphedLoss(own, graph_loss(own, matmul_dtype))
             losses[name] = own, lambda _, recorded=recorded: recorded(batch).clone()
 
     def update(own: nn.Module, loss: Callable[[Any], Tensor]) -> Callable[[], Tensor]:
@@ -273,7 +273,7 @@ def padding(source: str) -> dict[str, float]:
     for kind in sorted({sample.kind for sample in samples}):
         own = [sample for sample in samples if sample.kind == kind]
         lengths = torch.tensor([len(sample.ink) for sample in own])
-        buckets = Buckets(own)
+        buckets = LengthBuckets(own)
         filled = {"length buckets": [0, 0], "any": [0, 0]}
         for _ in range(DRAWS):
             drawn = [len(sample.ink) for sample in buckets.draw(generator)]

@@ -5,16 +5,23 @@
     line = hw.write("It has to be symphonic", bias=0.8, seed=7)[0]
     hw.save(line.ink, "line.svg")
 
-Every part of the network of Graves 2013 stands in a module of its own, under the name
-that the book gives it. What is optional (matplotlib, Pillow) loads when it is used.
+Every part of the network of Graves 2013 has a module of its own, under the name that
+the book gives it. Whatever is optional (matplotlib, Pillow) loads when it is used.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
+from . import alphabet as alphabet
+from . import corpora as corpora
+from . import ink as ink
+from . import widgets as widgets
 from .alphabet import decode, encode, pad_texts, to_ascii
 from .corpora import load_corpus
 from .corpora.archives import CorpusError
-from .data.batches import Batch, Buckets, make_batch
+from .data.batches import Batch, LengthBuckets, make_batch
 from .data.transforms import (
     Augmentation,
     Limits,
@@ -27,6 +34,8 @@ from .data.transforms import (
     scale_by_writer,
     split_by_writer,
 )
+from .deprecation import warn
+from .drawing import plots as plots
 from .drawing.animation import write_gif
 from .drawing.picture import save
 from .drawing.plots import (
@@ -41,7 +50,7 @@ from .drawing.png import to_png
 from .drawing.svg import to_svg
 from .errors import HandwritingError
 from .evaluation.legibility import Reading, Recogniser, load_recogniser, read_lines
-from .evaluation.report import evaluate
+from .evaluation.report import EvaluationSettings, evaluate
 from .fast import FusedPeepholeLSTM
 from .files.browser import browser_pack, export_browser
 from .files.models import (
@@ -85,7 +94,7 @@ from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
 from .widgets import Pad, Player, Studio
 from .writing.lines import Line
-from .writing.sampling import check_line, write_freely
+from .writing.sampling import check_line, write_unconditional
 from .writing.styles import (
     Style,
     StyleError,
@@ -98,18 +107,55 @@ from .writing.styles import (
 
 __version__ = "0.1.0"
 
+# Names that were changed, and modules that have moved into a folder.
+_RENAMED = {
+    "Buckets": "LengthBuckets",
+    "write_freely": "write_unconditional",
+}
+_MOVED = {
+    "animation": "drawing.animation",
+    "batches": "data.batches",
+    "checkpoints": "files.models",
+    "export": "files.browser",
+    "fused": "fast.sequences",
+    "legibility": "evaluation.legibility",
+    "lstm": "parts.lstm",
+    "measures": "evaluation.measures",
+    "mixture": "parts.mixture",
+    "onnx_export": "files.onnx",
+    "optim": "training.optim",
+    "rendering": "drawing.layout",
+    "sampling": "writing.sampling",
+    "stepping": "writing.stepper",
+    "styles": "writing.styles",
+    "transforms": "data.transforms",
+    "window": "parts.window",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warn(f"handwriting_lib.{name}", f"handwriting_lib.{_RENAMED[name]}")
+        return globals()[_RENAMED[name]]
+    if name in _MOVED:
+        warn(f"handwriting_lib.{name}", f"handwriting_lib.{_MOVED[name]}")
+        return import_module(f".{_MOVED[name]}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "Augmentation",
     "Batch",
-    "Buckets",
     "Corpus",
     "CorpusError",
+    "EvaluationSettings",
     "FeedforwardConfig",
     "FeedforwardPredictor",
     "FusedPeepholeLSTM",
     "GravesRMSprop",
     "HandwritingError",
     "LSTMState",
+    "LengthBuckets",
     "Limits",
     "Line",
     "Model",
@@ -192,6 +238,6 @@ __all__ = [
     "to_svg",
     "train",
     "write",
-    "write_freely",
     "write_gif",
+    "write_unconditional",
 ]

@@ -74,7 +74,7 @@ def _write(arguments: argparse.Namespace) -> None:
     model = find_model(arguments.model, _device(arguments.device))
     lines = write_lines(
         texts,
-        writer_of(model, arguments.weights),
+        writer_of(model, arguments.precision),
         style=arguments.style,
         bias=arguments.bias,
         temperature=arguments.temperature,
@@ -138,7 +138,7 @@ def _train(arguments: argparse.Namespace) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from .atomic import write_whole
     from .corpora import load_corpus
-    from .evaluation.report import PARTS, Settings, evaluate, to_table
+    from .evaluation.report import PARTS, EvaluationSettings, evaluate, to_table
     from .files.models import find_model
 
     parts = [part.strip() for part in (arguments.only or ",".join(PARTS)).split(",")]
@@ -152,9 +152,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     corpus = load_corpus(source, **told.get("corpus_options", {}))
     listed = told.get("validation_options")
     held_out = load_corpus(source, **listed) if listed else None
-    names = [field.name for field in dataclasses.fields(Settings)]
+    names = [field.name for field in dataclasses.fields(EvaluationSettings)]
     chosen = {n: getattr(arguments, n) for n in names if hasattr(arguments, n)}
-    settings = Settings(**chosen)
+    settings = EvaluationSettings(**chosen)
     report = evaluate(model, corpus, settings, parts, held_out)
     print(to_table(report))
     if arguments.json:
@@ -209,10 +209,10 @@ def _export(arguments: argparse.Namespace) -> None:
     model = find_model(arguments.model)
     if arguments.browser:
         export = exporter_of(model, "browser")
-        export(model, arguments.browser, arguments.weights or "half")
+        export(model, arguments.browser, arguments.precision or "half")
         return
-    if arguments.weights:
-        raise UsageError("--weights is for --browser: an ONNX step is in float32")
+    if arguments.precision:
+        raise UsageError("--precision is for --browser: an ONNX step is in float32")
     exporter_of(model, "onnx")(model, arguments.onnx)
 
 
@@ -305,7 +305,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of a line that is not complete (default: %(default)s)",
     )  # fmt: skip
     write.add_argument(
-        "--weights", default="float32", choices=["float32", "int8"],
+        "--precision", "--weights", default="float32", choices=["float32", "int8"],
         help="int8: faster on a CPU with AVX-512 VNNI; other lines",
     )  # fmt: skip
     write.add_argument("--out", help="a picture, .svg or .png, of all lines")
@@ -369,7 +369,7 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("--browser", metavar="FILE", help="the pack of a page's engine")
     engine.add_argument("--onnx", metavar="FILE", help="one step for onnxruntime")
     export.add_argument(
-        "--weights", choices=["half", "int8", "float32"],
+        "--precision", "--weights", choices=["half", "int8", "float32"],
         help="of the pack (default: half)",
     )  # fmt: skip
     export.set_defaults(run=_export)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from .deprecation import renamed_arguments
 from .files.browser import export_browser
 from .files.models import Model, ModelError, find_model
 from .files.onnx import export_onnx
@@ -151,6 +152,7 @@ def train(
     )
 
 
+@renamed_arguments(weights="precision")
 def write(
     texts: str | Sequence[str],
     model: Model | str | Path | None = None,
@@ -163,7 +165,7 @@ def write(
     redraws: int = 10,
     positions: Sequence[int] | None = None,
     keep_output: bool = False,
-    weights: str = "float32",
+    precision: str = "float32",
 ) -> list[Line]:
     """Write texts by hand.
 
@@ -183,7 +185,7 @@ def write(
         positions: one per line, to write a line again that was written in another
             batch; None numbers the lines from 0.
         keep_output: keep the raw output at each point, for figures.
-        weights: `"int8"` rounds most weights to a byte each, which is faster on a CPU
+        precision: `"int8"` rounds most weights to a byte each, which is faster on a CPU
             with AVX-512 VNNI and writes other lines: see `StepWeights`.
 
     Returns:
@@ -201,7 +203,7 @@ def write(
     """
     return write_lines(
         texts,
-        writer_of(find_model(model), weights),
+        writer_of(find_model(model), precision),
         style=style,
         bias=bias,
         temperature=temperature,

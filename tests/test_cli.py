@@ -19,7 +19,7 @@ import torch
 
 import handwriting_lib as hw
 from handwriting_lib.cli import _parser, main
-from handwriting_lib.evaluation.report import Settings
+from handwriting_lib.evaluation.report import EvaluationSettings
 
 SEGMENT = '.INCLUDE aaa/x.dat\n.SEGMENT WORD 0 OK "hi"\n.SEGMENT TEXT 0-1 OK "hi yo"\n'
 PEN = ".WRITER_ID someone\n.COORD X Y\n.PEN_DOWN\n{}\n.PEN_UP\n.PEN_DOWN\n{}\n"
@@ -239,7 +239,7 @@ def test_the_default_bias_is_the_same_everywhere():
     everywhere = {
         default(hw.write),
         default(hw.Studio),
-        Settings().bias,
+        EvaluationSettings().bias,
         float(in_browser[1]),
         *typed,
     }

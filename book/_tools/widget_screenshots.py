@@ -70,7 +70,7 @@ def studio():
     """The shipped network, in the page."""
     import handwriting_lib as hw
 
-    return hw.Studio(weights="int8")
+    return hw.Studio(precision="int8")
 
 
 def hands():
@@ -83,7 +83,7 @@ def hands():
         ink = hw.write(text, model, seed=seed, bias=1.0)[0].ink
         sample = hw.Sample(text, ink, name, "write", units="letter-body heights")
         styles.append(hw.make_style(model, sample, name))
-    return hw.Studio(styles=styles, style=styles[0], weights="int8")
+    return hw.Studio(styles=styles, style=styles[0], precision="int8")
 
 
 def pad():

@@ -57,9 +57,9 @@ def ladder(found: Found) -> dict[str, str]:
 
     head = ["rung", "weights", "nats a point", "a line", "letter-body, a point", "SSE"]
     columns = {
-        "nats_a_point": 3,
-        "nats_a_line": 1,
-        "nats_a_point_letter_body": 3,
+        "nats_per_point": 3,
+        "nats_per_line": 1,
+        "nats_per_point_letter_body": 3,
         "sse": 3,
     }
     rows = [
@@ -70,7 +70,7 @@ def ladder(found: Found) -> dict[str, str]:
     return {
         "ladder": table(head, rows),
         "ladder-budget": (
-            f"{budget['steps']} updates of {budget['points_a_batch']:,} points, lines "
+            f"{budget['steps']} updates of {budget['points_per_batch']:,} points, lines "
             f"and words of up to {budget['longest']} points, {budget['hidden']} cells "
             f"a layer, {len(budget['seeds'])} seeds. The figures are of "
             f"{split['lines']} lines by {split['writers']} writers."
@@ -86,8 +86,8 @@ def ladder_sentences(found: Found) -> list[str]:
     """A sentence for each rung that is not clearly better than the one below."""
     told = []
     for below, rung in zip(found["rungs"], found["rungs"][1:], strict=False):
-        gain = below["mean"]["nats_a_point"] - rung["mean"]["nats_a_point"]
-        spread = math.hypot(*(r["spread"]["nats_a_point"] for r in (below, rung)))
+        gain = below["mean"]["nats_per_point"] - rung["mean"]["nats_per_point"]
+        spread = math.hypot(*(r["spread"]["nats_per_point"] for r in (below, rung)))
         error = spread / math.sqrt(len(rung["runs"]))  # of a difference of means
         name = f"*{rung['name'][0].upper()}{rung['name'][1:]}*"
         if gain <= 0:
@@ -138,9 +138,9 @@ def models(reports: Sequence[Found]) -> dict[str, str]:
     damaged = [m["damage"] for m in measured]
     rows = [
         ["weights", "", *(f"{r['model']['parameters']:,}" for r in reports)],
-        ["nats a point", "", *likely("nats_a_point")],
-        ["nats a line", "", *likely("nats_a_line", 1)],
-        ["letter-body, nats a point", "", *likely("body_nats_a_point")],
+        ["nats a point", "", *likely("nats_per_point")],
+        ["nats a line", "", *likely("nats_per_line", 1)],
+        ["letter-body, nats a point", "", *likely("body_nats_per_point")],
         ["SSE a point", "", *likely("sse")],
         ["misread, mean", interval(human["mean"]), *misread("mean")],
         ["misread, median", interval(human["median"]), *misread("median")],
@@ -148,7 +148,7 @@ def models(reports: Sequence[Found]) -> dict[str, str]:
         ["complete after redraws", "", *complete("after_redraws")],
         ["unreadable", percent(human["unreadable"]), *complete("unreadable")],
         ["speed variation", *paced("speed_variation", 3)],
-        ["points a character", *paced("points_a_character", 1)],
+        ["points a character", *paced("points_per_character", 1)],
         ["alignment, exact and within one", "", *both("exact within_one", *aligned)],
         ["damage flagged, false alarms", "", *both("damaged whole", *damaged)],
     ]

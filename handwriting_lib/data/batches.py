@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -55,6 +55,10 @@ class Batch:
         """Each `step`-th line, from number `first` on."""
         return Batch(*(tensor[first::step] for tensor in self.tensors()))
 
+    def replace(self, **changes: Tensor) -> Batch:
+        """The same batch with some attributes changed."""
+        return replace(self, **changes)
+
     def texts(self, reads_text: bool) -> tuple[Tensor, ...]:
         """The text and its mask for a network that reads text, otherwise nothing."""
         return (self.text, self.text_mask) if reads_text else ()
@@ -94,7 +98,7 @@ def make_batch(
     return Batch(ink, torch.arange(ink.shape[1]) < lengths[:, None], text, text_mask)
 
 
-class Buckets:
+class LengthBuckets:
     """Draws batches of samples of like length; draw `n` is a function of `(seed, n)`.
 
     So a training that resumes at step n sees the batches that it would have seen.

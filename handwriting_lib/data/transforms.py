@@ -13,10 +13,12 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from ..deprecation import renamed_attributes, renamed_fields
 from ..errors import InputError
 from ..ink import (
     Corpus,
@@ -45,6 +47,7 @@ class Thinning:
         return thin(ink, self.distance, self.angle or None)
 
 
+@renamed_attributes(log_volume="log_jacobian")
 @dataclass(frozen=True)
 class Normalisation:
     """Per-axis mean and standard deviation of the training set's offsets.
@@ -74,8 +77,11 @@ class Normalisation:
         return torch.cat([offset, ink[..., 2:]], -1)
 
     @property
-    def log_volume(self) -> float:
-        """What a log-likelihood a point loses from normalised to letter-body units."""
+    def log_jacobian(self) -> float:
+        """Log-Jacobian of the normalisation, per point.
+
+        A log-likelihood in normalised units less this is the one in letter-body units.
+        """
         return math.log(self.std[0]) + math.log(self.std[1])
 
 
@@ -122,23 +128,32 @@ def scale_by_writer(samples: Sequence[Sample]) -> list[Sample]:
     ]
 
 
+@renamed_fields(
+    points="max_points",
+    offset="max_offset",
+    per_character="points_per_character",
+    width="width_per_character",
+    shortest="min_characters",
+)
 @dataclass(frozen=True)
 class Limits:
     """What `prepare` keeps: ink outside these bounds is skipped and counted.
 
     Attributes:
-        points: the most points of a sample, after thinning.
-        offset: the largest offset, in letter-body heights.
-        per_character: least and most points a character.
-        width: least and most width a character, in letter-body heights.
-        shortest: the least number of characters in a word.
+        max_points: the most points of a sample, after thinning.
+        max_offset: the largest offset, in letter-body heights.
+        points_per_character: the fewest and the most.
+        width_per_character: the least and the most, in letter-body heights.
+        min_characters: the fewest characters in a word or a line.
     """
 
-    points: int = 500
-    offset: float = 12.0
-    per_character: tuple[float, float] = (6.0, 40.0)
-    width: tuple[float, float] = (0.3, 4.0)
-    shortest: int = 1
+    RENAMED: ClassVar[dict[str, str]]  # old names of the attributes
+
+    max_points: int = 500
+    max_offset: float = 12.0
+    points_per_character: tuple[float, float] = (6.0, 40.0)
+    width_per_character: tuple[float, float] = (0.3, 4.0)
+    min_characters: int = 1
 
 
 def prepare(
@@ -172,22 +187,24 @@ def prepare(
 
 
 def _outside(ink: Tensor, sample: Sample, limits: Limits) -> str | None:
+    """Why a sample is outside the limits, or None."""
     characters = len(sample.text)
     points = len(ink) / characters
     x = ink[:, 0].cumsum(0)
     width = float(x.max() - x.min()) / characters
-    if sample.kind != "character" and characters < limits.shortest:
-        return f"fewer than {limits.shortest} characters"
-    if len(ink) > limits.points:
-        return f"more than {limits.points} points"
-    if float(ink[:, :2].abs().max()) > limits.offset:
-        return f"an offset above {limits.offset:g} letter-body heights"
-    if not limits.per_character[0] <= points <= limits.per_character[1]:
-        return "points a character outside {:g} to {:g}".format(*limits.per_character)
-    if sample.kind != "character" and not limits.width[0] <= width <= limits.width[1]:
-        return "width a character outside {:g} to {:g} letter-body heights".format(
-            *limits.width
-        )
+    is_character = sample.kind == "character"
+    if not is_character and characters < limits.min_characters:
+        return f"fewer than {limits.min_characters} characters"
+    if len(ink) > limits.max_points:
+        return f"more than {limits.max_points} points"
+    if float(ink[:, :2].abs().max()) > limits.max_offset:
+        return f"an offset above {limits.max_offset:g} letter-body heights"
+    low, high = limits.points_per_character
+    if not low <= points <= high:
+        return f"points per character outside {low:g} to {high:g}"
+    low, high = limits.width_per_character
+    if not is_character and not low <= width <= high:
+        return f"width per character outside {low:g} to {high:g} letter-body heights"
     return None
 
 

@@ -231,7 +231,7 @@ def in_body_units(
     if normalisation is None:
         return mixture
     std = mixture.mu.new_tensor(normalisation.std)
-    return mixture._replace(
+    return mixture.replace(
         mu=mixture.mu * std + mixture.mu.new_tensor(normalisation.mean),
         log_sigma=mixture.log_sigma + std.log(),
     )
@@ -379,12 +379,11 @@ def plot_density(
     if mixture.end_logit.numel() != 1:
         raise InputError(
             "plot_density shows one density; the mixture has the leading shape "
-            f"{tuple(mixture.end_logit.shape)}: pick one with "
-            "StrokeMixture(*(part[t] for part in mixture))"
+            f"{tuple(mixture.end_logit.shape)}: pick one with mixture[t]"
         )
     lead = mixture.end_logit.ndim
-    one = StrokeMixture(
-        *(p.detach().cpu().double().reshape(p.shape[lead:]) for p in mixture)
+    one = mixture.map(
+        lambda part: part.detach().cpu().double().reshape(part.shape[lead:])
     )
     one = in_body_units(one, normalisation)
     if extent is None:

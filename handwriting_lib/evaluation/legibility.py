@@ -27,6 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..deprecation import renamed_attributes
 from ..drawing.layout import lay_out
 from ..drawing.png import to_png
 from ..errors import InputError, MissingPackageError
@@ -48,6 +49,7 @@ NARROWEST = 320
 PEN = 0.12  # letter-body heights
 
 
+@renamed_attributes(rate="error_rate")
 class Reading(NamedTuple):
     """What the recogniser made of one line.
 
@@ -62,7 +64,7 @@ class Reading(NamedTuple):
     errors: int
 
     @property
-    def rate(self) -> float:
+    def error_rate(self) -> float:
         """The line's character error rate, errors over characters; may exceed 1."""
         return self.errors / len(self.text)
 
@@ -217,7 +219,7 @@ def read_lines(
     Example:
         >>> from handwriting_lib.corpora import load_corpus
         >>> line = load_corpus("synthetic", samples=1, seed=1).samples[0]
-        >>> 0 <= read_lines([line.ink], [line.text])[0].rate <= 1
+        >>> 0 <= read_lines([line.ink], [line.text])[0].error_rate <= 1
         True
     """
     if len(inks) != len(texts):

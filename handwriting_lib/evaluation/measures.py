@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batches import Batch, make_batch
+from ..deprecation import renamed_attributes
 from ..errors import InputError, NumericalError
 from ..files.models import Model
 from ..ink import Sample
@@ -111,6 +112,12 @@ def spread(values: Sequence[float]) -> Spread:
 # --- likelihood -------------------------------------------------------------------
 
 
+@renamed_attributes(
+    nats_a_point="nats_per_point",
+    nats_a_line="nats_per_line",
+    body_nats_a_point="body_nats_per_point",
+    body_nats_a_line="body_nats_per_line",
+)
 class Likelihood(NamedTuple):
     """How well a model predicts human ink, point by point; lower is better.
 
@@ -120,10 +127,10 @@ class Likelihood(NamedTuple):
     Attributes:
         lines: how many.
         points: predicted: all but each line's first.
-        nats_a_point: mean negative log-likelihood, in normalised units.
-        nats_a_line: the same, summed over a line.
-        body_nats_a_point: in letter-body heights.
-        body_nats_a_line: the same, summed over a line.
+        nats_per_point: mean negative log-likelihood, in normalised units.
+        nats_per_line: the same, summed over a line.
+        body_nats_per_point: in letter-body heights.
+        body_nats_per_line: the same, summed over a line.
         sse: squared distance between the offset and the mixture's mean, a point, in
             normalised units. The paper does not say which estimate it takes.
         body_sse: in squared letter-body heights.
@@ -131,10 +138,10 @@ class Likelihood(NamedTuple):
 
     lines: int
     points: int
-    nats_a_point: float
-    nats_a_line: float
-    body_nats_a_point: float
-    body_nats_a_line: float
+    nats_per_point: float
+    nats_per_line: float
+    body_nats_per_point: float
+    body_nats_per_line: float
     sse: float
     body_sse: float
 
@@ -164,7 +171,7 @@ def likelihood(model: Model, lines: Sequence[Sample]) -> Likelihood:
         raise NumericalError(
             f"the likelihood of {model.name} is {nats}: a weight has run away"
         )
-    body_nats = nats + points * model.normalisation.log_volume
+    body_nats = nats + points * model.normalisation.log_jacobian
     return Likelihood(
         len(lines),
         points,
@@ -221,6 +228,10 @@ def speed_variation(ink: Tensor) -> float:
     return float(speed.std(correction=0) / speed.mean())
 
 
+@renamed_attributes(
+    human_points_a_character="human_points_per_character",
+    points_a_character="points_per_character",
+)
 class Pace(NamedTuple):
     """How written lines move beside human ones of the same texts.
 
@@ -230,8 +241,8 @@ class Pace(NamedTuple):
         speed_variation: over the written ones.
         speed_inside: the share of written lines between the human 5th and 95th
             percentile.
-        human_points_a_character: over the human lines.
-        points_a_character: over the written ones.
+        human_points_per_character: over the human lines.
+        points_per_character: over the written ones.
         points_inside: as `speed_inside`.
     """
 
@@ -239,8 +250,8 @@ class Pace(NamedTuple):
     human_speed_variation: Spread
     speed_variation: Spread
     speed_inside: float
-    human_points_a_character: Spread
-    points_a_character: Spread
+    human_points_per_character: Spread
+    points_per_character: Spread
     points_inside: float
 
 
@@ -396,7 +407,7 @@ def completeness(
     unreadable = None
     if readings is not None:
         pairs = zip(complete, readings, strict=True)
-        lost = [reading.rate > UNREADABLE for ok, reading in pairs if ok]
+        lost = [reading.error_rate > UNREADABLE for ok, reading in pairs if ok]
         unreadable = float(np.mean(lost)) if lost else None
     return Completeness(
         len(lines), float(np.mean(first)), float(np.mean(complete)), redraws, unreadable
@@ -423,7 +434,7 @@ class Legibility(NamedTuple):
 
 def legibility(readings: Sequence[Reading], seed: int = 1) -> Legibility:
     """Mean and median character error rate of lines, with intervals by text."""
-    rates = [r.rate for r in readings]
+    rates = [r.error_rate for r in readings]
     return Legibility(
         len(readings),
         bootstrap(mean, rates, seed=seed),
@@ -450,7 +461,7 @@ def difference(
     """
     if [r.text for r in human] != [r.text for r in written]:
         raise InputError("only readings of the same texts can be compared")
-    ours, theirs = [r.rate for r in written], [r.rate for r in human]
+    ours, theirs = [r.error_rate for r in written], [r.error_rate for r in human]
     return Difference(
         bootstrap(lambda a, b: mean(a) - mean(b), ours, theirs, seed=seed),
         bootstrap(lambda a, b: median(a) - median(b), ours, theirs, seed=seed),

@@ -22,6 +22,7 @@ import torch
 from tqdm import tqdm
 
 from ..data.transforms import Limits, prepare, split_by_writer
+from ..deprecation import current
 from ..errors import InputError
 from ..files.models import Model
 from ..ink import Corpus, Sample
@@ -120,7 +121,7 @@ def held_out_lines(
     saved: Mapping[str, Any] = model.about.get("config", {}).get("limits", {})
     table: dict[str, Any] = {
         key: tuple(entry) if isinstance(entry, list) else entry
-        for key, entry in saved.items()
+        for key, entry in current(saved, Limits.RENAMED).items()
     }
     limits = Limits(**table)
     prepared = prepare(Corpus(corpus.name, longer), model.thinning, limits)
@@ -166,7 +167,7 @@ def choose_lines(
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """What an evaluation writes, and what it holds it against.
 
     Attributes:
@@ -195,7 +196,7 @@ class Settings:
 def evaluate(
     model: Model,
     corpus: Corpus,
-    settings: Settings = Settings(),
+    settings: EvaluationSettings = EvaluationSettings(),
     parts: Sequence[str] = PARTS,
     validation: Corpus | None = None,
 ) -> dict[str, Any]:
@@ -247,7 +248,7 @@ def evaluate(
         "model": {
             "name": model.name,
             "fingerprint": model.fingerprint(),
-            "parameters": model.parameters,
+            "parameters": model.num_parameters,
         },
         "corpus": Path(corpus.name.partition(":")[0]).name,
         "settings": {
@@ -302,7 +303,10 @@ def _donor(sample: Sample) -> str:
 
 
 def measure_writing(
-    model: Model, chosen: Sequence[Sample], settings: Settings, parts: Sequence[str]
+    model: Model,
+    chosen: Sequence[Sample],
+    settings: EvaluationSettings,
+    parts: Sequence[str],
 ) -> dict[str, Any]:
     """The parts of `evaluate` for which lines are written, on lines already chosen.
 
@@ -355,7 +359,7 @@ def measure_writing(
 
 
 def _write_all(
-    model: Model, texts: Sequence[str], settings: Settings, style: str | None
+    model: Model, texts: Sequence[str], settings: EvaluationSettings, style: str | None
 ) -> list[Line]:
     """One line a text, in batches; a line does not depend on its batch."""
     lines: list[Line] = []
@@ -434,10 +438,10 @@ def to_table(report: Mapping[str, Any]) -> str:
 def _likelihood_rows(found: Mapping[str, Any]) -> list[str]:
     return [
         f"{'':26}{'nats a point':>14}{'nats a line':>14}{'SSE a point':>14}",
-        "{:26}{nats_a_point:14.3f}{nats_a_line:14.1f}{sse:14.3f}".format(
+        "{:26}{nats_per_point:14.3f}{nats_per_line:14.1f}{sse:14.3f}".format(
             "normalised units", **found
         ),
-        "{:26}{body_nats_a_point:14.3f}{body_nats_a_line:14.1f}{body_sse:14.4f}".format(
+        "{:26}{body_nats_per_point:14.3f}{body_nats_per_line:14.1f}{body_sse:14.4f}".format(
             "letter-body heights", **found
         ),
     ]
@@ -445,7 +449,7 @@ def _likelihood_rows(found: Mapping[str, Any]) -> list[str]:
 
 def _pace_rows(found: Mapping[str, Any]) -> list[str]:
     rows = [f"{'':26}{'mean':>10}{'median':>10}{'5 %':>10}{'95 %':>10}{'inside':>10}"]
-    for name in ("speed_variation", "points_a_character"):
+    for name in ("speed_variation", "points_per_character"):
         for who in ("human_", ""):
             title = f"{name.replace('_', ' ')}, {'human' if who else 'written'}"
             row = "{:26}{mean:10.2f}{median:10.2f}{low:10.2f}{high:10.2f}".format(

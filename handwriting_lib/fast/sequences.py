@@ -6,7 +6,7 @@ that pass out by hand: the derivatives of chapter 05 (peephole LSTM) and chapter
 (soft window). What happens between two matrix products is the work of a `Backend`. The
 gradient of a weight is one matrix product over the whole sequence, at the end.
 
-`products` is the type of the matrix products: `torch.bfloat16` halves their time on
+`matmul_dtype` is the type of the matrix products: `torch.bfloat16` halves their time on
 processors that have it. States and sums stay in the type of the input; what a product
 reads is kept a second time in its type (`hs_low`). Inside, time comes first,
 `(T, B, ...)`, so that one point of all lines is one block of memory.
@@ -39,7 +39,7 @@ def check_symbols(text: Tensor, symbols: int) -> None:
 
 
 def _new_trace(
-    z_input: Tensor, before: Tensor, c: Tensor, products: torch.dtype
+    z_input: Tensor, before: Tensor, c: Tensor, matmul_dtype: torch.dtype
 ) -> LSTMTrace:
     """Room for T points; `z_input` `(T, B, 4H)` becomes the gate values.
 
@@ -47,11 +47,11 @@ def _new_trace(
         z_input: the part of the inputs of the gates that is known beforehand.
         before: `(B, R)` what the recurrent weights read at the first point.
         c: `(B, H)` the cell before the first point.
-        products: the type of the matrix products.
+        matmul_dtype: the type of the matrix products.
     """
     steps = len(z_input)
     hs = z_input.new_empty(steps + 1, *before.shape)
-    low = hs if products == hs.dtype else torch.empty_like(hs, dtype=products)
+    low = hs if matmul_dtype == hs.dtype else torch.empty_like(hs, dtype=matmul_dtype)
     cs = z_input.new_empty(steps + 1, *c.shape)
     hs[0], low[0], cs[0] = before, before, c
     return LSTMTrace(z_input, hs, low, cs, torch.empty_like(cs[1:]))
@@ -71,11 +71,11 @@ def peephole_forward(
     c: Tensor,
     weight_hh: Tensor,
     peephole: Tensor,
-    products: torch.dtype,
+    matmul_dtype: torch.dtype,
 ) -> LSTMTrace:
     """The loop of a peephole layer over T points; overwrites `z_input` `(T, B, 4H)`."""
-    trace = _new_trace(z_input, h, c, products)
-    recurrent = PackedWeight(weight_hh.to(products))
+    trace = _new_trace(z_input, h, c, matmul_dtype)
+    recurrent = PackedWeight(weight_hh.to(matmul_dtype))
     low = _low_rows(trace)
     z, row, cell, tanh, own = map(
         backend.array, (trace.gates, trace.hs, trace.cs, trace.tanh_c, peephole)
@@ -130,13 +130,13 @@ class _PeepholeSequence(torch.autograd.Function):
         c: Tensor,
         weight_hh: Tensor,
         peephole: Tensor,
-        products: torch.dtype,
+        matmul_dtype: torch.dtype,
         gate_limit: float | None,
     ) -> tuple[Tensor, Tensor]:
         # Overwrites z_input; the caller must own it.
         ctx.backend = backend_for(z_input)
         trace = peephole_forward(
-            ctx.backend, z_input, h, c, weight_hh, peephole, products
+            ctx.backend, z_input, h, c, weight_hh, peephole, matmul_dtype
         )
         ctx.save_for_backward(*trace, weight_hh, peephole)
         ctx.limit = gate_limit
@@ -166,12 +166,12 @@ class _LinearIn(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, products: torch.dtype
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, matmul_dtype: torch.dtype
     ) -> Tensor:
-        x_low, weight_low = x.to(products), weight.to(products)
+        x_low, weight_low = x.to(matmul_dtype), weight.to(matmul_dtype)
         ctx.save_for_backward(x_low, weight_low)
         ctx.full = x.dtype
-        if products != x.dtype:
+        if matmul_dtype != x.dtype:
             return linear(x_low, weight_low).to(x.dtype).add_(bias)
         # no view, as a product may be: nobody could write over it
         product = PackedWeight(weight).product(x, bias)
@@ -190,17 +190,17 @@ class _LinearIn(torch.autograd.Function):
 
 
 def linear_in(
-    x: Tensor, weight: Tensor, bias: Tensor, products: torch.dtype | None = None
+    x: Tensor, weight: Tensor, bias: Tensor, matmul_dtype: torch.dtype | None = None
 ) -> Tensor:
-    """`torch.nn.functional.linear` with its products made in the type `products`."""
-    return _LinearIn.apply(x, weight, bias, products or x.dtype)
+    """`torch.nn.functional.linear`, multiplied in the type `matmul_dtype`."""
+    return _LinearIn.apply(x, weight, bias, matmul_dtype or x.dtype)
 
 
 def peephole_sequence(
     x: Tensor,
     layer: PeepholeLSTM,
     state: LSTMState,
-    products: torch.dtype | None = None,
+    matmul_dtype: torch.dtype | None = None,
     gate_limit: float | None = None,
 ) -> tuple[Tensor, LSTMState]:
     """A peephole layer over whole lines; equal to `layer.forward`, and faster.
@@ -209,16 +209,16 @@ def peephole_sequence(
         x: `(T, B, I)`, time first.
         layer: the layer whose weights to use.
         state: before the first point, `(B, H)` each.
-        products: the type of matrix products; None keeps that of `x`.
+        matmul_dtype: the type of matrix products; None keeps that of `x`.
         gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
 
     Returns:
         Outputs `(T, B, H)` and the state after the last point.
     """
-    products = products or x.dtype
-    z_input = linear_in(x, layer.weight_ih, layer.bias, products)
+    matmul_dtype = matmul_dtype or x.dtype
+    z_input = linear_in(x, layer.weight_ih, layer.bias, matmul_dtype)
     h, c = _PeepholeSequence.apply(
-        z_input, state.h, state.c, layer.weight_hh, layer.peephole, products,
+        z_input, state.h, state.c, layer.weight_hh, layer.peephole, matmul_dtype,
         gate_limit,
     )  # fmt: skip
     return h, LSTMState(h[-1], c)
@@ -228,7 +228,7 @@ class FusedPeepholeLSTM(PeepholeLSTM):
     """A `PeepholeLSTM` whose `forward` runs fused; the weights are the same.
 
     Attributes:
-        products: the type of matrix products, such as `torch.bfloat16`; None keeps
+        matmul_dtype: the type of matrix products, such as `torch.bfloat16`; None keeps
             that of the input.
 
     Example:
@@ -239,7 +239,7 @@ class FusedPeepholeLSTM(PeepholeLSTM):
         True
     """
 
-    products: torch.dtype | None = None
+    matmul_dtype: torch.dtype | None = None
 
     def forward(
         self,
@@ -247,9 +247,9 @@ class FusedPeepholeLSTM(PeepholeLSTM):
         state: LSTMState | None = None,
         gate_limit: float | None = None,
     ) -> tuple[Tensor, LSTMState]:
-        state = self.start(x.shape[0]) if state is None else state
+        state = self.initial_state(x.shape[0]) if state is None else state
         h, state = peephole_sequence(
-            x.transpose(0, 1), self, state, self.products, gate_limit
+            x.transpose(0, 1), self, state, self.matmul_dtype, gate_limit
         )
         return h.transpose(0, 1), state
 
@@ -277,19 +277,19 @@ def windowed_forward(
     window_bias: Tensor,
     text: Tensor,
     mask: Tensor,
-    products: torch.dtype,
+    matmul_dtype: torch.dtype,
 ) -> tuple[LSTMTrace, WindowTrace]:
     """The loop of the layer with the window; overwrites `z_input` `(T, B, 4H)`."""
     steps, batch, _ = z_input.shape
     symbols, components, slots = w.shape[1], kappa.shape[1], text.shape[1]
     # What the recurrent weights read is one row: w of the point before, then h.
-    trace = _new_trace(z_input, torch.cat([w, h], 1), c, products)
+    trace = _new_trace(z_input, torch.cat([w, h], 1), c, matmul_dtype)
     kappas = z_input.new_empty(steps + 1, batch, components)
     kappas[0] = kappa
     moves = z_input.new_empty(steps, batch, 3 * components)  # alpha, beta, step
     phis = z_input.new_empty(steps, batch, slots)
     window = WindowTrace(kappas, moves, phis, text.contiguous(), mask.contiguous())
-    recurrent, window_t = PackedWeight(weight.to(products)), window_weight.t()
+    recurrent, window_t = PackedWeight(weight.to(matmul_dtype)), window_weight.t()
     low = _low_rows(trace)
     z, row, cell, tanh, own = map(
         backend.array, (trace.gates, trace.hs, trace.cs, trace.tanh_c, peephole)
@@ -372,14 +372,14 @@ class _WindowedSequence(torch.autograd.Function):
         window_bias: Tensor,
         text: Tensor,
         text_mask: Tensor,
-        products: torch.dtype,
+        matmul_dtype: torch.dtype,
         gate_limit: float | None,
     ) -> tuple[Tensor, ...]:
         # Overwrites z_input; the caller must own it.
         ctx.backend = backend_for(z_input)
         trace, window = windowed_forward(
             ctx.backend, z_input, h, c, w, kappa, weight, peephole, window_weight,
-            window_bias, text, text_mask.to(z_input.dtype), products,
+            window_bias, text, text_mask.to(z_input.dtype), matmul_dtype,
         )  # fmt: skip
         ctx.save_for_backward(*trace, *window, weight, peephole, window_weight)
         ctx.limit = gate_limit
@@ -421,7 +421,7 @@ def windowed_sequence(
     kappa: Tensor,
     text: Tensor,
     text_mask: Tensor,
-    products: torch.dtype | None = None,
+    matmul_dtype: torch.dtype | None = None,
     gate_limit: float | None = None,
 ) -> WindowedOutput:
     """The first layer and the soft window over whole lines (Graves 2013, eqs 46 to 52).
@@ -435,7 +435,7 @@ def windowed_sequence(
         kappa: `(B, K)` before the first point.
         text: `(B, U)` int64.
         text_mask: `(B, U)` bool.
-        products: the type of matrix products; None keeps that of `x`.
+        matmul_dtype: the type of matrix products; None keeps that of `x`.
         gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
     """
     points = x.shape[-1]
@@ -445,7 +445,7 @@ def windowed_sequence(
     return WindowedOutput(
         *_WindowedSequence.apply(
             z_input, state.h, state.c, w, kappa, weight, layer.peephole,
-            window.weight, window.bias, text, text_mask, products or x.dtype,
+            window.weight, window.bias, text, text_mask, matmul_dtype or x.dtype,
             gate_limit,
         )
     )  # fmt: skip

@@ -13,23 +13,25 @@ import os
 import torch
 
 from ..atomic import write_whole
+from ..deprecation import renamed_arguments
 from ..errors import InputError
 from .models import FORMAT, Model, ModelError, to_bytes
 
 INT8_FORMAT = "handwriting_lib.int8.1"
-WEIGHTS = {"half": torch.float16, "int8": torch.int8, "float32": torch.float32}
+PRECISIONS = {"half": torch.float16, "int8": torch.int8, "float32": torch.float32}
 
 
-def browser_pack(model: Model, weights: str = "half") -> bytes:
+@renamed_arguments(weights="precision")
+def browser_pack(model: Model, precision: str = "half") -> bytes:
     """The bytes of a pack.
 
     Args:
         model: with a `SynthesisNetwork`.
-        weights: `"half"`, `"int8"` (half the size, with an error that legibility has to
-            be measured for) or `"float32"`.
+        precision: of the weights: `"half"`, `"float32"`, or `"int8"`, which has half
+            the size of `"half"` and an error whose legibility has to be measured.
 
     Raises:
-        ValueError: there is no such type of weights.
+        ValueError: there is no such precision.
         ModelError: the page's engine cannot run the network.
 
     Example:
@@ -38,21 +40,22 @@ def browser_pack(model: Model, weights: str = "half") -> bytes:
         >>> len(browser_pack(model, "int8")) < len(browser_pack(model, "float32"))
         True
     """
-    if weights not in WEIGHTS:
+    if precision not in PRECISIONS:
         raise InputError(
-            f"weights must be one of {', '.join(WEIGHTS)}, not {weights!r}"
+            f"the precision must be one of {', '.join(PRECISIONS)}, not {precision!r}"
         )
     if not hasattr(model.network, "window"):
         raise ModelError(
             f"{model.name} is a {model.kind} network; the page's engine runs networks "
             "that read a text through a soft window (synthesis)"
         )
-    form = INT8_FORMAT if weights == "int8" else FORMAT
-    return to_bytes(model, WEIGHTS[weights], form)
+    form = INT8_FORMAT if precision == "int8" else FORMAT
+    return to_bytes(model, PRECISIONS[precision], form)
 
 
+@renamed_arguments(weights="precision")
 def export_browser(
-    model: Model, path: str | os.PathLike[str], weights: str = "half"
+    model: Model, path: str | os.PathLike[str], precision: str = "half"
 ) -> None:
     """Write a pack to a file: see `browser_pack`."""
-    write_whole(path, browser_pack(model, weights))
+    write_whole(path, browser_pack(model, precision))

@@ -22,6 +22,7 @@ import torch
 from .. import alphabet
 from ..atomic import write_whole
 from ..data.transforms import Normalisation, Thinning
+from ..deprecation import renamed_attributes
 from ..errors import InputError, MissingFileError
 from ..networks import build_network, network_class
 
@@ -37,6 +38,7 @@ class ModelError(InputError):
     """A model cannot be used or loaded; the message names it and the remedy."""
 
 
+@renamed_attributes(parameters="num_parameters")
 class Model:
     """A network together with what its numbers mean. It is not changed once made.
 
@@ -82,7 +84,7 @@ class Model:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"<Model {self.name}: {self.kind}, {self.parameters:,} weights>"
+        return f"<Model {self.name}: {self.kind}, {self.num_parameters:,} weights>"
 
     @property
     def kind(self) -> str:
@@ -105,7 +107,7 @@ class Model:
         return self.carried[name]
 
     @property
-    def parameters(self) -> int:
+    def num_parameters(self) -> int:
         """How many weights the network has."""
         return sum(p.numel() for p in self.network.parameters())
 

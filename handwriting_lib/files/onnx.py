@@ -76,7 +76,7 @@ def onnx_step(model: Model) -> bytes:
             "that read a text through a soft window (synthesis)"
         )
     lines, slots = 2, 5  # of the example that is traced; both are free in the file
-    start = network.start(lines)
+    start = network.initial_state(lines)
     # one tensor each: the exporter takes a tensor that comes twice for one input
     states = [part.clone() for s in start.layers for part in s]
     states += [start.w, start.kappa]

@@ -8,7 +8,7 @@ attributes, which are all that the rest of the library asks about its kind:
 - `carries`: what a model file holds beside the weights, name by name, as classes of
   frozen dataclasses: ink networks carry the factors between their numbers and ink;
 - `reads_text`: whether it is given a text along with the ink;
-- `recurrent`: whether it has a state, with `start`, `step` and `layer_input`.
+- `recurrent`: whether it has a state, with `initial_state`, `step` and `layer_input`.
 
 A new network is a file in this folder and a line in `NETWORKS`.
 """

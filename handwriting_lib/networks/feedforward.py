@@ -67,16 +67,16 @@ class FeedforwardPredictor(nn.Module):
         self,
         ink: Tensor,
         *,
-        products: torch.dtype | None = None,
+        matmul_dtype: torch.dtype | None = None,
         gate_limit: float | None = None,
     ) -> NetworkOutput:
         """The output at each point; before the first point the network sees zeros.
 
         Args:
             ink: `(B, T, 3)` points.
-            products: taken so that one training loop serves all networks; the matrix
-                products here are few and stay in the type of the input.
-            gate_limit: taken for the same reason; there are no gates.
+            matmul_dtype: accepted so that one task trains all networks; the products
+                here are few and stay in the type of the input.
+            gate_limit: accepted for the same reason; there are no gates.
         """
         k = self.config.points
         padded = nn.functional.pad(ink, (0, 0, k - 1, 0))  # (B, T + k - 1, 3)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..data.transforms import Normalisation, Thinning
+from ..deprecation import renamed_attributes
 from ..fast import linear_in, peephole_sequence
 from ..parts.lstm import LSTMState, PeepholeLSTM
 from .output import NetworkOutput
@@ -42,6 +43,7 @@ class PredictionState(NamedTuple):
     layers: tuple[LSTMState, ...]
 
 
+@renamed_attributes(start="initial_state")
 class PredictionNetwork(nn.Module):
     """Stacked peephole LSTMs that predict the next point from all before it.
 
@@ -71,9 +73,10 @@ class PredictionNetwork(nn.Module):
             for layer in self.layers:
                 nn.init.zeros_(layer.peephole.requires_grad_(False))  # type: ignore[union-attr, arg-type]
 
-    def start(self, batch: int) -> PredictionState:
+    def initial_state(self, batch_size: int) -> PredictionState:
         """The state before the first point."""
-        return PredictionState(tuple(layer.start(batch) for layer in self.layers))  # type: ignore[operator]
+        layers: Any = self.layers
+        return PredictionState(tuple(one.initial_state(batch_size) for one in layers))
 
     def step(
         self, point: Tensor, state: PredictionState
@@ -108,7 +111,7 @@ class PredictionNetwork(nn.Module):
         self,
         ink: Tensor,
         state: PredictionState | None = None,
-        products: torch.dtype | None = None,
+        matmul_dtype: torch.dtype | None = None,
         gate_limit: float | None = None,
     ) -> NetworkOutput:
         """Whole lines, `(B, T, 3)`, through the fused layers.
@@ -116,19 +119,19 @@ class PredictionNetwork(nn.Module):
         Args:
             ink: points.
             state: to go on from.
-            products: the type of matrix products, such as `torch.bfloat16`.
+            matmul_dtype: the type of matrix products, such as `torch.bfloat16`.
             gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
         """
-        state = self.start(ink.shape[0]) if state is None else state
+        state = self.initial_state(ink.shape[0]) if state is None else state
         x = ink.transpose(0, 1)  # (T, B, 3)
         hidden: list[Tensor] = []
         states = []
         for layer, old in zip(self.layers, state.layers, strict=True):
             inputs = torch.cat([x, hidden[-1]], -1) if hidden else x
-            h, new = peephole_sequence(inputs, layer, old, products, gate_limit)  # type: ignore[arg-type]
+            h, new = peephole_sequence(inputs, layer, old, matmul_dtype, gate_limit)  # type: ignore[arg-type]
             hidden.append(h)
             states.append(new)
         raw = linear_in(
-            torch.cat(hidden, -1), self.output.weight, self.output.bias, products
+            torch.cat(hidden, -1), self.output.weight, self.output.bias, matmul_dtype
         )
         return NetworkOutput(raw.transpose(0, 1), None, PredictionState(tuple(states)))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.transforms import Normalisation, Thinning
+from ..deprecation import renamed_attributes
 from ..fast import linear_in, peephole_sequence, windowed_sequence
 from ..parts.lstm import LSTMState, PeepholeLSTM
 from ..parts.window import WindowParameters
@@ -58,6 +59,7 @@ class SynthesisState(NamedTuple):
     kappa: Tensor
 
 
+@renamed_attributes(start="initial_state")
 class SynthesisNetwork(nn.Module):
     """Writes a text: the prediction network with a soft window on it (section 5).
 
@@ -91,13 +93,13 @@ class SynthesisNetwork(nn.Module):
         self.window = WindowParameters(config.hidden, config.components, config.step)
         self.output = nn.Linear(config.layers * config.hidden, 6 * config.mixtures + 1)
 
-    def start(self, batch: int) -> SynthesisState:
+    def initial_state(self, batch_size: int) -> SynthesisState:
         """The state before the first point: zeros."""
         zero = self.output.bias.new_zeros
         return SynthesisState(
-            tuple(layer.start(batch) for layer in self.layers),  # type: ignore[operator]
-            zero(batch, self.config.symbols),
-            zero(batch, self.config.components),
+            tuple(layer.initial_state(batch_size) for layer in self.layers),  # type: ignore[operator]
+            zero(batch_size, self.config.symbols),
+            zero(batch_size, self.config.components),
         )
 
     def step(
@@ -145,7 +147,7 @@ class SynthesisNetwork(nn.Module):
         text: Tensor,
         text_mask: Tensor,
         state: SynthesisState | None = None,
-        products: torch.dtype | None = None,
+        matmul_dtype: torch.dtype | None = None,
         gate_limit: float | None = None,
     ) -> NetworkOutput:
         """Whole lines, through the fused layers.
@@ -155,25 +157,25 @@ class SynthesisNetwork(nn.Module):
             text: `(B, U)` int64 with the end slot.
             text_mask: `(B, U)` bool.
             state: to go on from.
-            products: the type of matrix products, such as `torch.bfloat16`.
+            matmul_dtype: the type of matrix products, such as `torch.bfloat16`.
             gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
         """
-        state = self.start(ink.shape[0]) if state is None else state
+        state = self.initial_state(ink.shape[0]) if state is None else state
         x = ink.transpose(0, 1)  # (T, B, 3)
         layer = self.layers[0]
         assert isinstance(layer, PeepholeLSTM)
         first = windowed_sequence(
             x, layer, self.window, state.layers[0], state.w, state.kappa,
-            text, text_mask, products, gate_limit,
+            text, text_mask, matmul_dtype, gate_limit,
         )  # fmt: skip
         hidden, states = [first.h], [LSTMState(first.h[-1], first.c)]
         for layer, old in zip(self.layers[1:], state.layers[1:], strict=True):
             inputs = torch.cat([x, first.w, hidden[-1]], -1)  # (T, B, 3 + V + H)
-            h, new = peephole_sequence(inputs, layer, old, products, gate_limit)  # type: ignore[arg-type]
+            h, new = peephole_sequence(inputs, layer, old, matmul_dtype, gate_limit)  # type: ignore[arg-type]
             hidden.append(h)
             states.append(new)
         raw = linear_in(
-            torch.cat(hidden, -1), self.output.weight, self.output.bias, products
+            torch.cat(hidden, -1), self.output.weight, self.output.bias, matmul_dtype
         )
         end = SynthesisState(tuple(states), first.w[-1], first.kappa)
         return NetworkOutput(raw.transpose(0, 1), first.phi.transpose(0, 1), end)

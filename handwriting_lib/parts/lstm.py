@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from ..deprecation import renamed_arguments, renamed_attributes
+
 
 class LSTMState(NamedTuple):
     """Hidden output and cell of a layer, `(B, H)` each."""
@@ -143,13 +145,17 @@ def peephole_gradient(d_z: Tensor, cs: Tensor) -> Tensor:
     return torch.stack([(d * c).sum((0, 1)) for d, c in pairs])
 
 
+@renamed_attributes(inputs="input_size", hidden="hidden_size", start="initial_state")
 class PeepholeLSTM(nn.Module):
     """One layer of peephole LSTM cells, as a Python loop over the points.
 
     Args:
-        inputs: I, the size of an input.
-        hidden: H, the number of cells.
-        forget_bias: where the forget gate's bias starts; 1 keeps memory open early on.
+        input_size: I, the size of an input.
+        hidden_size: H, the number of cells.
+        forget_bias: where the bias of the forget gate starts; 1 keeps the memory open
+            early in training.
+        device: where to make the weights.
+        dtype: of the weights.
 
     Shapes:
         `forward`: `(B, T, I)` to `(B, T, H)`.
@@ -160,24 +166,35 @@ class PeepholeLSTM(nn.Module):
         torch.Size([2, 5, 8])
     """
 
-    def __init__(self, inputs: int, hidden: int, forget_bias: float = 1.0) -> None:
+    @renamed_arguments(inputs="input_size", hidden="hidden_size")
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        forget_bias: float = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
-        self.inputs, self.hidden = inputs, hidden
-        bound = 1 / math.sqrt(hidden)
-        self.weight_ih = nn.Parameter(
-            torch.empty(4 * hidden, inputs).uniform_(-bound, bound)
-        )
-        self.weight_hh = nn.Parameter(
-            torch.empty(4 * hidden, hidden).uniform_(-bound, bound)
-        )
-        self.bias = nn.Parameter(torch.zeros(4 * hidden))
-        self.peephole = nn.Parameter(torch.empty(3, hidden).uniform_(-bound, bound))
-        with torch.no_grad():
-            self.bias[hidden : 2 * hidden] = forget_bias
+        self.input_size, self.hidden_size = input_size, hidden_size
+        bound = 1 / math.sqrt(hidden_size)
 
-    def start(self, batch: int) -> LSTMState:
+        def uniform(*shape: int) -> nn.Parameter:
+            weight = torch.empty(*shape, device=device, dtype=dtype)
+            return nn.Parameter(weight.uniform_(-bound, bound))
+
+        self.weight_ih = uniform(4 * hidden_size, input_size)
+        self.weight_hh = uniform(4 * hidden_size, hidden_size)
+        self.bias = nn.Parameter(
+            torch.zeros(4 * hidden_size, device=device, dtype=dtype)
+        )
+        self.peephole = uniform(3, hidden_size)
+        with torch.no_grad():
+            self.bias[hidden_size : 2 * hidden_size] = forget_bias
+
+    def initial_state(self, batch_size: int) -> LSTMState:
         """The state before the first point: zeros, `(B, H)` each."""
-        zero = self.bias.new_zeros(batch, self.hidden)
+        zero = self.bias.new_zeros(batch_size, self.hidden_size)
         return LSTMState(zero, zero)
 
     def step(
@@ -197,13 +214,14 @@ class PeepholeLSTM(nn.Module):
 
         Args:
             x: `(B, T, I)`.
-            state: to go on from; None starts with zeros.
-            gate_limit: of the derivatives at the gates' inputs: `clip_derivative`.
+            state: to continue from; None starts with zeros.
+            gate_limit: of the derivatives at the inputs of the gates, see
+                `clip_derivative`.
 
         Returns:
             Outputs `(B, T, H)` and the state after the last point.
         """
-        state = self.start(x.shape[0]) if state is None else state
+        state = self.initial_state(x.shape[0]) if state is None else state
         outputs = []
         for x_t in x.unbind(1):
             state = self.step(x_t, state, gate_limit)
@@ -211,4 +229,4 @@ class PeepholeLSTM(nn.Module):
         return torch.stack(outputs, 1), state
 
     def extra_repr(self) -> str:
-        return f"inputs={self.inputs}, hidden={self.hidden}"
+        return f"input_size={self.input_size}, hidden_size={self.hidden_size}"

@@ -9,12 +9,15 @@ Chapters 06 and 07 build it.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, constraints
 from torch.nn.functional import log_softmax, logsigmoid
 
+from ..deprecation import warn
 from ..errors import InputError, NumericalError
 
 # Tablets count in whole units, so many offsets are exactly 0 in one axis: without a
@@ -25,15 +28,17 @@ SIGMA_FLOOR = 0.01
 RHO_LIMIT = 0.999
 
 
-class StrokeMixture(NamedTuple):
+class StrokeMixture(Distribution):
     """A density over points `(dx, dy, end_of_stroke)`, one for each leading index.
 
-    Attributes:
+    Args:
         log_pi: `(..., M)` logarithms of the weights; they sum to 1.
         mu: `(..., M, 2)` means.
         log_sigma: `(..., M, 2)` logarithms of the standard deviations.
         rho: `(..., M)` correlations, in (-1, 1).
         end_logit: `(...)` log-odds that this point is the last of its stroke.
+
+    The arguments are attributes as well.
 
     Example:
         >>> import torch
@@ -42,13 +47,57 @@ class StrokeMixture(NamedTuple):
         torch.Size([2, 5])
         >>> mixture.sample(generator=torch.Generator().manual_seed(1)).shape
         torch.Size([2, 5, 3])
+        >>> mixture.batch_shape, mixture.event_shape
+        (torch.Size([2, 5]), torch.Size([3]))
     """
 
-    log_pi: Tensor
-    mu: Tensor
-    log_sigma: Tensor
-    rho: Tensor
-    end_logit: Tensor
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
+        "log_pi": constraints.real_vector,
+        "mu": constraints.independent(constraints.real, 2),
+        "log_sigma": constraints.independent(constraints.real, 2),
+        "rho": constraints.independent(constraints.interval(-1.0, 1.0), 1),
+        "end_logit": constraints.real,
+    }
+    support = constraints.real_vector  # its last number is 0 or 1
+
+    def __init__(
+        self,
+        log_pi: Tensor,
+        mu: Tensor,
+        log_sigma: Tensor,
+        rho: Tensor,
+        end_logit: Tensor,
+        *,
+        validate_args: bool | None = False,
+    ) -> None:
+        self.log_pi, self.mu, self.log_sigma = log_pi, mu, log_sigma
+        self.rho, self.end_logit = rho, end_logit
+        super().__init__(end_logit.shape, torch.Size([3]), validate_args)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> StrokeMixture:
+        """The mixture whose parameters are a function of these."""
+        return StrokeMixture(*map(function, self.parts()))
+
+    def replace(self, **changes: Tensor) -> StrokeMixture:
+        """The mixture with some of its parameters changed."""
+        names = ("log_pi", "mu", "log_sigma", "rho", "end_logit")
+        parts = dict(zip(names, self.parts(), strict=True)) | changes
+        return StrokeMixture(*(parts[name] for name in names))
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The parameters, in the order of the arguments."""
+        return self.log_pi, self.mu, self.log_sigma, self.rho, self.end_logit
+
+    def __getitem__(self, index: Any) -> StrokeMixture:
+        """The mixtures at some of the leading indices."""
+        return self.map(lambda part: part[index])
+
+    def expand(
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _: Any = None
+    ) -> StrokeMixture:
+        """The same mixtures, repeated along leading sizes."""
+        lead = len(self.batch_shape)
+        return self.map(lambda part: part.expand(*batch_shape, *part.shape[lead:]))
 
     @classmethod
     def from_output(
@@ -129,19 +178,29 @@ class StrokeMixture(NamedTuple):
         """The log-probability of the pen column `(...)` alone."""
         return logsigmoid(torch.where(end > 0.5, self.end_logit, -self.end_logit))
 
-    def sample(
-        self, generator: torch.Generator | None = None, noise: Tensor | None = None
+    def sample(  # type: ignore[override]
+        self,
+        sample_shape: Any = (),
+        generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
     ) -> Tensor:
-        """Draw one point for each leading index.
+        """Draw a point for each leading index.
 
         Args:
+            sample_shape: how many, in front of the leading indices.
             generator: the source of randomness.
             noise: `(..., 4)`, in place of the generator: two uniform numbers (for the
                 component and the pen) and two normal ones (for the offset).
 
         Returns:
-            `(..., 3)`.
+            `(*sample_shape, ..., 3)`.
         """
+        if isinstance(sample_shape, torch.Generator):
+            warn("sample(generator)", "sample(generator=generator)")
+            sample_shape, generator = (), sample_shape
+        if len(sample_shape):
+            whole = self.expand((*sample_shape, *self.batch_shape))
+            return whole.sample(generator=generator, noise=noise)
         if noise is None:
             noise = draw_noise(self.end_logit.shape, generator, self.mu)
         pick_u, end_u, normal = noise[..., 0], noise[..., 1], noise[..., 2:]
@@ -163,6 +222,13 @@ class StrokeMixture(NamedTuple):
         """The expected point, `(..., 3)`."""
         offset = (self.log_pi.exp()[..., None] * self.mu).sum(-2)
         return torch.cat([offset, torch.sigmoid(self.end_logit)[..., None]], -1)
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance of the point, `(..., 3)`."""
+        end = torch.sigmoid(self.end_logit)
+        offset = self.covariance.diagonal(dim1=-2, dim2=-1)  # (..., 2)
+        return torch.cat([offset, (end * (1 - end))[..., None]], -1)
 
     @property
     def covariance(self) -> Tensor:

@@ -1,8 +1,9 @@
-"""training.config."""
+"""What decides a training: a recipe and the data, read from TOML."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import sys
 import typing
@@ -11,18 +12,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..data.transforms import (
     Augmentation,
     Limits,
     Thinning,
 )
+from ..deprecation import current, renamed_attributes, renamed_fields
 from ..errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 class ConfigError(InputError):
     """A training configuration is wrong; the message names the entry and the remedy."""
 
 
+MATMUL_DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
+
+
+@renamed_fields(
+    points="points_per_batch",
+    rate="learning_rate",
+    warm_up="warmup_steps",
+    decay="decay_share",
+    last_rate="final_rate_share",
+    clip="clip_norm",
+    words="word_share",
+    words_until="word_share_until",
+    characters="character_share",
+    synthetic="synthetic_share",
+    products="matmul_dtype",
+)
+@renamed_attributes(rate_at="learning_rate_at", words_at="word_share_at")
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
@@ -30,62 +53,75 @@ class Recipe:
     Attributes:
         steps: updates in all.
         seed: of weights, batches and augmentation.
-        points: about how many points a batch holds.
-        optimiser: `"adam"`, `"muon"`, or `"rmsprop"` as in the paper, whose rate is for
-            gradients of the nats of a line; see `optim.build_optimisers`.
-        rate: the learning rate at its height.
-        warm_up: steps until the rate is at its height.
-        decay: the share of the steps, at the end, over which the rate falls.
-        last_rate: the rate at the end, as a share of `rate`.
-        clip: the largest norm of the gradient; 0 leaves it as it is.
+        points_per_batch: about how many points a batch holds.
+        optimiser: `"adam"`, `"muon"`, or `"rmsprop"` as in the paper, whose learning
+            rate is for gradients of the nats of a line; see `optim.build_optimisers`.
+        learning_rate: at its height.
+        warmup_steps: steps until the learning rate is at its height.
+        decay_share: the share of the steps, at the end, over which the learning rate
+            falls.
+        final_rate_share: the learning rate at the end, as a share of `learning_rate`.
+        clip_norm: the largest norm of the gradient; 0 leaves it as it is.
         clip_derivatives: clip derivatives at every point, as in the paper: see
             `DerivativeLimits`.
         weight_noise: the standard deviation that adaptive weight noise starts with; 0
-            trains without. Begin with a trained model (`TrainingConfig.start`).
-        words: shares of batches of single words: at the start, and from `words_until`
-            on.
-        words_until: the share of the steps after which the second share holds.
-        characters: the share of batches of single characters.
-        synthetic: the share of batches of synthetic lines.
-        products: `"float32"` or `"bfloat16"`, the type of matrix products.
+            trains without. Begin with a trained model (`TrainingConfig.init_from`).
+        word_share: the share of batches of single words: at the start, and from
+            `word_share_until` on.
+        word_share_until: the share of the steps after which the second share holds.
+        character_share: the share of batches of single characters.
+        synthetic_share: the share of batches of synthetic lines.
+        matmul_dtype: `"float32"` or `"bfloat16"`, the type of the matrix products.
         validate_every: steps between validations.
         validation_batches: how many batches a validation reads.
+
+    Raises:
+        ConfigError: `matmul_dtype` is no type of matrix products.
     """
 
     steps: int = 10_000
     seed: int = 1
-    points: int = 9600
+    points_per_batch: int = 9600
     optimiser: str = "adam"
-    rate: float = 2e-3
-    warm_up: int = 200
-    decay: float = 0.4
-    last_rate: float = 0.02
-    clip: float = 5.0
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    decay_share: float = 0.4
+    final_rate_share: float = 0.02
+    clip_norm: float = 5.0
     clip_derivatives: bool = False
     weight_noise: float = 0.0
-    words: tuple[float, float] = (0.9, 0.2)
-    words_until: float = 0.4
-    characters: float = 0.0
-    synthetic: float = 0.0
-    products: str = "float32"
+    word_share: tuple[float, float] = (0.9, 0.2)
+    word_share_until: float = 0.4
+    character_share: float = 0.0
+    synthetic_share: float = 0.0
+    matmul_dtype: str = "float32"
     validate_every: int = 250
     validation_batches: int = 12
 
-    def rate_at(self, step: int) -> float:
-        """Warm-up, a constant stretch, then half a cosine down."""
-        up = min(1.0, (step + 1) / max(1, self.warm_up))
-        begin = self.steps * (1 - self.decay)
-        done = min(1.0, max(0.0, (step - begin) / max(1.0, self.steps - begin)))
-        low = self.last_rate
-        return self.rate * up * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
+    def __post_init__(self) -> None:
+        if self.matmul_dtype not in MATMUL_DTYPES:
+            raise ConfigError(
+                f"matmul_dtype must be {' or '.join(MATMUL_DTYPES)}, not "
+                f"{self.matmul_dtype!r}"
+            )
 
-    def words_at(self, step: int) -> float:
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate: warm-up, a constant stretch, then half a cosine down."""
+        up = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        begin = self.steps * (1 - self.decay_share)
+        done = min(1.0, max(0.0, (step - begin) / max(1.0, self.steps - begin)))
+        low = self.final_rate_share
+        falling = low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done))
+        return self.learning_rate * up * falling
+
+    def word_share_at(self, step: int) -> float:
         """The share of batches of words at a step."""
-        first, last = self.words
-        done = step / max(1.0, self.steps * self.words_until)
+        first, last = self.word_share
+        done = step / max(1.0, self.steps * self.word_share_until)
         return max(last, first + (last - first) * done) if first > last else last
 
 
+@renamed_fields(start="init_from")
 @dataclass(frozen=True)
 class TrainingConfig:
     """Everything that decides a training; `read_config` reads it from TOML.
@@ -99,9 +135,9 @@ class TrainingConfig:
             validation side, such as an official list of IAM-OnDB. Empty: writers and
             texts of the corpus are held out (`split_by_writer`).
         synthetic: what `corpora.synthetic.load` takes, for the synthetic lines that
-            `recipe.synthetic` mixes in; they are never validated on.
-        start: the name or path of a model to begin with; a wider network is grown from
-            it (`networks.grow`). Empty: begin with random weights.
+            `recipe.synthetic_share` mixes in; they are never validated on.
+        init_from: the name or path of a model to begin with; a wider network is grown
+            from it (`networks.grow`). Empty: begin with random weights.
         thinning: which points stay.
         limits: which samples stay.
         augmentation: changes to each line.
@@ -114,7 +150,7 @@ class TrainingConfig:
     corpus_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     validation_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     synthetic: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    start: str = ""
+    init_from: str = ""
     thinning: Thinning = Thinning()
     limits: Limits = Limits()
     augmentation: Augmentation = Augmentation()
@@ -146,7 +182,10 @@ def _from_table(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
     """A frozen dataclass from a table, with lists as tuples; errors name the entry."""
     known = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
-    for key, value in table.items():
+    renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
+    for old in renamed.keys() & table.keys():
+        log.warning("%s: %s is now called %s", where, old, renamed[old])
+    for key, value in current(table, renamed).items():
         if key not in known:
             raise ConfigError(
                 f"{where}: there is no entry {key!r}; there are {', '.join(known)}"

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..corpora import load_corpus
 from ..corpora.synthetic import load as load_synthetic
-from ..data.batches import Batch, Buckets, make_batch
+from ..data.batches import Batch, LengthBuckets, make_batch
 from ..data.transforms import (
     Normalisation,
     Split,
@@ -31,7 +31,7 @@ from ..files.models import Model
 from ..ink import Corpus, Sample
 from ..parts.lstm import clip_derivative
 from ..parts.mixture import mixture_loss
-from .config import ConfigError, TrainingConfig
+from .config import MATMUL_DTYPES, ConfigError, TrainingConfig
 from .cuda_graphs import GraphedLoss
 from .task import Task
 
@@ -92,7 +92,7 @@ def prepare_data(
             "or wider limits"
         )
     made: list[Sample] = []
-    if config.recipe.synthetic:
+    if config.recipe.synthetic_share:
         lines = load_synthetic(**config.synthetic)
         made = prepare(lines, config.thinning, config.limits).samples
     return TrainingData(
@@ -122,7 +122,7 @@ class DerivativeLimits(NamedTuple):
 def batch_loss(
     network: nn.Module,
     batch: Batch,
-    products: torch.dtype | None = None,
+    matmul_dtype: torch.dtype | None = None,
     limits: DerivativeLimits | None = None,
 ) -> Tensor:
     """The negative log-likelihood a point of a batch, in nats and normalised units.
@@ -130,7 +130,7 @@ def batch_loss(
     Args:
         network: any of the library's networks.
         batch: the network reads all points but the last and is asked for the next.
-        products: the type of matrix products.
+        matmul_dtype: the type of matrix products.
         limits: of the derivatives of what this returns, on their way back; None clips
             none.
 
@@ -142,7 +142,7 @@ def batch_loss(
     out = network(
         seen,
         *batch.texts(bare.reads_text),
-        products=products,
+        matmul_dtype=matmul_dtype,
         gate_limit=limits.gates if limits else None,
     )
     if limits:
@@ -163,15 +163,15 @@ class InkTask(Task):
         lines = [s for s in data.train if s.kind == "line"]
         words = [s for s in data.train if s.kind == "word"]
         characters = [s for s in data.train if s.kind == "character"]
-        recipe, points = config.recipe, config.recipe.points
-        self.products = torch.bfloat16 if recipe.products == "bfloat16" else None
-        self.lines = Buckets(lines or words or characters, points)
-        self.words = Buckets(words or lines or characters, points)
+        recipe, points = config.recipe, config.recipe.points_per_batch
+        self.matmul_dtype = MATMUL_DTYPES[recipe.matmul_dtype]
+        self.lines = LengthBuckets(lines or words or characters, points)
+        self.words = LengthBuckets(words or lines or characters, points)
         self.mixed = [
-            (share, Buckets(samples, points))
+            (share, LengthBuckets(samples, points))
             for share, samples in (
-                (recipe.synthetic, data.synthetic),
-                (recipe.characters, characters),
+                (recipe.synthetic_share, data.synthetic),
+                (recipe.character_share, characters),
             )
             if share and samples
         ]
@@ -192,7 +192,9 @@ class InkTask(Task):
     def batch(self, step: int) -> Batch:
         recipe = self.config.recipe
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        is_words = torch.rand(1, generator=generator).item() < recipe.words_at(step)
+        is_words = torch.rand(1, generator=generator).item() < recipe.word_share_at(
+            step
+        )
         pool = self.words if is_words else self.lines
         left = torch.rand(1, generator=generator).item() if self.mixed else 1.0
         for share, other in self.mixed:
@@ -215,7 +217,9 @@ class InkTask(Task):
             side = [s for s in self.data.validation if s.kind == kind]
             if side:
                 random.Random(0).shuffle(side)
-                batches = Buckets(side, self.config.recipe.points).in_order()
+                batches = LengthBuckets(
+                    side, self.config.recipe.points_per_batch
+                ).in_order()
                 every = max(1, len(batches) // half)
                 chosen += batches[every // 2 :: every][:half]
         return [make_batch(samples, self.data.normalisation) for samples in chosen]
@@ -224,7 +228,7 @@ class InkTask(Task):
         limits = None
         if self.config.recipe.clip_derivatives:
             limits = DerivativeLimits().times(scale / batch.targets)
-        return batch_loss(network, batch, self.products, limits)
+        return batch_loss(network, batch, self.matmul_dtype, limits)
 
     @torch.no_grad()
     def validate(self, network: nn.Module, device: torch.device) -> float:
@@ -241,4 +245,4 @@ class InkTask(Task):
     def recorded(self, network: nn.Module) -> Callable[[Batch, float], Tensor] | None:
         if self.config.recipe.clip_derivatives:  # the limits differ between batches
             return None
-        return GraphedLoss(network, lambda b: batch_loss(network, b, self.products))
+        return GraphedLoss(network, lambda b: batch_loss(network, b, self.matmul_dtype))

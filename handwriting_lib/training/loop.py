@@ -91,8 +91,8 @@ class _Run:
         torch.manual_seed(recipe.seed)
         self.network = build_network(config.network, config.model)
         self.checkpoint = folder / "checkpoint.pt"
-        if config.start and not resume:
-            grow(find_model(config.start).network, self.network)
+        if config.init_from and not resume:
+            grow(find_model(config.init_from).network, self.network)
         self.network.to(device)
         self.noise = None
         if recipe.weight_noise:
@@ -100,7 +100,7 @@ class _Run:
         others = [self.noise.log_sds] if self.noise else []
         self.trained = [*self.network.parameters(), *others]
         self.optimisers = build_optimisers(
-            recipe.optimiser, self.network, recipe.rate, others
+            recipe.optimiser, self.network, recipe.learning_rate, others
         )
         self.step, self.points, self.seconds = 0, 0, 0.0
         self.validation: float | None = None
@@ -268,7 +268,7 @@ def fit(
             for optimiser in run.optimisers:
                 optimiser.zero_grad(set_to_none=True)
                 for group in optimiser.param_groups:
-                    group["lr"] = recipe.rate_at(run.step)
+                    group["lr"] = recipe.learning_rate_at(run.step)
             with (
                 run.noise.sampled(run.noise_generator())
                 if run.noise
@@ -284,7 +284,7 @@ def fit(
             if run.noise:
                 share = scale / task.targets
                 description = run.noise.add_description_length(share) / scale
-            norm = nn.utils.clip_grad_norm_(run.trained, recipe.clip or math.inf)
+            norm = nn.utils.clip_grad_norm_(run.trained, recipe.clip_norm or math.inf)
             if not torch.isfinite(norm):
                 raise NumericalError(
                     f"the gradient is not finite at step {run.step + 1}: lower the "
@@ -298,7 +298,7 @@ def fit(
                 run.step,
                 team.mean(loss),
                 float(norm),
-                recipe.rate_at(run.step - 1),
+                recipe.learning_rate_at(run.step - 1),
                 run.points,
                 run.seconds,
                 description=description,

@@ -220,7 +220,7 @@ def trace_gates(model: Model, ink: Tensor, text: str = "", layer: int = 0) -> Ga
     points[:, 0, :2] = 0
     read = pad_texts([text]) if network.reads_text else ()
     text_batch = [part.to(device) for part in read]
-    state = network.start(1)
+    state = network.initial_state(1)
     rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for point in points.unbind(1):  # (1, 3)
         before = state

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import write_whole
+from ..deprecation import renamed_arguments
 from ..drawing.svg import to_svg
 from ..errors import InputError
 from ..files.browser import browser_pack
@@ -49,7 +50,7 @@ class Studio(Widget):
         bias: as in `write`.
         temperature: as in `write`.
         seed: as in `write`.
-        weights: `"half"`, `"int8"` or `"float32"`, of the copy that goes into the page.
+        precision: `"half"`, `"int8"` or `"float32"`, of the weights in the page.
         caption: below the figure; any text.
 
     Raises:
@@ -59,10 +60,11 @@ class Studio(Widget):
         StyleError: there is no such style, or it belongs to another model.
 
     Example:
-        >>> Studio(text="hello", weights="int8")
+        >>> Studio(text="hello", precision="int8")
         <Studio: The network unipen-400 writes; at first: hello>
     """
 
+    @renamed_arguments(weights="precision")
     def __init__(
         self,
         model: Model | None = None,
@@ -73,7 +75,7 @@ class Studio(Widget):
         bias: float = 1.25,
         temperature: float = 1.0,
         seed: int = 1,
-        weights: str = "half",
+        precision: str = "half",
         caption: str = "",
     ) -> None:
         ours = load_pretrained()
@@ -84,9 +86,9 @@ class Studio(Widget):
             default = model.name == ours.name
             name = "" if default else f'hw.load_pretrained("{model.name}")'
         folder = os.environ.get(FOLDER)
-        pack = {"name": f"{model.name}-{weights}", "folder": folder}
+        pack = {"name": f"{model.name}-{precision}", "folder": folder}
         if not (folder and ships):
-            pack = {"data": base64.b64encode(browser_pack(model, weights)).decode()}
+            pack = {"data": base64.b64encode(browser_pack(model, precision)).decode()}
         if isinstance(styles, (Style, str, Path)):
             raise InputError("styles must be a list; for one hand: styles=[hand]")
         listed = style_names(model) if styles is None else list(styles)
@@ -113,7 +115,7 @@ class Studio(Widget):
             "seed": seed,
             "model": name,
             "pack": pack,
-            "exact": weights != "int8",
+            "exact": precision != "int8",
             "hands": [_hand(one, variable, model) for one, variable in hands],
             "hand": first,
         }
@@ -151,11 +153,11 @@ def write_pack(name: str, folder: str | os.PathLike[str]) -> None:
     bytes for pages on a disk, which may load nothing but scripts.
 
     Raises:
-        ValueError: there is no such type of weights.
+        ValueError: there is no such precision.
         ModelError: there is no such model.
     """
-    model, _, weights = name.rpartition("-")
-    pack = browser_pack(load_pretrained(model), weights)
+    model, _, precision = name.rpartition("-")
+    pack = browser_pack(load_pretrained(model), precision)
     data = base64.b64encode(pack).decode()
     script = f'(globalThis.handwritingPacks ??= {{}})["{name}"] = "{data}";\n'
     write_whole(Path(folder) / f"{name}.bin", pack)

@@ -24,7 +24,7 @@ from ..errors import InputError
 from ..files.models import Model
 from ..ink import offsets_to_positions
 
-LONGEST_TEXT = 256  # characters; longer texts are for several lines
+MAX_TEXT_LENGTH = 256  # characters; longer texts are for several lines
 # Lines that are written together: batches are cut by the number of the line.
 BATCH = 64
 
@@ -58,6 +58,10 @@ class Line:
     output: Tensor | None = None
     seconds: float = 0.0
     backend: str = "torch"
+
+    def replace(self, **changes: Any) -> Line:
+        """The same line with some attributes changed."""
+        return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
         """What `handwriting write --json` says of a line: absolute positions, y up."""
@@ -155,10 +159,10 @@ def write_lines(
             f"{samples} and {redraws}"
         )
     for text in texts:
-        if len(text) > LONGEST_TEXT:
+        if len(text) > MAX_TEXT_LENGTH:
             raise InputError(
                 f"a text of {len(text)} characters is too long for one line: "
-                f"{LONGEST_TEXT} is the most; break it into several"
+                f"{MAX_TEXT_LENGTH} is the most; break it into several"
             )
         encode(text)  # names a character that is missing before anything is written
     jobs = [(text, k) for text in texts for k in range(samples)]
@@ -191,4 +195,4 @@ def write_lines(
             if not waiting:
                 break
     seconds = time.monotonic() - begin
-    return [replace(done[i], seconds=seconds) for i in range(len(jobs))]
+    return [done[i].replace(seconds=seconds) for i in range(len(jobs))]

@@ -235,7 +235,7 @@ def _to_ink(model: Model, points: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def write_freely(
+def write_unconditional(
     model: Model,
     points: int = 600,
     *,
@@ -265,7 +265,7 @@ def write_freely(
             for i in range(samples)
         ]
     )  # (B, T, 4)
-    state, point = network.start(samples), noise.new_zeros(samples, 3)
+    state, point = network.initial_state(samples), noise.new_zeros(samples, 3)
     lines = [point]
     for t in range(points - 1):
         output, state = network.step(point, state)

@@ -90,7 +90,7 @@ class StepWeights:
         device = network.output.bias.device
         if precision not in PRECISIONS:
             raise InputError(
-                f"weights must be one of {', '.join(PRECISIONS)}, not {precision!r}"
+                f"the precision must be {' or '.join(PRECISIONS)}, not {precision!r}"
             )
         if precision == "int8" and device.type != "cpu":
             raise InputError(f"int8 weights are for a CPU; the network is on {device}")
@@ -191,7 +191,7 @@ class Stepper:
         >>> mask = torch.ones_like(text, dtype=torch.bool)
         >>> stepper = Stepper(StepWeights(net), text, mask)
         >>> output, _ = stepper.step(point)
-        >>> theirs, _, _ = net.step(point, net.start(1), text, mask)
+        >>> theirs, _, _ = net.step(point, net.initial_state(1), text, mask)
         >>> torch.allclose(output, theirs, atol=1e-6)
         True
     """

@@ -97,21 +97,23 @@ def test_the_ladder_asks_every_rung_the_same(
     assert all(name in printed for name in names)
     held_out = written["split"]["validation"]
     assert held_out["lines"] == 2 and held_out["words"] == 0
-    volume = written["units"]["log_volume"]
+    volume = written["units"]["log_jacobian"]
     for rung in written["rungs"]:
         runs = rung["runs"]
         assert [run["seed"] for run in runs] == [1, 2][: len(runs)]
         assert (len(runs) == 1) == (rung["name"] == "constant Gaussian")
         for run in runs:
-            by_line = run["nats_a_point"] * held_out["points"] / held_out["lines"]
-            assert run["nats_a_line"] == pytest.approx(by_line)
-            in_heights = run["nats_a_point"] + volume
-            assert run["nats_a_point_letter_body"] == pytest.approx(in_heights)
-        column = [run["nats_a_point"] for run in runs]
-        assert rung["mean"]["nats_a_point"] == pytest.approx(sum(column) / len(column))
+            by_line = run["nats_per_point"] * held_out["points"] / held_out["lines"]
+            assert run["nats_per_line"] == pytest.approx(by_line)
+            in_heights = run["nats_per_point"] + volume
+            assert run["nats_per_point_letter_body"] == pytest.approx(in_heights)
+        column = [run["nats_per_point"] for run in runs]
+        assert rung["mean"]["nats_per_point"] == pytest.approx(
+            sum(column) / len(column)
+        )
         if len(runs) > 1:
             spread = statistics.stdev(column)
-            assert rung["spread"]["nats_a_point"] == pytest.approx(spread)
+            assert rung["spread"]["nats_per_point"] == pytest.approx(spread)
     lstm_weights, peephole_weights = (
         written["rungs"][names.index(name)]["weights"]
         for name in ("LSTM", "peephole LSTM")
@@ -154,10 +156,10 @@ def test_figures_are_means_over_points_and_lines(scribble):
     apart = [make_batch([s], unit) for s in samples]
     together = [make_batch(samples, unit)]
     one, other = (
-        ladder.figures(constant, side, unit.log_volume) for side in (apart, together)
+        ladder.figures(constant, side, unit.log_jacobian) for side in (apart, together)
     )
     assert one == pytest.approx(other, rel=1e-5)
-    assert one["nats_a_line"] == pytest.approx(one["nats_a_point"] * 98 / 3)
+    assert one["nats_per_line"] == pytest.approx(one["nats_per_point"] * 98 / 3)
     ink = torch.cat([unit.apply(s.ink)[1:, :2] for s in samples])
     mean = constant(ink[None]).mixture().mean[0, :, :2]
     wanted = (mean - ink).square().sum(1).mean().item()
@@ -188,6 +190,8 @@ def test_the_browser_benchmark_compares_engines_that_agree(monkeypatch):
 # --- sampling ------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # torch.compile takes its time
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile's own
 def test_ways_of_writing_agree_and_are_compared_with_streaming(
     tmp_path, monkeypatch, capsys
 ):
@@ -197,7 +201,10 @@ def test_ways_of_writing_agree_and_are_compared_with_streaming(
     assert door.main(["sample", "--rounds", "2"]) == 0
     written = json.loads((tmp_path / "sample.json").read_text())
     names = [row["name"] for row in written["rows"]]
-    assert names == [sample.LOOP, sample.STREAM, sample.PRODUCTS, *sample.WRITERS]
+    assert names == [
+        sample.LOOP, sample.COMPILED, sample.STREAM, sample.PRODUCTS, *sample.WRITERS,
+        sample.NO_LOOP, *sample.ABLATIONS,
+    ]  # fmt: skip
     notes = written["notes"]
     apart = notes["largest difference of the last point from the plain loop's"]
     assert max(apart.values()) < 1e-5

@@ -11,8 +11,8 @@ from places import BOOK
 def rung(name, mean, spread):
     return {
         "name": name,
-        "mean": {"nats_a_point": mean},
-        "spread": {"nats_a_point": spread},
+        "mean": {"nats_per_point": mean},
+        "spread": {"nats_per_point": spread},
         "runs": [{}] * 4,
     }
 
@@ -32,7 +32,7 @@ def test_a_figure_that_changes_makes_the_page_stale(tmp_path, capsys):
     assert write_results.main([*arguments, "--check"]) == 0
     path = results / "ladder.json"
     found = json.loads(path.read_text())
-    found["rungs"][2]["mean"]["nats_a_point"] = 7.654321
+    found["rungs"][2]["mean"]["nats_per_point"] = 7.654321
     path.write_text(json.dumps(found))
     assert write_results.main([*arguments, "--check"]) == 1
     assert "make results" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from handwriting_lib.alphabet import encode
-from handwriting_lib.data.batches import Buckets, make_batch, pad_texts
+from handwriting_lib.data.batches import LengthBuckets, make_batch, pad_texts
 from handwriting_lib.data.transforms import Augmentation, Normalisation, augment
 from handwriting_lib.ink import Sample
 
@@ -81,7 +81,7 @@ def test_a_batch_moves_as_one(scribble, device):
 
 def test_a_draw_is_a_function_of_the_generator():
     samples = lines(300)
-    one, other = Buckets(samples), Buckets(list(reversed(samples)))
+    one, other = LengthBuckets(samples), LengthBuckets(list(reversed(samples)))
 
     def sources(buckets, seed):
         drawn = buckets.draw(torch.Generator().manual_seed(seed))
@@ -92,7 +92,7 @@ def test_a_draw_is_a_function_of_the_generator():
 
 
 def test_a_draw_holds_distinct_samples_of_about_one_length():
-    buckets = Buckets(lines(), points=9600)
+    buckets = LengthBuckets(lines(), points=9600)
     generator = torch.Generator().manual_seed(0)
     padding = ink = 0
     for _ in range(200):
@@ -108,7 +108,7 @@ def test_a_draw_holds_distinct_samples_of_about_one_length():
 def test_a_small_corpus_makes_small_batches():
     # with neighbours by number alone, one batch held twenty times its points
     for count in (30, 300):
-        buckets = Buckets(lines(count), points=9600)
+        buckets = LengthBuckets(lines(count), points=9600)
         generator = torch.Generator().manual_seed(0)
         for _ in range(100):
             lengths = [len(s.ink) for s in buckets.draw(generator)]
@@ -117,7 +117,7 @@ def test_a_small_corpus_makes_small_batches():
 
 
 def test_draws_reach_every_sample():
-    buckets = Buckets(lines(200), points=4000)
+    buckets = LengthBuckets(lines(200), points=4000)
     generator = torch.Generator().manual_seed(0)
     seen = {s.source: 0 for s in buckets.samples}
     for _ in range(2000):
@@ -129,7 +129,7 @@ def test_draws_reach_every_sample():
 
 def test_in_order_covers_every_sample_once():
     samples = lines(500)
-    batches = Buckets(samples, points=4000, largest=32).in_order()
+    batches = LengthBuckets(samples, points=4000, largest=32).in_order()
     sources = [s.source for batch in batches for s in batch]
     assert sorted(sources) == sorted(s.source for s in samples)
     for batch in batches:
@@ -142,7 +142,7 @@ def test_in_order_covers_every_sample_once():
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_few_samples_make_batches_too(count):
-    buckets = Buckets(lines(count), points=100)
+    buckets = LengthBuckets(lines(count), points=100)
     assert len(buckets) == count
     for seed in range(20):
         drawn = buckets.draw(torch.Generator().manual_seed(seed))
@@ -152,4 +152,4 @@ def test_few_samples_make_batches_too(count):
 
 def test_no_samples_is_an_error():
     with pytest.raises(ValueError, match="no samples"):
-        Buckets([])
+        LengthBuckets([])

@@ -89,13 +89,16 @@ def test_prepare_thins_ink_and_index_alike(scribble):
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        (Limits(points=20), "line: more than 20 points"),
-        (Limits(offset=0.1), "line: an offset above 0.1 letter-body heights"),
-        (Limits(per_character=(50, 60)), "line: points a character outside 50 to 60"),
-        (Limits(shortest=4), "line: fewer than 4 characters"),
+        (Limits(max_points=20), "line: more than 20 points"),
+        (Limits(max_offset=0.1), "line: an offset above 0.1 letter-body heights"),
         (
-            Limits(width=(90, 99)),
-            "line: width a character outside 90 to 99 letter-body heights",
+            Limits(points_per_character=(50, 60)),
+            "line: points per character outside 50 to 60",
+        ),
+        (Limits(min_characters=4), "line: fewer than 4 characters"),
+        (
+            Limits(width_per_character=(90, 99)),
+            "line: width per character outside 90 to 99 letter-body heights",
         ),
     ],
 )
@@ -108,7 +111,7 @@ def test_what_is_left_out_is_counted_with_its_reason(scribble, limits, reason):
 
 def test_limits_drop_nothing_silently(scribble):
     samples = [scribble(seed=i, points=20 + 5 * i) for i in range(30)]
-    prepared = prepare(Corpus("c", samples), limits=Limits(points=60))
+    prepared = prepare(Corpus("c", samples), limits=Limits(max_points=60))
     assert len(prepared.samples) + sum(prepared.skipped.values()) == 30
     assert prepared.samples and prepared.skipped
 
@@ -211,12 +214,12 @@ def test_log_volume_is_what_the_likelihood_loses():
     ink = torch.randn(64, 3, dtype=torch.double)
     ink[:, 2] = (ink[:, 2] > 0).double()
     std = torch.tensor(unit.std, dtype=torch.double)
-    body = mixture._replace(
+    body = mixture.replace(
         mu=mixture.mu * std + torch.tensor(unit.mean, dtype=torch.double),
         log_sigma=mixture.log_sigma + std.log(),
     )
     normalised = mixture.log_prob(unit.apply(ink))
-    torch.testing.assert_close(body.log_prob(ink), normalised - unit.log_volume)
+    torch.testing.assert_close(body.log_prob(ink), normalised - unit.log_jacobian)
 
 
 # --- augmentation ----------------------------------------------------------------

@@ -66,7 +66,7 @@ def random_mixture(*shape, components=3, seed=1, wide=-1.0):
 def reference(mixture, at, points):
     """The density at `points` by scipy, with component means shifted by `at`."""
     total = np.zeros(points.shape[:-1])
-    parts = zip(*(part.numpy() for part in mixture[:4]), strict=True)
+    parts = zip(*(part.numpy() for part in mixture.parts()[:4]), strict=True)
     for log_pi, mu, log_sigma, rho in parts:
         s_x, s_y = np.exp(log_sigma)
         covariance = [[s_x**2, rho * s_x * s_y], [rho * s_x * s_y, s_y**2]]
@@ -199,7 +199,7 @@ def test_the_heatmap_along_a_line_is_that_of_scipy(ax):
     expected = np.zeros_like(values)
     xy = ink[:, :2].double().numpy().cumsum(0)
     for t in range(5):
-        one = StrokeMixture(*(part[t] for part in mixture))
+        one = mixture[t]
         # the density of the normalised offset, over the volume of the change of unit
         offsets = (places - xy[t] - unit.mean) / unit.std
         expected += reference(one, np.zeros(2), offsets) / np.prod(unit.std)
@@ -249,7 +249,7 @@ def test_the_density_of_one_step_is_that_of_scipy(ax):
         cells=50,
     )
     values, places = image_of(ax)
-    one = StrokeMixture(*(part[0, 0] for part in mixture))
+    one = mixture[0, 0]
     expected = reference(one, np.zeros(2), (places - unit.mean) / unit.std)
     np.testing.assert_allclose(values, expected / np.prod(unit.std), rtol=1e-9)
     probability = float(torch.sigmoid(mixture.end_logit))

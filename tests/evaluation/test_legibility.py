@@ -55,7 +55,7 @@ def test_edit_distance_is_that_of_its_definition():
 )
 def test_errors_of_a_line(text, read, errors):
     assert edit_distance(text, read) == errors
-    assert Reading(text, read, errors).rate == pytest.approx(errors / len(text))
+    assert Reading(text, read, errors).error_rate == pytest.approx(errors / len(text))
 
 
 def test_collapse_drops_repeats_before_blanks():
@@ -94,7 +94,7 @@ def lines():
 def test_recogniser_reads_synthetic_lines(recogniser, lines):
     readings = read_lines([s.ink for s in lines], [s.text for s in lines], recogniser)
     # a wrong list of characters, order of rows or scale of grey would read nothing
-    assert np.median([r.rate for r in readings]) < 0.25
+    assert np.median([r.error_rate for r in readings]) < 0.25
     assert sum(r.errors == 0 for r in readings) >= 2
     assert all(r.errors == edit_distance(r.text, r.read) for r in readings)
 
@@ -109,7 +109,7 @@ def test_recogniser_cannot_read_scattered_ink(recogniser, lines):
         ink[:, 0], ink[:, 1] = length * turn.cos(), length * turn.sin()
         scattered.append(ink)
     readings = read_lines(scattered, [s.text for s in lines[:8]], recogniser)
-    assert np.median([r.rate for r in readings]) > 0.7
+    assert np.median([r.error_rate for r in readings]) > 0.7
 
 
 def test_reading_does_not_depend_on_the_other_lines(recogniser, lines):

@@ -100,8 +100,8 @@ def test_likelihood_in_letter_body_heights_is_that_of_the_scaled_density(
         squares += float((density.mean - s.ink[None, 1:, :2]).square().sum())
         points += len(s.ink) - 1
     assert (found.lines, found.points) == (2, points) == (2, 68)
-    assert found.body_nats_a_point == pytest.approx(nats / points, rel=1e-5)
-    assert found.body_nats_a_line == pytest.approx(nats / 2, rel=1e-5)
+    assert found.body_nats_per_point == pytest.approx(nats / points, rel=1e-5)
+    assert found.body_nats_per_line == pytest.approx(nats / 2, rel=1e-5)
     assert found.body_sse == pytest.approx(squares / points, rel=1e-4)
 
 
@@ -119,10 +119,10 @@ def test_likelihood_is_the_loss_of_training(network, samples):
     found = measures.likelihood(model, samples)
     with torch.no_grad():
         loss = batch_loss(network, make_batch(samples, model.normalisation)).item()
-    assert found.nats_a_point == pytest.approx(loss, rel=1e-5)
-    assert found.nats_a_line == pytest.approx(loss * 68 / 2, rel=1e-5)
-    log_volume = np.log(0.5) + np.log(0.8)
-    assert found.body_nats_a_point == pytest.approx(loss + log_volume, rel=1e-4)
+    assert found.nats_per_point == pytest.approx(loss, rel=1e-5)
+    assert found.nats_per_line == pytest.approx(loss * 68 / 2, rel=1e-5)
+    log_jacobian = np.log(0.5) + np.log(0.8)
+    assert found.body_nats_per_point == pytest.approx(loss + log_jacobian, rel=1e-4)
 
 
 def test_a_likelihood_that_is_not_finite_is_an_error(model, samples):
@@ -154,8 +154,8 @@ def test_pace_compares_lines_with_human_ones(scribble):
         for points in (42, 80)
     ]
     found = measures.pace(human, written)
-    assert found.human_points_a_character == pytest.approx((11, 11, 10.1, 11.9))
-    assert found.points_a_character.mean == pytest.approx((10.5 + 20) / 2)
+    assert found.human_points_per_character == pytest.approx((11, 11, 10.1, 11.9))
+    assert found.points_per_character.mean == pytest.approx((10.5 + 20) / 2)
     assert found.points_inside == 0.5
     # the pen of these lines has one speed
     assert found.speed_variation == pytest.approx((0, 0, 0, 0))
@@ -170,7 +170,7 @@ def test_attention_is_that_of_writing_step_by_step(model, samples):
     phis = measures.attention(model, samples)
     for s, phi in zip(samples, phis, strict=True):
         batch = make_batch([s], model.normalisation)
-        state = model.network.start(1)
+        state = model.network.initial_state(1)
         rows = []
         for t in range(len(s.ink)):
             with torch.no_grad():

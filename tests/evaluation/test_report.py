@@ -16,8 +16,8 @@ from handwriting_lib.data.transforms import Limits
 from handwriting_lib.evaluation import report as evaluation
 from handwriting_lib.evaluation.report import (
     PARTS,
+    EvaluationSettings,
     HeldOut,
-    Settings,
     alignments,
     choose_lines,
     evaluate,
@@ -30,7 +30,7 @@ from handwriting_lib.networks.synthesis import SynthesisConfig, SynthesisNetwork
 from handwriting_lib.training.config import TrainingConfig
 from handwriting_lib.training.ink import prepare_data
 
-LIMITS = Limits(points=600, shortest=3)
+LIMITS = Limits(max_points=600, min_characters=3)
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +136,12 @@ def test_alignment_is_by_donor_and_names_none(model, corpus):
 def test_settings_are_the_defaults_of_write():
     defaults = inspect.signature(hw.write).parameters
     for name in ("bias", "temperature", "style", "seed", "redraws"):
-        assert getattr(Settings(), name) == defaults[name].default, name
+        assert getattr(EvaluationSettings(), name) == defaults[name].default, name
 
 
 @pytest.mark.slow
 def test_evaluate_measures_every_part(shipped, corpus, tmp_path):
-    settings = Settings(texts=4, lines=7, redraws=2)
+    settings = EvaluationSettings(texts=4, lines=7, redraws=2)
     report = evaluate(shipped, corpus, settings)
     assert json.loads(json.dumps(report))["counts"] == report["counts"]
     measured = report["measures"]
@@ -167,9 +167,9 @@ def test_evaluate_refuses_what_it_cannot_measure(model, corpus):
     with pytest.raises(ValueError, match="no part 'beauty'"):
         evaluate(model, corpus, parts=["likelihood", "beauty"])
     with pytest.raises(ValueError, match="at least one text"):
-        evaluate(model, corpus, Settings(texts=0))
+        evaluate(model, corpus, EvaluationSettings(texts=0))
     with pytest.raises(ValueError, match="900 to 901 characters"):
-        evaluate(model, corpus, Settings(lengths=(900, 901)), ["pace"])
+        evaluate(model, corpus, EvaluationSettings(lengths=(900, 901)), ["pace"])
     other = hw.Model(PredictionNetwork(PredictionConfig(hidden=8)), name="silent")
     with pytest.raises(ValueError, match="silent cannot read text"):
         evaluate(other, corpus)

@@ -148,16 +148,16 @@ def test_a_layer_is_the_same_without_numba(monkeypatch):
     layer = PeepholeLSTM(3, H)
     x = torch.randn(6, B, 3)
 
-    def run_layer(products):
+    def run_layer(matmul_dtype):
         start = LSTMState(*torch.zeros(2, B, H))
-        h, _ = sequences.peephole_sequence(x, layer, start, products)
+        h, _ = sequences.peephole_sequence(x, layer, start, matmul_dtype)
         return [h, *torch.autograd.grad(h.square().sum(), layer.parameters())]
 
-    for products, tolerance in ((None, 1e-5), (torch.bfloat16, 0.05)):
-        with_numba = run_layer(products)
+    for matmul_dtype, tolerance in ((None, 1e-5), (torch.bfloat16, 0.05)):
+        with_numba = run_layer(matmul_dtype)
         with monkeypatch.context() as patch:
             patch.setattr(sequences, "backend_for", lambda _: PLAIN)
-            plain = run_layer(products)
+            plain = run_layer(matmul_dtype)
         for a, b in zip(with_numba, plain, strict=True):
             size = max(1.0, b.abs().max().item())
             torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * size)

@@ -40,7 +40,7 @@ def asked(lines):
 
 def written(weights, network, text, mask, first, noise, bias=0.5):
     """A stretch of points in two parts, and the state after it."""
-    stepper = Stepper(weights, text, mask, network.start(len(text)))
+    stepper = Stepper(weights, text, mask, network.initial_state(len(text)))
     parts = []
     for some in noise.split([POINTS - 15, 15]):
         parts.append(stepper.write(first, some, bias, 0.8))

@@ -40,9 +40,9 @@ def layer_of(weight_ih, weight_hh, bias, peephole):
     )
 
 
-def run_fused(x, h, c, *weights, products=None, limit=None):
+def run_fused(x, h, c, *weights, matmul_dtype=None, limit=None):
     out, state = peephole_sequence(
-        x, layer_of(*weights), LSTMState(h, c), products, limit
+        x, layer_of(*weights), LSTMState(h, c), matmul_dtype, limit
     )
     return out, state.h, state.c
 
@@ -74,12 +74,12 @@ def texts(device="cpu"):
     return text.to(device), mask.to(device)
 
 
-def run_windowed(x, h, c, w, kappa, *weights, products=None, limit=None):
+def run_windowed(x, h, c, w, kappa, *weights, matmul_dtype=None, limit=None):
     text, mask = texts(x.device)
     layer, window = layer_of(*weights[:4]), SimpleNamespace()
     window.weight, window.bias = weights[4:]
     out = windowed_sequence(
-        x, layer, window, LSTMState(h, c), w, kappa, text, mask, products, limit
+        x, layer, window, LSTMState(h, c), w, kappa, text, mask, matmul_dtype, limit
     )
     return out.h, out.w, out.c, out.kappa, out.phi
 
@@ -288,7 +288,7 @@ def test_bfloat16_products_come_close(device, windowed):
     )
     run = run_windowed if windowed else run_fused
     exact = run(*inputs)[:4]
-    close = run(*inputs, products=torch.bfloat16)[:4]
+    close = run(*inputs, matmul_dtype=torch.bfloat16)[:4]
     for one, other in zip(close, exact, strict=False):
         assert one.dtype == torch.float32
         assert distance(one, other) < 0.02

@@ -48,12 +48,12 @@ def close(one, other, tolerance):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("dtype, products, tolerance", KINDS)
+@pytest.mark.parametrize("dtype, matmul_dtype, tolerance", KINDS)
 @pytest.mark.parametrize("limit", [None, 0.0625])
-def test_peephole_kernels_equal_the_loop(dtype, products, tolerance, limit):
+def test_peephole_kernels_equal_the_loop(dtype, matmul_dtype, tolerance, limit):
     z_input, *rest = layer_inputs(dtype)
     traces = [
-        sequences.peephole_forward(backend, z_input.clone(), *rest, products)
+        sequences.peephole_forward(backend, z_input.clone(), *rest, matmul_dtype)
         for backend in BOTH
     ]
     close(*traces, tolerance)
@@ -71,12 +71,12 @@ def test_peephole_kernels_equal_the_loop(dtype, products, tolerance, limit):
     assert results[0][0].abs().max() > (0.06 if limit else 0.1)
 
 
-@pytest.mark.parametrize("dtype, products, tolerance", KINDS)
+@pytest.mark.parametrize("dtype, matmul_dtype, tolerance", KINDS)
 @pytest.mark.parametrize("limit", [None, 0.0625])
-def test_windowed_kernels_equal_the_loop(dtype, products, tolerance, limit):
+def test_windowed_kernels_equal_the_loop(dtype, matmul_dtype, tolerance, limit):
     z_input, *rest = windowed_inputs(dtype)
     (one, read), (other, window) = (
-        sequences.windowed_forward(backend, z_input.clone(), *rest, products)
+        sequences.windowed_forward(backend, z_input.clone(), *rest, matmul_dtype)
         for backend in BOTH
     )
     close(one, other, tolerance)

@@ -38,8 +38,8 @@ def header(content: bytes) -> dict:
 def test_packs_are_small():
     model = load_pretrained()
     half, int8 = (len(browser_pack(model, one)) for one in ("half", "int8"))
-    assert half < 2.02 * model.parameters
-    assert int8 < 1.04 * model.parameters
+    assert half < 2.02 * model.num_parameters
+    assert int8 < 1.04 * model.num_parameters
 
 
 def test_a_pack_of_the_papers_size_is_under_8_mb():
@@ -111,7 +111,7 @@ def test_onnxruntime_writes_as_torch_does(stepped, lines, slots):
     network = model.network
     text = torch.randint(1, 96, (lines, slots))
     mask = torch.arange(slots) < slots - torch.arange(lines)[:, None] % slots
-    state = network.start(lines)
+    state = network.initial_state(lines)
     feed = {
         i.name: np.zeros((lines, *i.shape[1:]), np.float32)
         for i in session.get_inputs()
@@ -177,7 +177,7 @@ def test_what_has_no_onnx_step(capsys, tmp_path):
         onnx_step(other)
     file = str(tmp_path / "step.onnx")
     assert main(["export", "--onnx", file, "--weights", "int8"]) == 2
-    assert "--weights is for --browser" in capsys.readouterr().err
+    assert "--precision is for --browser" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["export", "--onnx", file, "--browser", file])
     with pytest.raises(SystemExit):

@@ -24,7 +24,7 @@ def test_card_and_file_agree(name):
     model = hw.load_pretrained(name)
     card = (PRETRAINED / f"{name}.md").read_text()
     about = model.about
-    assert f"{model.parameters:,} weights" in card
+    assert f"{model.num_parameters:,} weights" in card
     assert f"{about['steps']:,} updates" in card
     assert f"{about['points_seen']:,} points" in card
     assert f"{about['validation_nats_per_point']:.3f}" in card
@@ -59,7 +59,7 @@ def test_it_obeys_the_text(name):
 def test_what_does_not_read_writes_freely():
     assert [name for name in NAMES if name not in READERS] == ["unipen-free"]
     model = hw.load_pretrained("unipen-free")
-    for ink in hw.write_freely(model, 400, samples=4, seed=2):
+    for ink in hw.write_unconditional(model, 400, samples=4, seed=2):
         check_ink(ink)  # no NaN, a pen column of 0 and 1
         # a hand stays near its line, moves on, and lifts the pen now and then
         where = hw.offsets_to_positions(ink)

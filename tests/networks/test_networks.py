@@ -86,7 +86,7 @@ def test_any_size_runs(layers):
 def test_synthesis_step_by_step_is_the_whole_line(device):
     network, points, (text, mask) = synthesis(device), ink(device=device), texts(device)
     whole = network(points, text, mask)
-    state = network.start(3)
+    state = network.initial_state(3)
     for t in range(points.shape[1]):
         output, state, phi = network.step(points[:, t], state, text, mask)
         torch.testing.assert_close(output, whole.output[:, t])
@@ -97,7 +97,7 @@ def test_synthesis_step_by_step_is_the_whole_line(device):
 def test_prediction_step_by_step_is_the_whole_line(device):
     network, points = prediction(device), ink(device=device)
     whole = network(points)
-    state = network.start(3)
+    state = network.initial_state(3)
     for t in range(points.shape[1]):
         output, state = network.step(points[:, t], state)
         torch.testing.assert_close(output, whole.output[:, t])
@@ -209,7 +209,7 @@ def test_bfloat16_products_come_close(device):
     network = SynthesisNetwork(config).to(device)
     points, (text, mask) = ink(steps=40, device=device).float(), texts(device)
     exact = network(points, text, mask).output
-    close = network(points, text, mask, products=torch.bfloat16).output
+    close = network(points, text, mask, matmul_dtype=torch.bfloat16).output
     assert close.dtype == torch.float32
     error = (close - exact).norm() / exact.norm()
     assert 0 < error.item() < 0.02
@@ -243,7 +243,7 @@ def test_every_layer_sees_the_point(kind, layer):
 def test_what_the_window_read_reaches_layer_1_at_the_next_point():
     # others have left w_{t-1} out of layer 1's input
     network, points, (text, mask) = synthesis(), ink(), texts()
-    state = network.start(3)
+    state = network.initial_state(3)
     moved = state._replace(w=state.w + 1)
     one = network.step(points[:, 0], state, text, mask)[1]
     other = network.step(points[:, 0], moved, text, mask)[1]
@@ -388,7 +388,7 @@ def test_a_grown_network_writes_as_the_small_one_did(kind):
         torch.testing.assert_close(many.c[:, :12], few.c)
         assert (many.h[:, 12:] != 0).all()  # the new cells live
 
-    state_1, state_2 = small.start(3), wide.start(3)
+    state_1, state_2 = small.initial_state(3), wide.initial_state(3)
     for t in range(4):  # and so does one point at a time
         step_1 = small.step(points[:, t], state_1, *arguments[1:])
         step_2 = wide.step(points[:, t], state_2, *arguments[1:])

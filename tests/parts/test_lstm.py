@@ -24,7 +24,7 @@ def peephole_cell_by_scalars(x, h, c, layer):
     """Graves 2013, eqs 7 to 11, one number at a time. Lists of floats, (B, ...)."""
     w, r = layer.weight_ih.tolist(), layer.weight_hh.tolist()
     bias, peephole = layer.bias.tolist(), layer.peephole.tolist()
-    hidden = layer.hidden
+    hidden = layer.hidden_size
     new_h, new_c = [], []
     for x_b, h_b, c_b in zip(x, h, c, strict=True):
 
@@ -110,7 +110,7 @@ def test_each_peephole_is_diagonal(gate):
 
 def test_the_loop_is_the_step_again_and_again():
     layer = PeepholeLSTM(3, 4).double()
-    x, state = torch.randn(2, 6, 3, dtype=DOUBLE), layer.start(2)
+    x, state = torch.randn(2, 6, 3, dtype=DOUBLE), layer.initial_state(2)
     whole, end = layer(x)
     for t in range(6):
         state = layer.step(x[:, t], state)
@@ -139,8 +139,8 @@ def test_lines_do_not_see_their_neighbours():
 def test_the_forget_gate_starts_open():
     layer = PeepholeLSTM(3, 4, forget_bias=2.0)
     assert layer.bias.tolist() == [0] * 4 + [2] * 4 + [0] * 8
-    assert all((s == 0).all() and s.shape == (5, 4) for s in layer.start(5))
-    assert "inputs=3, hidden=4" in repr(layer)
+    assert all((s == 0).all() and s.shape == (5, 4) for s in layer.initial_state(5))
+    assert "input_size=3, hidden_size=4" in repr(layer)
 
 
 # --- clipped derivatives -----------------------------------------------------------
@@ -161,7 +161,7 @@ def test_derivatives_are_clipped_at_every_gate_of_every_point():
     # eqs 7 to 11 with each gate's input named, against one clamp on each by hooks
     layer, limit = PeepholeLSTM(3, 4).double(), 0.02
     x = torch.randn(2, 6, 3, dtype=DOUBLE)
-    state, hs, seen = layer.start(2), [], []
+    state, hs, seen = layer.initial_state(2), [], []
 
     def clamp(d):
         seen.append(d)

@@ -63,7 +63,7 @@ def torch_mixture(mixture):
 
 
 def expand(mixture, count):
-    return StrokeMixture(*(part.expand(count, *part.shape) for part in mixture))
+    return mixture.expand((count, *mixture.batch_shape))
 
 
 def assert_mean_and_covariance(offsets, mean, covariance):
@@ -81,7 +81,7 @@ def assert_mean_and_covariance(offsets, mean, covariance):
 
 
 def test_log_prob_is_that_of_torch_distributions(device):
-    mixture = StrokeMixture(*(p.to(device) for p in random_mixture(4, 7)))
+    mixture = random_mixture(4, 7).map(lambda part: part.to(device))
     point = random_points(4, 7).to(device)
     pen = Bernoulli(logits=mixture.end_logit).log_prob(point[..., 2])
     wanted = torch_mixture(mixture).log_prob(point[..., :2]) + pen
@@ -110,7 +110,7 @@ def test_the_density_integrates_to_one():
     for end in (0.0, 1.0):
         points = torch.cat([grid, torch.full((len(grid), 1), end, dtype=DOUBLE)], 1)
         total += (
-            mixture._replace(
+            mixture.replace(
                 log_pi=mixture.log_pi.expand(1, 3), end_logit=mixture.end_logit[None]
             )
             .log_prob(points)
@@ -176,7 +176,7 @@ def test_extreme_outputs_make_no_nan(size):
     (gradient,) = torch.autograd.grad(log_prob.sum(), output)
     assert torch.isfinite(log_prob).all()
     assert torch.isfinite(gradient).all()
-    sample = mixture.sample(torch.Generator().manual_seed(0))
+    sample = mixture.sample(generator=torch.Generator().manual_seed(0))
     assert not torch.isnan(sample).any()
 
 
@@ -206,7 +206,7 @@ def test_draws_of_one_gaussian_have_its_covariance(rho):
     # drawing with the covariance in place of its Cholesky factor: .30 becomes .10
     sigma = (0.3, 0.6)
     mixture = one_gaussian(rho, sigma, mu=(1.0, -2.0))
-    draws = expand(mixture, DRAWS).sample(torch.Generator().manual_seed(1))
+    draws = expand(mixture, DRAWS).sample(generator=torch.Generator().manual_seed(1))
     cross = rho * sigma[0] * sigma[1]
     covariance = torch.tensor([[sigma[0] ** 2, cross], [cross, sigma[1] ** 2]])
     assert_mean_and_covariance(draws[:, :2], torch.tensor([1.0, -2.0]), covariance)
@@ -230,8 +230,10 @@ def test_draws_have_the_mean_and_covariance_of_their_mixture(device):
         torch.tensor([0.9, -0.7, 0.0]),
         torch.tensor(-1.0),
     )
-    mixture = StrokeMixture(*(part.to(device) for part in mixture))
-    draws = expand(mixture, DRAWS).sample(torch.Generator(device).manual_seed(2))
+    mixture = mixture.map(lambda part: part.to(device))
+    draws = expand(mixture, DRAWS).sample(
+        generator=torch.Generator(device).manual_seed(2)
+    )
     reference = torch_mixture(mixture)
     assert_mean_and_covariance(draws[:, :2], reference.mean, mixture.covariance)
     # each component as often as its weight; they lie far apart
@@ -244,7 +246,7 @@ def test_draws_have_the_mean_and_covariance_of_their_mixture(device):
 def test_the_pen_is_lifted_as_often_as_it_should_be(probability):
     logit = math.log(probability / (1 - probability))
     draws = expand(one_gaussian(0.0, end=logit), DRAWS).sample(
-        torch.Generator().manual_seed(3)
+        generator=torch.Generator().manual_seed(3)
     )
     assert set(draws[:, 2].unique().tolist()) == {0.0, 1.0}
     error = math.sqrt(probability * (1 - probability) / DRAWS)
@@ -255,7 +257,7 @@ def test_a_draw_is_a_function_of_the_generator():
     mixture = random_mixture(50)
 
     def draw(seed):
-        return mixture.sample(torch.Generator().manual_seed(seed))
+        return mixture.sample(generator=torch.Generator().manual_seed(seed))
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
@@ -266,9 +268,11 @@ def test_a_draw_from_noise_does_not_see_its_neighbours():
     noise = draw_noise((6,), torch.Generator().manual_seed(1), mixture.mu)
     together = mixture.sample(noise=noise)
     for row in range(6):
-        alone = StrokeMixture(*(part[row] for part in mixture))
+        alone = mixture[row]
         torch.testing.assert_close(alone.sample(noise=noise[row]), together[row])
-    assert torch.equal(together, mixture.sample(torch.Generator().manual_seed(1)))
+    assert torch.equal(
+        together, mixture.sample(generator=torch.Generator().manual_seed(1))
+    )
 
 
 def test_noise_at_its_ends_still_picks_a_component():
@@ -309,7 +313,7 @@ def test_each_line_may_have_a_bias_of_its_own():
     together = StrokeMixture.from_output(output, torch.tensor([0.0, 0.5, 2.0]))
     for row, bias in enumerate((0.0, 0.5, 2.0)):
         alone = StrokeMixture.from_output(output[row], bias)
-        for one, other in zip(alone, together, strict=True):
+        for one, other in zip(alone.parts(), together.parts(), strict=True):
             torch.testing.assert_close(one, other[row])
 
 
@@ -317,7 +321,7 @@ def test_a_large_bias_writes_the_likeliest_mean():
     output = torch.randn(500, 31)
     mixture = StrokeMixture.from_output(output, 200.0)
     likeliest = mixture.mu[torch.arange(500), output[:, 1:6].argmax(-1)]
-    sample = mixture.sample(torch.Generator().manual_seed(0))
+    sample = mixture.sample(generator=torch.Generator().manual_seed(0))
     close = (sample[:, :2] - likeliest).norm(dim=-1) < 1e-4
     assert close.float().mean() > 0.95  # two weights may be all but equal
 

@@ -29,8 +29,8 @@ def a_batch(lines, points, slots):
     )
 
 
-def loss_and_gradients(network, batch, products=None):
-    loss = batch_loss(network, batch, products)
+def loss_and_gradients(network, batch, matmul_dtype=None):
+    loss = batch_loss(network, batch, matmul_dtype)
     slopes = torch.autograd.grad(loss, list(network.parameters()))
     return loss.detach(), slopes
 
@@ -48,15 +48,15 @@ def test_padding_changes_no_loss_and_no_gradient():
 
 
 @needs_gpu
-@pytest.mark.parametrize("products", [None, torch.bfloat16])
-def test_a_graph_has_the_loss_and_gradients_of_the_step(products):
+@pytest.mark.parametrize("matmul_dtype", [None, torch.bfloat16])
+def test_a_graph_has_the_loss_and_gradients_of_the_step(matmul_dtype):
     network = SynthesisNetwork(SynthesisConfig(hidden=48)).cuda()
-    graphed = GraphedLoss(network, lambda b: batch_loss(network, b, products))
+    graphed = GraphedLoss(network, lambda b: batch_loss(network, b, matmul_dtype))
     for shape in ((3, 40, 7), (20, 100, 30), (5, 60, 12)):  # the last has a graph
         batch = a_batch(*shape)
         loss = graphed(batch)
         slopes = [p.grad.clone() for p in network.parameters()]
-        other, others = loss_and_gradients(network, batch.to("cuda"), products)
+        other, others = loss_and_gradients(network, batch.to("cuda"), matmul_dtype)
         torch.testing.assert_close(loss, other, rtol=1e-4, atol=1e-5)
         for a, b in zip(slopes, others, strict=True):
             assert (a - b).norm() <= 1e-3 * b.norm() + 1e-6

@@ -107,11 +107,13 @@ def assert_same_losses(one, other):
 # --- it learns -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("products", ["float32", "bfloat16"])
-def test_the_loss_falls(tmp_path, device, products):
+@pytest.mark.parametrize("matmul_dtype", ["float32", "bfloat16"])
+def test_the_loss_falls(tmp_path, device, matmul_dtype):
     seen = []
-    model = train(config(steps=80, products=products), data(), tmp_path, quiet=True,
-                  device=device, on_step=seen.append)  # fmt: skip
+    model = train(
+        config(steps=80, matmul_dtype=matmul_dtype), data(), tmp_path, quiet=True,
+        device=device, on_step=seen.append,
+    )  # fmt: skip
     log = log_of(tmp_path)
     assert [line["step"] for line in log] == list(range(1, 81))
     assert [dataclasses.asdict(line) for line in seen] == log
@@ -437,7 +439,7 @@ def test_under_noise_the_means_are_validated_and_saved(tmp_path):
     train(config(steps=60), data(), start, quiet=True)
     how = dataclasses.replace(
         config(steps=20, rate=1e-3, weight_noise=0.05),
-        start=str(start / "model.safetensors"),
+        init_from=str(start / "model.safetensors"),
     )
     model = train(how, data(), noisy, quiet=True)
     saved = load_model(noisy / "model.safetensors")
@@ -448,7 +450,7 @@ def test_under_noise_the_means_are_validated_and_saved(tmp_path):
     assert last["validation"] == pytest.approx(loss, rel=1e-5)
 
     log_sds = load_checkpoint(noisy / "checkpoint.pt")["noise"]
-    assert log_sds.shape == (model.parameters,)
+    assert log_sds.shape == (model.num_parameters,)
     assert ((log_sds - math.log(0.05)).abs() > 1e-3).float().mean() > 0.9  # learned
     points = sum(len(s.ink) - 1 for s in data().train)
     means = WeightNoise(model.network).means().detach()
@@ -487,7 +489,8 @@ def test_training_starts_from_a_smaller_model(tmp_path):
     small = train(config(steps=60), data(), tmp_path / "small", quiet=True)
     file = tmp_path / "small" / "model.safetensors"
     wider = dataclasses.replace(
-        config(model=SIZES | {"hidden": 14}, steps=5, rate=1e-9), start=str(file)
+        config(model=SIZES | {"hidden": 14}, steps=5, learning_rate=1e-9),
+        init_from=str(file),
     )
     grown = train(wider, data(), tmp_path / "wide", quiet=True)
     assert grown.network.config.hidden == 14
@@ -512,11 +515,11 @@ def test_training_starts_from_a_smaller_model(tmp_path):
 
 def test_a_start_that_does_not_fit_is_an_error(tmp_path):
     with pytest.raises(ModelError, match="no model 'unheard-of'"):
-        how = dataclasses.replace(config(), start="unheard-of")
+        how = dataclasses.replace(config(), init_from="unheard-of")
         train(how, data(), tmp_path, quiet=True)
     save_model(Model(PredictionNetwork(PredictionConfig(8, 2, 2))),
                tmp_path / "other.safetensors")  # fmt: skip
-    how = dataclasses.replace(config(), start=str(tmp_path / "other.safetensors"))
+    how = dataclasses.replace(config(), init_from=str(tmp_path / "other.safetensors"))
     with pytest.raises(ValueError, match="cannot grow into"):
         train(how, data(), tmp_path, quiet=True)
 
@@ -562,8 +565,8 @@ def test_synthetic_lines_are_made_when_the_recipe_asks():
     how = TrainingConfig(thinning=Thinning(0.01, 0))
     assert prepare_data(Corpus("c", crowd(60)), how).synthetic == []
     how = dataclasses.replace(
-        how, recipe=Recipe(synthetic=0.1), synthetic={"samples": 5, "seed": 4},
-        limits=Limits(points=10_000, per_character=(1, 1000)),
+        how, recipe=Recipe(synthetic_share=0.1), synthetic={"samples": 5, "seed": 4},
+        limits=Limits(max_points=10_000, points_per_character=(1, 1000)),
     )  # fmt: skip
     prepared = prepare_data(Corpus("c", crowd(60)), how)
     assert len(prepared.synthetic) == 5
@@ -576,7 +579,7 @@ def test_characters_of_writers_without_lines_are_left_out_and_logged(caplog):
     # their height is unknown, so they would be scaled wrongly
     lone = [zigzag("x", i, "character").replace(writer=f"lone{i}") for i in range(7)]
     kept = [zigzag("x", i, "character").replace(writer=f"w{i}") for i in range(60)]
-    wide = TrainingConfig(thinning=Thinning(0.01, 0), limits=Limits(points=100))
+    wide = TrainingConfig(thinning=Thinning(0.01, 0), limits=Limits(max_points=100))
     with caplog.at_level(logging.INFO, "handwriting_lib.training"):
         prepared = prepare_data(Corpus("c", [*crowd(60), *kept, *lone]), wide)
     assert "left out 7: character of a writer without lines or words" in caplog.text
@@ -642,7 +645,7 @@ def test_a_loss_is_the_mean_over_the_points_of_all_lines(number):
 def test_the_loss_is_of_the_next_point():
     network = networks()[1]
     batch = make_batch([zigzag("ab ba", 1, "line")])
-    wanted, state = 0.0, network.start(1)
+    wanted, state = 0.0, network.initial_state(1)
     for t in range(batch.ink.shape[1] - 1):
         output, state = network.step(batch.ink[:, t], state)
         mixture = StrokeMixture.from_output(output)
@@ -663,22 +666,28 @@ def test_validation_counts_points_not_batches():
 
 
 def test_the_rate_warms_up_stays_and_falls():
-    recipe = Recipe(steps=1000, rate=0.1, warm_up=100, decay=0.4, last_rate=0.02)
-    rates = [recipe.rate_at(step) for step in range(1000)]
+    recipe = Recipe(
+        steps=1000,
+        learning_rate=0.1,
+        warmup_steps=100,
+        decay_share=0.4,
+        final_rate_share=0.02,
+    )
+    rates = [recipe.learning_rate_at(step) for step in range(1000)]
     assert rates[0] == pytest.approx(0.001)
     assert rates[99:600] == [0.1] * 501
     assert rates[600:] == sorted(rates[600:], reverse=True)
-    assert recipe.rate_at(1000) == pytest.approx(0.002)
+    assert recipe.learning_rate_at(1000) == pytest.approx(0.002)
     assert min(rates) > 0
 
 
 def test_lines_take_over_from_words():
-    recipe = Recipe(steps=1000, words=(0.9, 0.2), words_until=0.4)
-    shares = [recipe.words_at(step) for step in range(1000)]
+    recipe = Recipe(steps=1000, word_share=(0.9, 0.2), word_share_until=0.4)
+    shares = [recipe.word_share_at(step) for step in range(1000)]
     assert shares[0] == 0.9
     assert shares == sorted(shares, reverse=True)
     assert shares[400:] == pytest.approx([0.2] * 600)
-    assert Recipe(words=(0.3, 0.3)).words_at(0) == 0.3
+    assert Recipe(word_share=(0.3, 0.3)).word_share_at(0) == 0.3
 
 
 # --- data ---------------------------------------------------------------------------
@@ -703,7 +712,7 @@ def test_factors_are_measured_on_the_training_side():
 def test_a_corpus_that_leaves_one_side_empty_is_an_error():
     with pytest.raises(ConfigError, match=r"few leaves 0 .* and 0 for validation"):
         prepare_data(Corpus("few", []), TrainingConfig())
-    limits = TrainingConfig(limits=Limits(points=2))
+    limits = TrainingConfig(limits=Limits(max_points=2))
     with pytest.raises(ConfigError, match="wider limits"):
         prepare_data(Corpus("few", crowd(60)), limits)
 
@@ -735,11 +744,11 @@ def test_a_configuration_is_read_with_its_defaults(tmp_path):
     assert read == TrainingConfig(
         corpus="synthetic",
         model={"hidden": 8},
-        limits=Limits(per_character=(5.0, 50.0)),
+        limits=Limits(points_per_character=(5.0, 50.0)),
         augmentation=Augmentation(slant=0.0),
-        recipe=Recipe(rate=1.0, words=(0.5, 0.25), clip_derivatives=True),
+        recipe=Recipe(learning_rate=1.0, word_share=(0.5, 0.25), clip_derivatives=True),
     )
-    assert isinstance(read.recipe.rate, float)
+    assert isinstance(read.recipe.learning_rate, float)
     assert read_config(toml(tmp_path, "")) == TrainingConfig()
 
 
@@ -787,7 +796,7 @@ def test_bytes_that_are_no_text_are_no_configuration(tmp_path):
 
 def test_a_wrong_network_or_type_of_products_is_named(tmp_path):
     with pytest.raises(ConfigError, match="float32 or bfloat16, not 'float16'"):
-        train(config(products="float16"), data(), tmp_path, quiet=True)
+        train(config(matmul_dtype="float16"), data(), tmp_path, quiet=True)
     with pytest.raises(ModelError, match="no network 'transformer'"):
         train(config("transformer"), data(), tmp_path, quiet=True)
     with pytest.raises(ModelError, match="hiden"):
@@ -808,7 +817,7 @@ def test_the_paper_s_protocol_is_the_reader_s():
         assert how.corpus_options == {"split": iam.PAPER_TRAINING}
         assert how.validation_options == {"split": iam.PAPER_VALIDATION}
         recipe = how.recipe
-        assert recipe.optimiser == "rmsprop" and recipe.rate_at(0) == 1e-4
-        assert recipe.rate_at(recipe.steps - 1) == 1e-4
-        assert recipe.clip_derivatives and recipe.clip == 0
+        assert recipe.optimiser == "rmsprop" and recipe.learning_rate_at(0) == 1e-4
+        assert recipe.learning_rate_at(recipe.steps - 1) == 1e-4
+        assert recipe.clip_derivatives and recipe.clip_norm == 0
         assert recipe.weight_noise == (0.075 if "noise" in name else 0)

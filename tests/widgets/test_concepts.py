@@ -257,5 +257,5 @@ def test_gates_can_be_played(show, widgets):
 @pytest.mark.slow
 def test_text_from_outside_is_only_text(show, line, model):
     text = "<img src=x onerror=hi>"
-    tagged = line._replace(text="<img src=x onerror=window.hacked=1>", output=None)
+    tagged = line.replace(text="<img src=x onerror=window.hacked=1>", output=None)
     show(WindowSliders(text, caption=HOSTILE), GateTraces(tagged, model, cells=1))

@@ -157,7 +157,7 @@ def torch_trace(network, points):
     """What `TRACE` gives, from torch."""
     text = encode(TEXT)[None]
     mask = torch.ones_like(text, dtype=torch.bool)
-    state, rows = network.start(1), []
+    state, rows = network.initial_state(1), []
     for point in points:
         output, state, phi = network.step(point[None], state, text, mask)
         m = StrokeMixture.from_output(output, BIAS, TEMPERATURE)

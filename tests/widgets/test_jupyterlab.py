@@ -27,7 +27,7 @@ pad
 OTHERS = """
 line = hw.write("an ink", seed=3, keep_output=True)[0]
 display(hw.Player(line, hw.load_pretrained(), caption="<img src=x onerror=alert(1)>"))
-hw.Studio(text="hi", weights="int8")
+hw.Studio(text="hi", precision="int8")
 """
 FILE = """
 import json

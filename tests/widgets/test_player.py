@@ -53,7 +53,7 @@ def test_parts_that_are_not_known_are_left_out(line, model, sample):
     read_too = {"phi", "mixture", "end"}
     assert set(data_of(Player(line.ink))) == bare
     assert set(data_of(Player(sample))) == bare | {"truth"}
-    assert set(data_of(Player(line._replace(output=None)))) == bare | {"phi"}
+    assert set(data_of(Player(line.replace(output=None)))) == bare | {"phi"}
     assert set(data_of(Player(line, model))) == bare | read_too
     assert set(data_of(Player(sample, model))) == bare | read_too | {"truth"}
     free = Model(PredictionNetwork(PredictionConfig(hidden=8)))
@@ -63,7 +63,7 @@ def test_parts_that_are_not_known_are_left_out(line, model, sample):
 def test_600_points_stay_small(model):
     text = "a line of six hundred points or more"
     line = write(text, model, bias=0.5, keep_output=True)[0]
-    line = line._replace(
+    line = line.replace(
         ink=line.ink[:600], phi=line.phi[:600], output=line.output[:600]
     )
     assert len(line.ink) == 600
@@ -77,14 +77,14 @@ def test_what_cannot_be_shown_is_refused(line, model):
     with pytest.raises(ValueError, match="at must be a point of the line, 0 to"):
         Player(line.ink, at=len(line.ink))
     with pytest.raises(ValueError, match="Zürich"):
-        Player(line._replace(text="Zürich", output=None), model)
+        Player(line.replace(text="Zürich", output=None), model)
     with pytest.raises(ValueError, match="shape"):
         Player(torch.zeros(3, 2))
 
 
 def test_the_network_is_left_as_it_was(line, model):
     model.network.train()
-    Player(line._replace(output=None), model)
+    Player(line.replace(output=None), model)
     assert model.network.training
     model.network.eval()
 
@@ -127,7 +127,7 @@ def test_the_density_drawn_is_that_of_the_mixture(run_module, line, model, bias)
     least = torch.tensor([0.02, 0.02]).log() - torch.tensor(unit.std).log()
     for t, grid in zip(steps, drawn, strict=True):
         at_t = StrokeMixture(*(part[t] for part in mixture))
-        at_t = at_t._replace(log_sigma=torch.maximum(at_t.log_sigma, least))
+        at_t = at_t.replace(log_sigma=torch.maximum(at_t.log_sigma, least))
         log_p = torch.logsumexp(
             at_t.log_pi + at_t.component_log_prob(unit.apply(offsets)[..., :2]), -1
         )
@@ -156,7 +156,7 @@ def test_parts_that_are_not_known_have_no_place(show, line, sample, model):
     kinds = [
         (Player(line.ink), 1, 0),
         (Player(sample), 1, 7),
-        (Player(line._replace(output=None)), 2, 7),
+        (Player(line.replace(output=None)), 2, 7),
         (Player(line.ink, free), 3, 0),
         (Player(sample, model), 4, 8),
     ]
@@ -292,7 +292,7 @@ def test_text_from_outside_is_only_text(show, line):
     phi = torch.zeros(len(line.ink), len(hostile) + 1)
     phi[:, 0] = 1
     page = show(
-        Player(line._replace(text=hostile, phi=phi, output=None), caption=HOSTILE)
+        Player(line.replace(text=hostile, phi=phi, output=None), caption=HOSTILE)
     )
     shown = page.run(
         "return [...roots[0].querySelectorAll('.character')]"

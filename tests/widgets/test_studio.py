@@ -35,7 +35,7 @@ URL.createObjectURL = blob => {
 
 @pytest.fixture(scope="module")
 def studio():
-    return Studio(text="hi there", seed=3, weights="int8", caption=HOSTILE)
+    return Studio(text="hi there", seed=3, precision="int8", caption=HOSTILE)
 
 
 @pytest.fixture(scope="module")
@@ -200,19 +200,19 @@ def test_hands_that_come_with_the_model_are_there_by_themselves(
 ):
     monkeypatch.setattr(styles_module, "HANDS", tmp_path)
     model = hw.load_pretrained()
-    plain = len(Studio(text="hi", weights="int8").html)
-    page = show(Studio(text="hi", weights="int8"))
+    plain = len(Studio(text="hi", precision="int8").html)
+    page = show(Studio(text="hi", precision="int8"))
     assert page.run(HANDS) is None  # nothing to choose
     (tmp_path / model.name).mkdir()
     files = [tmp_path / model.name / f"{name}.safetensors" for name in ("zoe", "amy")]
     for file in files:
         hw.save_style(hand, file)
-    studio = Studio(text="hi", weights="int8")
+    studio = Studio(text="hi", precision="int8")
     size = sum(file.stat().st_size for file in files)  # a few kilobytes each
     assert len(studio.html) - plain < 1.5 * size  # base64 takes a third more
     page = show(studio)
     assert page.run(HANDS) == ["its own", "amy", "zoe"]
-    page = show(Studio(text="hi", weights="int8", styles=[]))
+    page = show(Studio(text="hi", precision="int8", styles=[]))
     assert page.run(HANDS) is None
 
 
@@ -221,7 +221,7 @@ def test_a_hand_is_chosen_by_keyboard(show, hand, width, dark):
     from selenium.webdriver.common.keys import Keys
 
     long = dataclasses.replace(hand, name="a hand with a name that is very long indeed")
-    studio = Studio(text="hi there", styles=[hand, long], weights="int8", seed=3)
+    studio = Studio(text="hi there", styles=[hand, long], precision="int8", seed=3)
     page = show(studio, width=width, dark=dark)
     at_once(page)
     finished(page)
@@ -264,7 +264,7 @@ def test_it_begins_in_the_hand_that_is_asked_for(show, hand):
 
 def test_the_name_of_a_hand_is_only_ever_text(show, hand):
     hostile = dataclasses.replace(hand, name=HOSTILE)
-    page = show(Studio(text="hi", styles=[hostile], weights="int8"))
+    page = show(Studio(text="hi", styles=[hostile], precision="int8"))
     assert page.run(HANDS) == ["its own", HOSTILE]
     choose(page, "0")
     at_once(page)
@@ -277,7 +277,7 @@ def test_another_model_is_named(show):
     model = hw.load_pretrained()
     with torch.no_grad():
         model.network.output.bias.add_(0.01)
-    page = show(Studio(model, "hi", weights="int8"))
+    page = show(Studio(model, "hi", precision="int8"))
     at_once(page)
     finished(page)
     assert page.find("code").text.startswith('lines = hw.write(["hi"], model, bias=')
@@ -289,7 +289,7 @@ def test_another_model_is_named(show):
         (model, "bias="),
         (other, f'hw.load_pretrained("{other.name}")'),
     ]:
-        page = show(Studio(one, "hi", weights="int8"))
+        page = show(Studio(one, "hi", precision="int8"))
         at_once(page)
         finished(page)
         assert page.find("code").text.startswith(f'lines = hw.write(["hi"], {words}')
@@ -309,7 +309,7 @@ def test_what_the_network_cannot_write_is_said(show, studio):
 
 
 def test_text_is_only_ever_text(show):
-    page = show(Studio(text=TEXT, weights="int8", caption=HOSTILE))
+    page = show(Studio(text=TEXT, precision="int8", caption=HOSTILE))
     at_once(page)
     finished(page, 60)
     assert page.run("return document.images.length") == 0
@@ -349,7 +349,7 @@ def test_a_site_has_each_network_once(driver, tmp_path, monkeypatch):
     from browser import console, requests, serve, visit
 
     monkeypatch.setenv(FOLDER, "packs")
-    studio = Studio(text="hi", weights="int8", styles=[])
+    studio = Studio(text="hi", precision="int8", styles=[])
     assert len(studio.html) < 100_000
     (tmp_path / "packs").mkdir()
     pack = f"{hw.load_pretrained().name}-int8"
@@ -397,7 +397,7 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match="no text"):
         Studio(text=" ")
     with pytest.raises(ValueError, match="int4"):
-        Studio(text="a", weights="int4")
+        Studio(text="a", precision="int4")
     with pytest.raises(ValueError, match="a list"):
         Studio(text="a", styles="amy")
     with pytest.raises(hw.StyleError, match="no style 'nobody'"):

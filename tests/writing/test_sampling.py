@@ -225,12 +225,12 @@ def test_bad_arguments_are_named(arguments, message):
 
 def test_writing_without_a_text_goes_on_for_as_long_as_asked():
     model = hw.Model(hw.PredictionNetwork(hw.PredictionConfig(hidden=8)))
-    first, second = hw.write_freely(model, points=30, samples=2, seed=1)
+    first, second = hw.write_unconditional(model, points=30, samples=2, seed=1)
     assert first.shape == (30, 3) and not torch.equal(first, second)
     with pytest.raises(ValueError, match="synthesis network"):
-        hw.write_freely(hw.load_pretrained())
+        hw.write_unconditional(hw.load_pretrained())
     with pytest.raises(ValueError, match="feedforward network"):
-        hw.write_freely(hw.Model(hw.FeedforwardPredictor()))
+        hw.write_unconditional(hw.Model(hw.FeedforwardPredictor()))
 
 
 def test_a_stroke_that_does_not_end_is_cut(monkeypatch):

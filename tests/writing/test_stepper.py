@@ -82,7 +82,7 @@ def test_a_stepper_is_the_network_point_by_point(layers, batch, device):
     points = ink(2 * POINTS, batch).to(device)
     weights = StepWeights(network)
     # from the beginning, and from the state that the network has come to
-    state = network.start(batch)
+    state = network.initial_state(batch)
     for part in points.split(POINTS):
         wanted = reference(network, part, state, text, mask)
         before = [leaf.clone() for leaf in leaves(state)]
@@ -95,9 +95,9 @@ def test_a_stepper_is_the_network_point_by_point(layers, batch, device):
 def test_one_stepper_goes_on_where_it_is():
     network, (text, mask) = small_network(), texts_of(2)
     points = ink(POINTS, 2)
-    stepper = Stepper(StepWeights(network), text, mask, network.start(2))
+    stepper = Stepper(StepWeights(network), text, mask, network.initial_state(2))
     stepped(stepper, points[:20])
-    wanted = reference(network, points, network.start(2), text, mask)
+    wanted = reference(network, points, network.initial_state(2), text, mask)
     close(stepped(stepper, points[20:]), (wanted[0][20:], wanted[1][20:], wanted[2]))
 
 
@@ -105,11 +105,13 @@ def test_any_number_of_threads_gives_the_same():
     # they share the products of the four gates
     network, (text, mask) = small_network(hidden=25), texts_of(1)
     points, threads = ink(10, 1), torch.get_num_threads()
-    wanted = reference(network, points, network.start(1), text, mask)
+    wanted = reference(network, points, network.initial_state(1), text, mask)
     try:
         for number in (1, 2, 3):
             torch.set_num_threads(number)
-            stepper = Stepper(StepWeights(network), text, mask, network.start(1))
+            stepper = Stepper(
+                StepWeights(network), text, mask, network.initial_state(1)
+            )
             close(stepped(stepper, points), wanted)
     finally:
         torch.set_num_threads(threads)
@@ -118,11 +120,11 @@ def test_any_number_of_threads_gives_the_same():
 def test_outputs_go_where_they_are_asked_to():
     network, (text, mask) = small_network(), texts_of(2)
     point, weights = ink(1, 2)[0], StepWeights(network)
-    stepper = Stepper(weights, text, mask, network.start(2))
+    stepper = Stepper(weights, text, mask, network.initial_state(2))
     output, phi = torch.empty(2, 31), torch.empty(2, 7)
     given = stepper.step(point, output, phi)
     assert given[0] is output and given[1] is phi
-    close(given, Stepper(weights, text, mask, network.start(2)).step(point), 0)
+    close(given, Stepper(weights, text, mask, network.initial_state(2)).step(point), 0)
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
@@ -130,7 +132,7 @@ def test_selected_lines_go_on_as_if_nobody_had_left(precision):
     network, (text, mask) = small_network(), texts_of(5)
     points = ink(POINTS, 5)
     weights = StepWeights(network, precision)
-    everybody = Stepper(weights, text, mask, network.start(5))
+    everybody = Stepper(weights, text, mask, network.initial_state(5))
     stepped(everybody, points[:10])
     keep = torch.tensor([False, True, False, True, True])
     some = everybody.select(keep)
@@ -143,11 +145,11 @@ def test_selected_lines_go_on_as_if_nobody_had_left(precision):
 def test_weights_are_copies():
     network, (text, mask) = small_network(), texts_of(1)
     weights, point = StepWeights(network), ink(1, 1)[0]
-    before = Stepper(weights, text, mask, network.start(1)).step(point)
+    before = Stepper(weights, text, mask, network.initial_state(1)).step(point)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(1)
-    close(Stepper(weights, text, mask, network.start(1)).step(point), before, 0)
+    close(Stepper(weights, text, mask, network.initial_state(1)).step(point), before, 0)
 
 
 # --- the pen -------------------------------------------------------------------------
@@ -185,9 +187,9 @@ def test_noise_at_its_ends_draws_a_component_that_is_there():
 def test_a_stretch_is_a_loop_of_step_and_sample():
     network, (text, mask) = small_network(), texts_of(3)
     first, noise = ink(1, 3)[0], draw_noise((POINTS, 3), None, torch.zeros(1))
-    stepper = Stepper(StepWeights(network), text, mask, network.start(3))
+    stepper = Stepper(StepWeights(network), text, mask, network.initial_state(3))
     stretch = stepper.write(first, noise, 0.5, 0.8)
-    point, state = first, network.start(3)
+    point, state = first, network.initial_state(3)
     for t in range(POINTS):
         output, state, phi = network.step(point, state, text, mask)
         wanted = Points(point, phi, output, None)
@@ -206,7 +208,7 @@ def plain_line(model, text, position, seed, bias, style=None):
     network, lead = model.network, 0 if style is None else 1
     whole = text if style is None else style.prime + text
     slots, mask = hw.pad_texts([whole])
-    state, point = network.start(1), torch.zeros(1, 3)
+    state, point = network.initial_state(1), torch.zeros(1, 3)
     if style is not None:
         state, point = style.start(1, point)
     bound = lead + length_bound(text)
@@ -290,7 +292,9 @@ def test_int8_is_close_to_float32():
     points = hw.load_pretrained().normalisation.apply(line.ink)[:, None]
     exact, rounded = (
         stepped(
-            Stepper(StepWeights(network, precision), slots, mask, network.start(1)),
+            Stepper(
+                StepWeights(network, precision), slots, mask, network.initial_state(1)
+            ),
             points,
         )
         for precision in ("float32", "int8")
@@ -326,7 +330,7 @@ def test_int8_rounds_to_half_a_step_of_each_row():
 
 
 def test_int8_lines_are_lines():
-    lines = hw.write(TEXTS, seed=3, weights="int8")
+    lines = hw.write(TEXTS, seed=3, precision="int8")
     assert all(line.complete for line in lines)
     exact = hw.write(TEXTS, seed=3)
     assert any(a.ink.shape != b.ink.shape for a, b in zip(lines, exact, strict=True))
@@ -337,7 +341,7 @@ def test_a_symbol_that_the_network_lacks():
     network, text = small_network(), torch.tensor([[3, 20, 0]])
     mask = torch.ones_like(text, dtype=torch.bool)
     with pytest.raises(ValueError, match="symbol 20; the network knows 20, from 0 to"):
-        Stepper(StepWeights(network), text, mask, network.start(1))
+        Stepper(StepWeights(network), text, mask, network.initial_state(1))
     with pytest.raises(ValueError, match="symbol 20"):
         network(torch.zeros(1, 5, 3), text, mask)
 
@@ -345,16 +349,16 @@ def test_a_symbol_that_the_network_lacks():
 def test_noise_of_another_type():
     network, (text, mask) = small_network(), texts_of(1)
     noise = draw_noise((5, 1), None, torch.zeros(1, dtype=torch.float64))
-    stepper = Stepper(StepWeights(network), text, mask, network.start(1))
+    stepper = Stepper(StepWeights(network), text, mask, network.initial_state(1))
     assert stepper.write(torch.zeros(1, 3), noise).drawn.dtype == torch.float32
 
 
 def test_what_cannot_be(monkeypatch):
     network = small_network()
-    with pytest.raises(ValueError, match="one of float32, int8, not 'int4'"):
+    with pytest.raises(ValueError, match="float32 or int8, not 'int4'"):
         StepWeights(network, "int4")
     with pytest.raises(ValueError, match="'int4'"):
-        hw.write("a", weights="int4")
+        hw.write("a", precision="int4")
     with pytest.raises(ValueError, match="for a CPU; the network is on meta"):
         StepWeights(network.to("meta"), "int8")
     for dtype in (torch.float16, torch.bfloat16):

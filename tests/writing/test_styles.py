@@ -59,7 +59,7 @@ def test_it_is_the_state_after_reading_point_by_point(model, sample, style):
     text = hw.encode(sample.text + " ")[None]
     mask = torch.ones_like(text, dtype=torch.bool)
     mask[:, -1] = False
-    state = network.start(1)
+    state = network.initial_state(1)
     with torch.no_grad():
         for point in ink[:-1]:
             _, state, _ = network.step(point[None], state, text, mask)
