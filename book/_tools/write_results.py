@@ -70,9 +70,10 @@ def ladder(found: Found) -> dict[str, str]:
     return {
         "ladder": table(head, rows),
         "ladder-budget": (
-            f"{budget['steps']} updates of {budget['points_per_batch']:,} points, lines "
-            f"and words of up to {budget['longest']} points, {budget['hidden']} cells "
-            f"a layer, {len(budget['seeds'])} seeds. The figures are of "
+            f"{budget['steps']} updates of {budget['points_per_batch']:,} points, "
+            f"lines and words of up to {budget['longest']} points, "
+            f"{budget['hidden']} cells a layer, {len(budget['seeds'])} seeds. "
+            "The figures are of "
             f"{split['lines']} lines by {split['writers']} writers."
         ),
         "ladder-sentences": "\n".join(f"- {s}" for s in ladder_sentences(found)),
