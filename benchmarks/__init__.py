@@ -1,11 +1,12 @@
-"""Speed and memory, as ratios against named baselines measured in the same run.
+"""Benchmarks of speed and memory, as ratios to a baseline measured in the same run.
 
-`python -m benchmarks NAME` prints a table and writes `benchmarks/results/NAME.json`:
-the command, the commit, the machine and every figure. Absolute times differ from
-machine to machine and from minute to minute, so rows are measured by turns, and what
-counts is the ratio. A benchmark is a module of this folder with a function
-`run(rounds) -> Result`. The ladder is one of likelihoods instead: it takes a corpus and
-seeds, and its module says what its results look like.
+`python -m benchmarks NAME` prints a table and writes `benchmarks/results/NAME.json`,
+which holds the command, the commit, the machine and every figure. Absolute times differ
+from machine to machine and from minute to minute, so every round measures each row
+once, and the ratio is what counts. A benchmark is a module of this folder with a
+function `run(rounds) -> Result`. `ladder`, `legibility` and `int8` measure likelihood
+or legibility instead of speed: their `run` takes a corpus, and their docstrings
+describe their results.
 """
 
 from __future__ import annotations
@@ -29,9 +30,14 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One thing measured: seconds of its fastest and of its middle round.
+    """The time of one measured function.
 
-    `ratio` and `ratio_of_medians` say how many times as fast as the baseline it is.
+    Attributes:
+        name: name of the function in tables and results.
+        minimum: seconds of its fastest round.
+        median: median seconds of its rounds.
+        ratio: the baseline's minimum divided by this minimum: above 1 is faster.
+        ratio_of_medians: the same ratio of the medians.
     """
 
     name: str
@@ -43,7 +49,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """What a benchmark measured, with what, against which row."""
+    """What a benchmark measured.
+
+    Attributes:
+        title: heading of the table.
+        setting: sizes and other conditions of the measurement.
+        baseline: name of the row that the others are compared with.
+        rows: the measured functions.
+        notes: further figures, by description.
+    """
 
     title: str
     setting: Mapping[str, Any]
@@ -55,12 +69,16 @@ class Result:
 def measure(
     functions: Mapping[str, Callable[[], object]], baseline: str, rounds: int
 ) -> list[Row]:
-    """Time functions by turns: each round calls every one of them once.
+    """Time functions in turn: each round calls every one of them once.
 
     Args:
-        functions: what to call, by name; each is called once beforehand.
-        baseline: the name of the one that the others are compared with.
-        rounds: how many.
+        functions: functions to time, by name; each is called once beforehand to warm
+            up.
+        baseline: name of the function that the others are compared with.
+        rounds: number of rounds.
+
+    Returns:
+        A row per function.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
@@ -79,7 +97,7 @@ def measure(
 
 
 def compare(seconds: Mapping[str, Sequence[float]], baseline: str) -> list[Row]:
-    """A row for each thing timed, from the seconds of its rounds."""
+    """Make a row per timed function from the seconds of its rounds."""
     least = {name: min(values) for name, values in seconds.items()}
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     return [
@@ -95,7 +113,7 @@ def compare(seconds: Mapping[str, Sequence[float]], baseline: str) -> list[Row]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores and the versions that matter; no names of hosts."""
+    """Describe the processor and the software versions, without the host's name."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -114,7 +132,7 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit measured, with a `+` when the measured code has changed since."""
+    """The hash of the current commit, with a `+` if the measured code differs."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -131,7 +149,7 @@ def commit() -> str:
 
 
 def table(result: Result) -> str:
-    """The result for a terminal."""
+    """Format a result as a table for a terminal."""
     width = max(len(row.name) for row in result.rows)
     setting = ", ".join(f"{key} {value}" for key, value in result.setting.items())
     lines = [

@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME...`: measure, print a table, write the results."""
+"""Run benchmarks, print a table of each, and write its results to a JSON file."""
 
 from __future__ import annotations
 
@@ -17,24 +17,29 @@ NOT_OF_SPEED = ("int8", "ladder", "legibility")
 
 
 def names() -> list[str]:
-    """The benchmarks: the modules of this folder."""
+    """The names of the benchmarks, which are the public modules of this folder."""
     found = (module.name for module in pkgutil.iter_modules(__path__))
     return sorted(name for name in found if not name.startswith("_"))
 
 
 def measure(name: str, arguments: argparse.Namespace) -> None:
-    """Run one benchmark, print its table, write its results."""
+    """Run one benchmark, print its table and write its results.
+
+    Args:
+        name: name of the benchmark.
+        arguments: parsed command line, with the options that its `run` may take.
+    """
     module = importlib.import_module(f".{name}", __package__)
     parameters = inspect.signature(module.run).parameters
     options = {key: getattr(arguments, key) for key in parameters}
-    # where a corpus lies on this machine is nobody's business
+    # results are published, so they must not reveal where a corpus lies
     told = " ".join(
         f"--{key} {str(value).partition(':')[0]}{':PATH' if ':' in str(value) else ''}"
         for key, value in options.items()
     )
     about = {
         "command": f"python -m benchmarks {name} {told}",
-        "commit": commit(),  # before: others may commit while this runs
+        "commit": commit(),  # taken first, since commits may be made during the run
     }
     result = module.run(**options)
     print(getattr(module, "table", table)(result), end="\n\n")
@@ -54,28 +59,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         choices=[*names(), "all"],
         metavar="NAME",
-        help=f"{', '.join(names())}, or all: those of speed",
+        help=f"benchmarks to run: {', '.join(names())}, or all (all those of speed)",
     )
-    parser.add_argument("--rounds", type=int, default=9, help="of each (default: 9)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=9,
+        help="number of times that each row is measured (default: %(default)s)",
+    )
     parser.add_argument(
         "--corpus",
         default="synthetic",
-        help="of int8, ladder, legibility and the padding of train: unipen:PATH",
+        help="corpus for int8, ladder, legibility and the padding of train, such as "
+        "unipen:PATH (default: %(default)s)",
     )
     parser.add_argument(
-        "--model", default="unipen-400", help="of int8 and legibility: a name or a file"
+        "--model",
+        default="unipen-400",
+        help="model for int8 and legibility: the name of one that comes with the "
+        "library, or the path of a model file (default: %(default)s)",
     )
     parser.add_argument(
-        "--seeds", type=int, default=3, help="the ladder's (default: 3)"
+        "--seeds",
+        type=int,
+        default=3,
+        help="number of seeds that ladder trains from, 1 to 3 (default: %(default)s)",
     )
     parser.add_argument(
-        "--device", default="cpu", help="the training's, such as cuda (default: cpu)"
+        "--device",
+        default="cpu",
+        help="device for train, such as cuda (default: %(default)s)",
     )
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1:
-        parser.error("--rounds must be at least 1")
+        parser.error(f"--rounds must be at least 1, not {arguments.rounds}")
     if not 1 <= arguments.seeds <= 3:
-        parser.error("--seeds must be 1, 2 or 3")
+        parser.error(f"--seeds must be 1, 2 or 3, not {arguments.seeds}")
     wanted = arguments.names
     if "all" in wanted:
         wanted = [name for name in names() if name not in NOT_OF_SPEED]

@@ -1,7 +1,7 @@
-"""What each part of `handwriting_lib.fast` earns: the same work with it left out.
+"""Ablations of `handwriting_lib.fast`: the same work with one of its parts disabled.
 
-The choice of a backend is made once per process, so a row that leaves something out
-replaces the functions that make it, for the time of one call.
+A backend is chosen once per process, so an ablation replaces the functions that make
+the choice for the duration of one call.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def without_backend() -> Iterator[None]:
-    """Plain torch between the matrix products: no Numba, no Triton."""
+    """Use plain torch between the matrix products, without Numba or Triton."""
     with contextlib.ExitStack() as stack:
         for module in (backend, sequences, stepper):
             patch = mock.patch.object(module, "backend_for", lambda _: PLAIN)
@@ -33,7 +33,7 @@ def without_backend() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_packing() -> Iterator[None]:
-    """Matrix products by torch's own operators: no packed weights of oneDNN."""
+    """Use torch's own matrix products, without the packed weights of oneDNN."""
     with mock.patch.object(products, "_can_pack", lambda _: False):
         yield
 
@@ -42,7 +42,7 @@ def inside(
     context: Callable[[], contextlib.AbstractContextManager[None]],
     function: Callable[[], T],
 ) -> Callable[[], T]:
-    """The function, called inside of a context."""
+    """Wrap a function so that each call runs inside a new context."""
 
     def run() -> T:
         with context():
@@ -53,11 +53,11 @@ def inside(
 
 @contextlib.contextmanager
 def plain_torch() -> Iterator[None]:
-    """Neither a backend nor packed weights."""
+    """Disable both the backend and the packed weights."""
     with without_backend(), without_packing():
         yield
 
 
 def compiled_step(network: torch.nn.Module) -> Callable[..., tuple[Tensor, ...]]:
-    """One step of a network by `torch.compile`, in one graph."""
+    """Compile one step of a network with `torch.compile`, as a single graph."""
     return torch.compile(network.step, fullgraph=True)  # type: ignore[return-value]

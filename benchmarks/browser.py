@@ -1,8 +1,9 @@
-"""The page's engine against onnxruntime-web: points a second in one browser thread.
+"""Speed of the page's engine and of onnxruntime-web, in points per second.
 
-onnxruntime-web is no part of the project. To have it measured, `npm pack
-onnxruntime-web`, unpack the archive, set `ONNXRUNTIME_WEB` to its folder `package` and
-`pip install onnx`. Without it the engine is compared with plain JavaScript alone.
+Each engine runs in one browser thread. onnxruntime-web is not part of the project. To
+measure it, run `npm pack onnxruntime-web`, unpack the archive, set `ONNXRUNTIME_WEB` to
+its folder `package`, and run `pip install onnx`. Without it, the engine is compared
+only with its own plain JavaScript.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from handwriting_lib.widgets.studio import ENGINE
 from . import ROOT, Result, compare
 
 TEXT = "a machine that writes, in all"
-POINTS = 300  # a round
-SIZES = SynthesisConfig()  # the paper's
+POINTS = 300  # per round
+SIZES = SynthesisConfig()  # the paper's sizes
 OURS = "engine, float32"
 INT8 = "engine, int8"
 PLAIN = "engine without WebAssembly"
@@ -86,7 +87,7 @@ window.time = async (name, points) => {
 
 
 class Step(nn.Module):
-    """One point with plain tensors in and out, for the exporter."""
+    """One step of the network with plain tensors in and out, for the exporter."""
 
     def __init__(self, network: SynthesisNetwork) -> None:
         super().__init__()
@@ -107,7 +108,7 @@ class Step(nn.Module):
 
 
 def write_onnx(network: SynthesisNetwork, file: Path) -> None:
-    """One step as ONNX; needs the package `onnx`."""
+    """Write one step of a network as an ONNX file, which needs the package `onnx`."""
     start = network.initial_state(1)
     states = [start.w, start.kappa, *(s.h for s in start.layers)]
     states += [s.c for s in start.layers]
@@ -115,7 +116,7 @@ def write_onnx(network: SynthesisNetwork, file: Path) -> None:
     names = ["w", "kappa", *(f"h{i}" for i in count), *(f"c{i}" for i in count)]
     text = torch.ones(1, len(TEXT) + 1, dtype=torch.int64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own, about itself
+        warnings.simplefilter("ignore")  # the exporter warns about its own code
         torch.onnx.export(
             Step(network),
             (torch.zeros(1, 3), text, *states),
@@ -127,12 +128,18 @@ def write_onnx(network: SynthesisNetwork, file: Path) -> None:
 
 
 def run(rounds: int) -> Result:
-    """The paper's size, random weights: speed does not depend on what they are."""
+    """Time the engines at the paper's size.
+
+    The weights are random, because the speed does not depend on their values.
+
+    Args:
+        rounds: number of timed rounds; one more before them warms up.
+    """
     sys.path.append(str(ROOT / "book" / "_tools"))
     from browser import open_browser, serve, visit, why_no_browser
 
     if reason := why_no_browser():
-        raise SystemExit(f"this benchmark needs a browser: {reason}")
+        raise SystemExit(f"this benchmark needs a web browser: {reason}")
     torch.manual_seed(0)
     network = SynthesisNetwork(SIZES)
     model = Model(network.eval())
@@ -182,7 +189,7 @@ def run(rounds: int) -> Result:
             for turn in range(rounds + 1):
                 for name in names:
                     taken = call("time(...arguments)", name, POINTS)
-                    if turn:  # the first warms up
+                    if turn:  # the first turn warms up
                         seconds[name].append(taken["seconds"])
                     else:
                         outputs[name] = taken["output"]

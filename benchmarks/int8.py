@@ -1,25 +1,26 @@
-"""What weights of one byte do to a line: error, likelihood and legibility.
+"""The effect of int8 weights on written lines: error, likelihood and legibility.
 
     python -m benchmarks int8 --corpus unipen:PATH --model unipen-256
 
-The same held-out texts are written, with the same random numbers, by a network as it
-was saved, by the pack that a page carries (`export_browser(..., "int8")`), and by
-`write(precision="int8")`. `results/int8.json` holds, beside `command`, `commit` and
-`machine` as for any benchmark:
+The same held-out texts are written with the same random numbers by the network as it
+was saved, by the pack for the page's engine (`export_browser(..., "int8")`), and by
+`write(precision="int8")`. In addition to `command`, `commit` and `machine`, which every
+benchmark records, `results/int8.json` holds:
 
     title, corpus, model, texts, bias
     human                 `measures.Legibility` of the human lines
-    rows                  one for each kind of weights, a list of
+    rows                  a list with an entry per kind of weights:
       name                string
-      bytes               of the weights
-      error               the largest difference of a raw output from the float32
-                          network's, over forced points of human lines; None where
-                          that is the row
-      nats_per_point        of held-out lines, in normalised units; None for
-                          `write(precision="int8")`, which does not read
+      bytes               size of the weights; None for `write(precision="int8")`
+      error               largest difference between its raw outputs and those of the
+                          float32 network, at the points of human lines; measured only
+                          for the page's weights and None otherwise
+      nats_per_point      negative log-likelihood of held-out lines, in normalised
+                          units; None for `write(precision="int8")`, which only writes
       legibility          `measures.Legibility`
-      difference          of `legibility` from the first row's, text by text
-      unreadable          the share of lines with more than half misread
+      difference          `measures.Difference` between `legibility` and the first
+                          row's, text by text
+      unreadable          share of lines with more than half of the text misread
 """
 
 from __future__ import annotations
@@ -55,11 +56,11 @@ from .legibility import CORPUS_OPTIONS
 log = logging.getLogger(__name__)
 
 TEXTS = 400
-FORCED = 20  # human lines that the raw outputs are compared on
+FORCED = 20  # human lines on which the raw outputs are compared
 
 
 def unpacked(model: hw.Model) -> hw.Model:
-    """The model with the weights that a page computes with, from its int8 pack."""
+    """The model with the dequantised weights of its int8 pack, as a page runs them."""
     pack = safetensors.torch.load(browser_pack(model, "int8"))
     tensors = {}
     for key, value in pack.items():
@@ -73,7 +74,7 @@ def unpacked(model: hw.Model) -> hw.Model:
 
 @torch.inference_mode()
 def largest_error(a: hw.Model, b: hw.Model, lines: Sequence[hw.Sample]) -> float:
-    """The largest difference of raw outputs on the same ink."""
+    """The largest difference between the raw outputs of two models on some lines."""
     largest = 0.0
     for line in lines:
         text, mask = pad_texts([line.text])
@@ -84,11 +85,17 @@ def largest_error(a: hw.Model, b: hw.Model, lines: Sequence[hw.Sample]) -> float
 
 
 def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
-    """Write and read the texts of held-out lines.
+    """Write the texts of held-out lines with each kind of weights, and read them.
 
     Args:
-        corpus: a source as `load_corpus` takes it.
-        model: the name or the path of a model.
+        corpus: name of a corpus, as `load_corpus` accepts it.
+        model: name of a model, or path of its file.
+
+    Returns:
+        The results that the module's docstring describes.
+
+    Raises:
+        SystemExit: if the corpus leaves no held-out text.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name = Path(corpus.partition(":")[0]).name
@@ -99,7 +106,10 @@ def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
     ).lines
     chosen = choose_lines(held_out)[:TEXTS]
     if not chosen:
-        raise SystemExit(f"{corpus} leaves no held-out text to write")
+        raise SystemExit(
+            f"the corpus {corpus} leaves no held-out text to write: choose a corpus "
+            "with more writers"
+        )
     recogniser = load_recogniser()
     texts = [line.text for line in chosen]
     size = whole.num_parameters
@@ -142,7 +152,7 @@ def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The rows for a terminal."""
+    """Format the rows as a table for a terminal."""
     lines = [
         f"{result['title']}: {result['model']} on {result['corpus']}, "
         f"{result['texts']} texts, bias {result['bias']:g}",

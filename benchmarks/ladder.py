@@ -1,37 +1,40 @@
-"""The book's models on one ladder: the same ink, the same budget, the same units.
+"""The models of chapters 2 to 10, compared on the same ink with the same budget.
 
     python -m benchmarks ladder --corpus unipen:PATH
 
-Every rung is trained three times, from three seeds, on batches of the same ink, and
-then asked for the likelihood of the same held-out lines. The budget is small: what this
-compares is what a rung adds, not how far a model can go. `results/ladder.json` holds,
-beside `command`, `commit` and `machine` (which names torch's version) as for any
-benchmark:
+Every rung is trained from three seeds on batches of the same ink, and evaluated by the
+likelihood of the same held-out lines. The budget is small, because the ladder compares
+what each rung adds and not how good a model can become. Chapter 8 reads the results. In
+addition to `command`, `commit` and `machine`, which every benchmark records,
+`results/ladder.json` holds:
 
-    title, corpus           strings; `corpus` is a source, such as "unipen"
-    split                   {"train": COUNTS, "validation": COUNTS}; COUNTS has `lines`,
-                            `words`, `points` and `writers`; `validation` is what the
-                            figures are of
-    budget                  `steps`, `points_a_batch`, `longest` (points of a line),
-                            `rate`, `hidden` and so on
+    title, corpus           strings; `corpus` is the name of a corpus, such as "unipen"
+    split                   {"train": COUNTS, "validation": COUNTS}, where COUNTS has
+                            `lines`, `words`, `points` and `writers`; all figures are
+                            measured on `validation`
+    budget                  `steps`, `points_per_batch`, `longest` (the most points per
+                            line), `rate` (the learning rate), `hidden` and so on
     units                   `std` and `mean` of the normalisation, in letter-body
-                            heights, and `log_jacobian`: nats a point in letter-body
-                            units are those in normalised units plus this
-    sse                     a sentence: which squared error, of which point estimate
-    rungs                   from the lowest to the highest, a list of
+                            heights, and `log_jacobian`, which is added to nats per
+                            point in normalised units to give those in letter-body units
+    sse                     a sentence that defines the squared error
+    rungs                   a list with an entry per rung, from the lowest to the
+                            highest:
       name, what            strings: a short name, and what is new on this rung
-      weights               how many numbers the model has
-      runs                  a list, one entry a seed; a rung without chance has one
-        seed                1, 2, 3
-        points_seen         in training, padding not counted
+      weights               number of parameters
+      runs                  a list with an entry per seed, or a single entry if the rung
+                            does not depend on the seed:
+        seed                1, 2 or 3
+        points_seen         number of training points, without padding
         nats_per_point, nats_per_line
-                            negative log-likelihood, lower is better; normalised units
+                            negative log-likelihood in normalised units: lower is better
         nats_per_point_letter_body, nats_per_line_letter_body
                             the same in letter-body heights
-        sse                 normalised units
-        seconds             of training, on a machine that may have had other work
-      mean                  of each number of the runs but the seed
-      spread                its standard deviation over the seeds (n - 1), 0 for one run
+        sse                 squared error in normalised units
+        seconds             training time, on a machine that may have had other work
+      mean                  mean of each figure over the runs
+      spread                standard deviation of each figure over the runs (n - 1), or
+                            0 for a single run
 """
 
 from __future__ import annotations
@@ -60,10 +63,10 @@ log = logging.getLogger(__name__)
 SEEDS = (1, 2, 3)
 STEPS = 500
 HIDDEN = 64
-LINES = 300  # held-out lines that every rung is asked about
+LINES = 300  # held-out lines on which every rung is evaluated
 POINTS = 4800
-LONGEST = 300  # points of a line or word: a budget of short lines has more updates
-NOISE = 0.075  # where the paper starts
+LONGEST = 300  # points per line or word: short lines make an update cheap
+NOISE = 0.075  # the paper's initial standard deviation
 CORPUS_OPTIONS: dict[str, dict[str, Any]] = {
     "synthetic": {"samples": 3000, "writers": 200, "kinds": ("line", "word")}
 }
@@ -75,7 +78,16 @@ SSE = (
 
 @dataclasses.dataclass(frozen=True)
 class Rung:
-    """One model of the ladder; `network` is empty for what is fitted, not trained."""
+    """One model of the ladder.
+
+    Attributes:
+        name: short name.
+        what: what is new on this rung.
+        network: kind of network, or an empty string if the model is fitted in closed
+            form and not trained.
+        model: sizes of the network.
+        noise: whether the second half of the training has weight noise.
+    """
 
     name: str
     what: str
@@ -85,7 +97,7 @@ class Rung:
 
 
 def rungs() -> list[Rung]:
-    """From the lowest to the highest."""
+    """All rungs, from the lowest to the highest."""
     one, three = {"hidden": HIDDEN, "layers": 1}, {"hidden": HIDDEN, "layers": 3}
     noise = (
         f"half the steps as below, half with noise of {NOISE:g} about each weight, "
@@ -107,28 +119,29 @@ def rungs() -> list[Rung]:
     ]  # fmt: skip
 
 
-CONSTANTS = 6  # two means, two standard deviations, a correlation, a pen
+CONSTANTS = 6  # two means, two standard deviations, a correlation, a pen share
 
 
-# --- what is asked of a rung -------------------------------------------------------
+# --- evaluation ----------------------------------------------------------------------
 
 
 class ConstantGaussian(nn.Module):
     """One bivariate Gaussian and one probability of lifting the pen, for all points.
 
-    Fitted in closed form: the mean, the covariance and the share of the points seen.
+    It is fitted in closed form to the mean, the covariance and the share of pen lifts
+    of the training points.
     """
 
     reads_text = False
 
     def __init__(self, points: torch.Tensor) -> None:
-        """`points` `(N, 3)` are the training points, normalised."""
+        """Fit the density to `points`, the normalised `(N, 3)` training points."""
         super().__init__()
         points = points.double()
         mean, covariance = points.mean(0), torch.cov(points[:, :2].t())
         sd = covariance.diag().sqrt()
         rho = covariance[0, 1] / sd.prod() / RHO_LIMIT
-        # the raw output that StrokeMixture reads: the inverse of eqs 18 to 22
+        # StrokeMixture applies eqs 18 to 22 to a raw output, so invert them here
         raw = torch.zeros(7, dtype=torch.double)
         raw[0] = torch.logit(mean[2])
         raw[2:4] = mean[:2]
@@ -137,7 +150,7 @@ class ConstantGaussian(nn.Module):
         self.raw = nn.Parameter(raw.float(), requires_grad=False)
 
     def forward(self, ink: torch.Tensor) -> hw.NetworkOutput:
-        """The same output for each of `(B, T, 3)` points."""
+        """Return the same output for each of the `(B, T, 3)` points."""
         return hw.NetworkOutput(self.raw.expand(*ink.shape[:2], 7), None, None)
 
 
@@ -145,7 +158,17 @@ class ConstantGaussian(nn.Module):
 def figures(
     network: Any, batches: Sequence[Batch], log_jacobian: float
 ) -> dict[str, float]:
-    """Likelihood and squared error over all points of some lines, in both units."""
+    """Evaluate a network on all points of some lines.
+
+    Args:
+        network: network that predicts each point from those before it.
+        batches: lines to predict, normalised.
+        log_jacobian: nats per point to add for letter-body units.
+
+    Returns:
+        The negative log-likelihood in both units and the squared error, by the names
+        in the module's docstring.
+    """
     nats = squares = 0.0
     points = lines = 0
     for batch in batches:
@@ -170,7 +193,7 @@ def figures(
 
 
 def recipe(steps: int, seed: int, noise: float = 0.0) -> Recipe:
-    """The same for every rung; the rate's rise and fall fit the number of steps."""
+    """The recipe of every rung, with a learning rate schedule scaled to the steps."""
     return Recipe(
         steps=steps,
         seed=seed,
@@ -186,7 +209,11 @@ def recipe(steps: int, seed: int, noise: float = 0.0) -> Recipe:
 
 
 def trained(rung: Rung, data: TrainingData, seed: int) -> tuple[nn.Module, int]:
-    """A rung's network after the budget, and the points that it has seen."""
+    """Train a rung's network for `STEPS` steps.
+
+    Returns:
+        The trained network, and the number of points that it was trained on.
+    """
     config = TrainingConfig(rung.network, rung.model)
     steps = STEPS // 2 if rung.noise else STEPS
     with tempfile.TemporaryDirectory() as folder:
@@ -194,7 +221,7 @@ def trained(rung: Rung, data: TrainingData, seed: int) -> tuple[nn.Module, int]:
         model = hw.train(first, data, Path(folder) / "first", quiet=True)
         points = model.about["points_seen"]
         if rung.noise:
-            # another seed: the batches of the second half are not those of the first
+            # a new seed, so that the second half does not repeat the first's batches
             second = dataclasses.replace(
                 config,
                 init_from=str(Path(folder) / "first" / "model.safetensors"),
@@ -208,7 +235,17 @@ def trained(rung: Rung, data: TrainingData, seed: int) -> tuple[nn.Module, int]:
 def climb(
     rung: Rung, data: TrainingData, held_out: Sequence[Batch], seeds: Sequence[int]
 ) -> dict[str, Any]:
-    """One rung, from every seed: an entry of `rungs` in the results."""
+    """Train and evaluate one rung from every seed.
+
+    Args:
+        rung: the model.
+        data: training data.
+        held_out: batches of held-out lines.
+        seeds: seeds to train from; a rung without a network uses only the first.
+
+    Returns:
+        The rung's entry of `rungs` in the results.
+    """
     runs = []
     for seed in seeds if rung.network else seeds[:1]:
         begin = time.perf_counter()
@@ -221,7 +258,7 @@ def climb(
         told = figures(network, held_out, data.normalisation.log_jacobian)
         runs.append({"seed": seed, "points_seen": seen, **told, "seconds": seconds})
         log.info(
-            "%s, seed %d: %.4f nats a point, squared error %.4f, %.0f s",
+            "%s, seed %d: %.4f nats per point, squared error %.4f, %.0f s",
             rung.name,
             seed,
             told["nats_per_point"],
@@ -231,7 +268,7 @@ def climb(
     numbers = [key for key in runs[0] if key != "seed"]
     columns = {key: [float(run[key]) for run in runs] for key in numbers}
     spread = statistics.stdev if len(runs) > 1 else lambda _: 0.0
-    # a plain LSTM's peepholes are zero and stay so: they are no weights
+    # unused peephole weights stay zero and get no gradient, so they do not count
     weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
     return {
         "name": rung.name,
@@ -244,7 +281,7 @@ def climb(
 
 
 def counts(samples: Sequence[hw.Sample]) -> dict[str, int]:
-    """What a side of the split holds."""
+    """Count what one side of the split holds."""
     return {
         "lines": sum(s.kind == "line" for s in samples),
         "words": sum(s.kind == "word" for s in samples),
@@ -254,13 +291,19 @@ def counts(samples: Sequence[hw.Sample]) -> dict[str, int]:
 
 
 def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
-    """All rungs on one corpus.
+    """Train and evaluate all rungs on one corpus.
 
     Args:
-        corpus: a source as `load_corpus` takes it.
-        seeds: how many of `SEEDS` to train from.
+        corpus: name of a corpus, as `load_corpus` accepts it.
+        seeds: number of seeds to train from, at most `len(SEEDS)`.
+
+    Returns:
+        The results that the module's docstring describes.
+
+    Raises:
+        SystemExit: if the corpus leaves no held-out line.
     """
-    torch.set_num_threads(1)  # small products: more threads wait for one another
+    torch.set_num_threads(1)  # the products are too small for more threads
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name = Path(corpus.partition(":")[0]).name
     ink = hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
@@ -270,7 +313,10 @@ def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
     random.Random(0).shuffle(lines)
     lines = lines[:LINES]
     if not lines:
-        raise SystemExit(f"{corpus} leaves no held-out line to ask about")
+        raise SystemExit(
+            f"the corpus {corpus} leaves no held-out line to evaluate on: choose a "
+            "corpus with more writers"
+        )
     held_out = [
         hw.make_batch(samples, data.normalisation)
         for samples in hw.LengthBuckets(lines, 2 * POINTS).in_order()
@@ -299,13 +345,13 @@ def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The ladder for a terminal."""
+    """Format the ladder as a table for a terminal."""
     width = max(len(rung["name"]) for rung in result["rungs"])
     lines = [
         result["title"],
         f"{result['corpus']}, {result['split']['validation']['lines']} held-out lines",
         "",
-        f"{'':{width}}    weights     nats a point       nats a line    squared error",
+        f"{'':{width}}    weights   nats per point     nats per line    squared error",
     ]
     for rung in result["rungs"]:
         mean, spread = rung["mean"], rung["spread"]

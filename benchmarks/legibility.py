@@ -1,22 +1,25 @@
-"""What bias and temperature do to the lines that a model writes.
+"""The effect of bias and temperature on the lines that a model writes.
 
     python -m benchmarks legibility --corpus unipen:PATH
 
-The same held-out texts are written at each bias and temperature, and read by the same
-recogniser as the human lines of these texts. `results/legibility.json` holds, beside
-`command`, `commit` and `machine` as for any benchmark:
+The same held-out texts are written at each bias (Graves 2013, section 5.4) and
+temperature, and the same recogniser reads them and the human lines of these texts.
+Chapter 11 uses the results. In addition to `command`, `commit` and `machine`, which
+every benchmark records, `results/legibility.json` holds:
 
-    title, corpus, model    strings; `fingerprint` tells the model's weights
-    texts                   how many are written
-    human                   a row without `bias`, `temperature` and `first_draw`
-    rows                    one for each bias and temperature, a list of
-      bias, temperature     as for `write`
-      legibility            `measures.Legibility`: the share of misread characters
-      difference            `measures.Difference`: the same less that of human lines
-      unreadable            the share of lines with more than half misread
-      first_draw            the share of lines that were complete when drawn once
+    title, corpus, model    strings
+    fingerprint             hash that identifies the model's weights
+    texts                   number of texts written
+    human                   a row without `bias`, `temperature`, `difference` and
+                            `first_draw`
+    rows                    a list with an entry per pair of bias and temperature:
+      bias, temperature     arguments of `write`
+      legibility            `measures.Legibility`: share of misread characters
+      difference            `measures.Difference`: that share minus the human lines'
+      unreadable            share of lines with more than half of the text misread
+      first_draw            share of lines that were complete at the first draw
       speed_variation       `measures.Spread`
-      points_per_character    `measures.Spread`
+      points_per_character  `measures.Spread`
 """
 
 from __future__ import annotations
@@ -41,20 +44,26 @@ log = logging.getLogger(__name__)
 
 BIASES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
 TEMPERATURES = (0.5, 0.75, 1.25)
-BESIDE = 0.75  # the bias at which the temperature is varied; else it is 1
+BESIDE = 0.75  # bias of the rows whose temperature is not 1
 TEXTS = 150
-# A few lines each: a corpus with texts, and writers enough to hold some out.
+# Few lines, but of enough writers for the split to hold some of them out.
 CORPUS_OPTIONS: dict[str, dict[str, Any]] = {
     "synthetic": {"samples": 300, "writers": 40, "kinds": ("line", "word")}
 }
 
 
 def run(corpus: str = "synthetic", model: str = "unipen-400") -> dict[str, Any]:
-    """Each bias at temperature 1, and each temperature at one bias.
+    """Measure each bias at temperature 1, and each other temperature at one bias.
 
     Args:
-        corpus: a source as `load_corpus` takes it.
-        model: the name or the path of a model.
+        corpus: name of a corpus, as `load_corpus` accepts it.
+        model: name of a model, or path of its file.
+
+    Returns:
+        The results that the module's docstring describes.
+
+    Raises:
+        SystemExit: if the corpus leaves no held-out text.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
@@ -63,7 +72,10 @@ def run(corpus: str = "synthetic", model: str = "unipen-400") -> dict[str, Any]:
     ink = hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
     chosen = choose_lines(held_out_lines(writer, ink).lines)[:TEXTS]
     if not chosen:
-        raise SystemExit(f"{corpus} leaves no held-out text to write")
+        raise SystemExit(
+            f"the corpus {corpus} leaves no held-out text to write: choose a corpus "
+            "with more writers"
+        )
     pairs = [(bias, 1.0) for bias in BIASES] + [(BESIDE, t) for t in TEMPERATURES]
     rows, human = [], {}
     for bias, temperature in pairs:
@@ -84,7 +96,17 @@ def run(corpus: str = "synthetic", model: str = "unipen-400") -> dict[str, Any]:
 def measured(
     model: hw.Model, chosen: list[hw.Sample], bias: float, temperature: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A row of the results, and the one of the human lines."""
+    """Measure one row of the results, without bias and temperature.
+
+    Args:
+        model: model that writes the texts.
+        chosen: human lines whose texts are written.
+        bias: argument of `write`.
+        temperature: argument of `write`.
+
+    Returns:
+        The row of the written lines, and the row of the human lines.
+    """
     settings = EvaluationSettings(
         texts=len(chosen), lines=len(chosen), bias=bias, temperature=temperature
     )
@@ -109,7 +131,7 @@ def measured(
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The rows for a terminal."""
+    """Format the rows as a table for a terminal."""
     lines = [
         f"{result['title']}: {result['model']} on {result['corpus']}, "
         f"{result['texts']} texts",

@@ -1,4 +1,8 @@
-"""One peephole LSTM layer, both ways: fused against the loop and `nn.LSTM`."""
+"""Speed of one peephole LSTM layer, forward and backward, in several versions.
+
+The fused layer is compared with the loop of chapter 5 (Graves 2013, eqs 7 to 11) and,
+as a reference, with `nn.LSTM`, which has no peepholes.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,18 @@ PRODUCTS = "the matrix products alone"
 
 
 def run(rounds: int) -> Result:
-    """A layer of the paper's size inside a network: its input needs a gradient."""
+    """Time a layer of the paper's size.
+
+    Its input needs a gradient, as it does inside a network.
+
+    Args:
+        rounds: number of timed rounds.
+    """
     torch.manual_seed(0)
     loop, fused = PeepholeLSTM(INPUTS, HIDDEN), FusedPeepholeLSTM(INPUTS, HIDDEN)
     fused.load_state_dict(loop.state_dict())
     reference = nn.LSTM(INPUTS, HIDDEN, batch_first=True)
-    # one point of all lines is one block of memory, as between a network's layers
+    # points first in memory, as between a network's layers
     x = torch.randn(POINTS, BATCH, INPUTS).transpose(0, 1).requires_grad_()
     d_out = torch.randn(POINTS, BATCH, HIDDEN).transpose(0, 1)
 
@@ -53,7 +63,7 @@ def run(rounds: int) -> Result:
     d_z = torch.randn(POINTS, BATCH, 4 * HIDDEN)
 
     def products_alone() -> None:
-        """What no layer can do without, in the shapes of the fused one."""
+        """Compute only the products that every version needs, in the fused shapes."""
         x_flat, weight = x.detach().transpose(0, 1).flatten(0, 1), fused.weight_ih
         h, recurrent = d_out.transpose(0, 1), fused.weight_hh
         PackedWeight(weight).product(x_flat)

@@ -1,11 +1,12 @@
-"""Writing at the paper's size: a point of one line, and of many lines together.
+"""Speed of writing at the paper's size, for one line and for many lines together.
 
-A point waits for the point before it, so the least that one line can cost is to read
-every weight once: the row that streams as many bytes says how long that takes here. The
-plain loop is `SynthesisNetwork.step` and `StrokeMixture.sample`, a point at a time, and
-beside it the same loop with its step by `torch.compile`. Rows with something left out
-say what each part of `fast` earns. Of many lines the products take nearly all of the
-time, which bounds what many can win over one: the row of products alone says where.
+Each point depends on the point before it, so writing one line must read every weight at
+least once per point; the row that streams as many bytes shows how long that takes. The
+baseline is a plain loop over `SynthesisNetwork.step` and `StrokeMixture.sample`; a
+second row runs it with a step compiled by `torch.compile`. The rows that disable a part
+of `fast` show how much it contributes. With many lines, the matrix products take nearly
+all of the time and bound the gain over one line; the row of the products alone shows
+this bound. Chapters 10 and 11 build the sampling (Graves 2013, sections 5.3 and 5.4).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ._ablation import (
     without_packing,
 )
 
-SIZES = SynthesisConfig()  # the paper's
+SIZES = SynthesisConfig()  # the paper's sizes
 POINTS, SLOTS, FEW, LINES, BIAS = 100, 32, 4, 64, 0.5
 LOOP = "plain loop, one line"
 COMPILED = "plain loop, its step by torch.compile, one line"
@@ -57,7 +58,11 @@ ABLATIONS = {
 
 
 def run(rounds: int) -> Result:
-    """Random weights: speed does not depend on what they are."""
+    """Time all rows with random weights, since the speed does not depend on them.
+
+    Args:
+        rounds: number of timed rounds.
+    """
     torch.manual_seed(0)
     network = SynthesisNetwork(SIZES).eval()
     text = torch.randint(1, SIZES.symbols, (LINES, SLOTS))
@@ -90,7 +95,7 @@ def run(rounds: int) -> Result:
     no_loop.line_loop = None
     left_out[NO_LOOP] = writer(1, no_loop)
     for name, (lines, context) in ABLATIONS.items():
-        with context():  # the choices are made where weights are laid out
+        with context():  # laying out the weights already makes the choices
             own = StepWeights(network)
             _ = own.packed, own.line_loop
         left_out[name] = inside(context, writer(lines, own))

@@ -1,15 +1,15 @@
-"""An update at the paper's size, against the plain loop and the products it is made of.
+"""Speed of a training update at the paper's size, in several versions.
 
-The plain loop is the same network under autograd: a Python loop over the points through
-`SynthesisNetwork.step`, and beside it the same loop with its step by `torch.compile`.
-Rows with something left out say what each part of `fast` earns. `nn.LSTM` is a
-reference without peepholes and without a window: what the window reads is given to it.
-The matrix products alone, in the shapes of the fused passes and by the library's own
-functions, are what no program can leave out: how much of the machine's rate a row
-reaches is their time over its own.
+The baseline is a plain loop: autograd through a Python loop over the points that calls
+`SynthesisNetwork.step`. A second row runs it with a step compiled by `torch.compile`.
+The rows that disable a part of `fast` show how much it contributes. `nn.LSTM` is a
+reference without peepholes and without a window; it gets the window's output as input.
+No program can leave out the matrix products, so a row times them alone, in the shapes
+of the fused passes and by the library's own functions. Their time divided by that of
+another row is the share of the machine's rate which that row reaches.
 
-On a CPU the notes also hold padding, peak memory and the time of the import. On a GPU
-the results have a file of their own, `train-cuda.json`.
+On a CPU the notes also hold the padding, the peak memory and the import time. On a GPU
+the results go to a file of their own, `train-cuda.json`.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from ._ablation import (
     without_packing,
 )
 
-SIZES = SynthesisConfig()  # the paper's
-SHAPES = {"cpu": (32, 200, 30), "cuda": (64, 700, 30)}  # lines, points, slots of a text
-LONG = 700  # points of the paper's lines: what memory is measured at
+SIZES = SynthesisConfig()  # the paper's sizes
+SHAPES = {"cpu": (32, 200, 30), "cuda": (64, 700, 30)}  # lines, points, text slots
+LONG = 700  # points per line, as in the paper, for measuring memory
 SYNTHETIC: dict[str, Any] = {
     "samples": 600, "writers": 40, "kinds": ("line", "word"), "seed": 1,
 }  # fmt: skip
-DRAWS = 200  # batches whose padding is counted
+DRAWS = 200  # number of batches whose padding is counted
 LOOP = "plain loop under autograd"
 OURS = "whole sequences"
 COMPILED = "plain loop, its step by torch.compile"
@@ -58,7 +58,7 @@ GRAPHS = {
     "CUDA graphs": None,
     "CUDA graphs, bfloat16 products": torch.bfloat16,
 }
-# The rows of whole sequences with something left out, on a CPU and on a GPU.
+# Rows of whole sequences with a part of `fast` disabled, by kind of device.
 ABLATIONS: dict[str, dict[str, Any]] = {
     "cpu": {
         "whole sequences, without Numba": without_backend,
@@ -79,7 +79,10 @@ print(time.perf_counter() - begin)
 
 
 class LSTMStack(nn.Module):
-    """`nn.LSTM` wired as `SynthesisNetwork`, with the window's reading as an input."""
+    """`nn.LSTM` layers with the skip connections of `SynthesisNetwork`.
+
+    The input at each point is the point concatenated with a given window vector.
+    """
 
     def __init__(self, sizes: SynthesisConfig) -> None:
         super().__init__()
@@ -102,7 +105,17 @@ class LSTMStack(nn.Module):
 def loop_output(
     network: SynthesisNetwork, ink: Tensor, batch: Batch, step: Any = None
 ) -> Tensor:
-    """The raw output at every point, one Python step per point: `(B, T, 6M + 1)`."""
+    """Run a network point by point in a Python loop.
+
+    Args:
+        network: network to run.
+        ink: `(B, T, 3)` points to read.
+        batch: batch that holds the texts.
+        step: function to call instead of `network.step`, such as a compiled one.
+
+    Returns:
+        `(B, T, 6M + 1)` the raw output at every point.
+    """
     state, outputs, step = network.initial_state(len(ink)), [], step or network.step
     for point in ink.unbind(1):
         output, state, _ = step(point, state, batch.text, batch.text_mask)
@@ -111,7 +124,14 @@ def loop_output(
 
 
 def random_batch(lines: int, points: int, slots: int, device: str) -> Batch:
-    """Ink and text of one length; the loss is asked for all points but the first."""
+    """Make random ink and texts without padding.
+
+    Args:
+        lines: number of lines.
+        points: number of points per line that have a loss; the first point has none.
+        slots: number of text slots per line.
+        device: device of the batch.
+    """
     generator = torch.Generator().manual_seed(1)
     ink = torch.randn(lines, points + 1, 3, generator=generator)
     ink[..., 2] = (ink[..., 2] > 1.5).float()
@@ -122,30 +142,35 @@ def random_batch(lines: int, points: int, slots: int, device: str) -> Batch:
 
 
 def operations(sizes: SynthesisConfig, numbers: int) -> int:
-    """Floating-point operations of a step's products with weights, for so many points.
+    """Count the floating-point operations of the products with weights in an update.
 
-    Forwards, for the weights' gradients, and for those of everything but the points.
+    They are those of the forward pass, of the weights' gradients, and of the gradients
+    of the inputs, except the ink's, which no update needs.
+
+    Args:
+        sizes: sizes of the network.
+        numbers: number of points in the batch.
     """
     gates, read = 4 * sizes.hidden, sizes.symbols + sizes.hidden
-    layers = [read] + [read + sizes.hidden] * (sizes.layers - 1)  # w and h
+    layers = [read] + [read + sizes.hidden] * (sizes.layers - 1)  # w and every h read
     inner = sum(gates * size for size in layers)
     inner += sizes.hidden * 3 * sizes.components
     inner += sizes.layers * sizes.hidden * (6 * sizes.mixtures + 1)
-    points = sizes.layers * gates * 3  # there and for weights, not back into the ink
+    points = sizes.layers * gates * 3  # forward and weights, not the ink's gradient
     return 2 * numbers * (3 * inner + 2 * points)
 
 
 def products_alone(
     sizes: SynthesisConfig, lines: int, points: int, device: str
 ) -> Callable[[], None]:
-    """A step's products in the shapes of the fused passes, and nothing else."""
+    """A function that computes only the products of an update, in the fused shapes."""
 
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, device=device)
 
     gates, outputs = 4 * sizes.hidden, 6 * sizes.mixtures + 1
     after = 3 + sizes.symbols + sizes.hidden
-    first = 3, sizes.symbols + sizes.hidden  # in bulk, and point by point
+    first = 3, sizes.symbols + sizes.hidden  # in one product, per point
     shapes = [first] + [(after, sizes.hidden)] * (sizes.layers - 1)
     layers = [
         (
@@ -197,7 +222,16 @@ def graph_loss(
 def steps(
     batch: Batch, sizes: SynthesisConfig, device: str
 ) -> dict[str, Callable[[], Tensor]]:
-    """A whole update each way: loss, gradients, clipping, Adam. Gives the loss."""
+    """The versions of a whole update: loss, gradients, clipping and a step of Adam.
+
+    Args:
+        batch: batch to train on.
+        sizes: sizes of the networks.
+        device: device of the networks.
+
+    Returns:
+        Functions by row name, each of which does one update and returns its loss.
+    """
     torch.manual_seed(0)
     network = SynthesisNetwork(sizes).to(device)
     lines, points, _ = batch.ink.shape
@@ -237,7 +271,7 @@ def steps(
         def once() -> Tensor:
             adam.zero_grad(set_to_none=True)
             value = loss(own)
-            if value.requires_grad:  # a graph has its gradients already
+            if value.requires_grad:  # a CUDA graph has already computed the gradients
                 value.backward()
             nn.utils.clip_grad_norm_(own.parameters(), 5.0)
             adam.step()
@@ -253,7 +287,7 @@ def steps(
 
 
 def synchronised(function: Callable[[], object], device: str) -> Callable[[], object]:
-    """A function that returns when the device has done what it was asked to."""
+    """Wrap a function so that it returns only when the device has finished."""
     if not device.startswith("cuda"):
         return function
 
@@ -265,7 +299,14 @@ def synchronised(function: Callable[[], object], device: str) -> Callable[[], ob
 
 
 def padding(source: str) -> dict[str, float]:
-    """The share of padding in batches, as a training draws them and of any lines."""
+    """Measure padding in batches of samples of similar length and of any samples.
+
+    Args:
+        source: name of a corpus, as `load_corpus` accepts it.
+
+    Returns:
+        The share of padding, by kind of sample and of batch.
+    """
     options = SYNTHETIC if source == "synthetic" else {}
     samples = load_corpus(source, **options).samples
     generator = torch.Generator().manual_seed(1)
@@ -290,7 +331,7 @@ def padding(source: str) -> dict[str, float]:
 
 
 def in_a_new_process(code: str) -> float:
-    """The number that some Python code prints."""
+    """Run Python code in a new process and return the number that it prints."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -299,7 +340,7 @@ def in_a_new_process(code: str) -> float:
 
 
 def print_peak_memory() -> None:
-    """Two updates at the paper's length; the most memory that the process had, GB."""
+    """Print the peak memory, in GB, of a process that does two long updates."""
     lines, _, slots = SHAPES["cpu"]
     once = steps(random_batch(lines, LONG, slots, "cpu"), SIZES, "cpu")[OURS]
     for _ in range(2):
@@ -309,7 +350,7 @@ def print_peak_memory() -> None:
 
 
 def device_memory(updates: dict[str, Callable[[], Tensor]]) -> dict[str, float]:
-    """The most memory that each kind of update has on a GPU, in GB."""
+    """Measure the peak memory of each kind of update on a GPU, in GB."""
     most = {}
     for name, once in updates.items():
         torch.cuda.reset_peak_memory_stats()
@@ -319,7 +360,13 @@ def device_memory(updates: dict[str, Callable[[], Tensor]]) -> dict[str, float]:
 
 
 def run(rounds: int, device: str = "cpu", corpus: str = "synthetic") -> Result:
-    """Updates by turns: on a CPU at B = 32, T = 200, on a GPU at B = 64, T = 700."""
+    """Time the updates, on a CPU at B = 32, T = 200 and on a GPU at B = 64, T = 700.
+
+    Args:
+        rounds: number of timed rounds.
+        device: device to train on.
+        corpus: name of the corpus whose padding is measured, on a CPU alone.
+    """
     kind = device.partition(":")[0]
     lines, points, slots = SHAPES[kind]
     updates = steps(random_batch(lines, points, slots, device), SIZES, device)

@@ -1,8 +1,8 @@
-"""Text as indices: the 95 printable characters of ASCII, and what to do with others.
+"""Text as indices of the 95 printable ASCII characters, and a fallback for others.
 
 Index 0 is padding; 1 to 95 are the characters from space to tilde, so `V = 96`. After
-the last character comes one *end slot*: index 0 that is not masked. The window needs
-somewhere to go when the text is written, and the stop rule reads it.
+the last character comes one *end slot*: an index 0 that is not masked. The window moves
+there when the text is written, and the stop rule reads its weight.
 
 Built in chapter 01; Graves 2013, section 5, uses 57 characters.
 """
@@ -25,7 +25,7 @@ _INDEX = {character: i + 1 for i, character in enumerate(CHARACTERS)}
 
 
 def missing(text: str) -> list[str]:
-    """The characters of `text` that the alphabet lacks, each once, in order.
+    """List the characters of `text` that the alphabet lacks, each once, in order.
 
     Example:
         >>> missing("Zürich")
@@ -35,17 +35,17 @@ def missing(text: str) -> list[str]:
 
 
 def encode(text: str) -> Tensor:
-    """Text as indices, with the end slot.
+    """Encode a text as indices, followed by the end slot.
 
     Args:
-        text: characters of `CHARACTERS`, at least one that is not a space.
+        text: a string of `CHARACTERS`, at least one of them not a space.
 
     Returns:
         `(U,)` int64 with `U = len(text) + 1`; the last entry is the end slot.
 
     Raises:
-        ValueError: the text is empty, or has a character that the alphabet lacks; the
-            message names it and its place.
+        ValueError: the text is empty or blank, or has characters that the alphabet
+            lacks; the message names each of them and its position.
 
     Example:
         >>> encode("a b")
@@ -62,17 +62,18 @@ def encode(text: str) -> Tensor:
         )
         raise InputError(
             f"{text!r} has characters that the model cannot write: {listed}. "
-            "It writes the 95 printable ASCII characters; replace the others "
-            "(for accents, handwriting_lib.alphabet.to_ascii does it)"
+            "It writes the 95 printable ASCII characters; replace all others "
+            "(handwriting_lib.alphabet.to_ascii removes accents)"
         )
     return torch.tensor([*(_INDEX[c] for c in text), END_SLOT])
 
 
 def pad_texts(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Texts as one index tensor and its mask.
+    """Encode texts as one padded index tensor and its mask.
 
     Returns:
-        `(B, U)` int64 and `(B, U)` bool; U is the longest text and its end slot.
+        `(B, U)` int64 indices and a `(B, U)` bool mask, true for characters and the end
+        slot; U is the length of the longest text plus 1.
 
     Raises:
         ValueError: a text is empty or has characters that the alphabet lacks.
@@ -89,7 +90,7 @@ def pad_texts(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
 
 
 def decode(indices: Tensor | Sequence[int]) -> str:
-    """The inverse of `encode`: index 0 is skipped.
+    """Turn indices back into text, the inverse of `encode`; index 0 is skipped.
 
     Raises:
         ValueError: an index is outside 0 to 95.
@@ -101,7 +102,7 @@ def decode(indices: Tensor | Sequence[int]) -> str:
     values = [int(i) for i in indices]
     for value in values:
         if not 0 <= value < SIZE:
-            raise InputError(f"index {value} is outside 0 to {SIZE - 1}")
+            raise InputError(f"index {value} must be between 0 and {SIZE - 1}")
     return "".join(CHARACTERS[i - 1] for i in values if i)
 
 
@@ -114,9 +115,9 @@ _REPLACEMENTS = {
 
 
 def to_ascii(text: str) -> str:
-    """Drop accents and straighten quotes and dashes; nothing else is changed.
+    """Replace accented letters, ligatures, quotes and dashes by their ASCII forms.
 
-    A character without a plain form stays as it is, so that `encode` names it.
+    A character without an ASCII form stays unchanged, so that `encode` reports it.
 
     Example:
         >>> to_ascii("Zürich…")
@@ -124,7 +125,7 @@ def to_ascii(text: str) -> str:
     """
     text = "".join(_REPLACEMENTS.get(c, c) for c in text)
     plain = []
-    for c in unicodedata.normalize("NFC", text):  # accents may be on their own
+    for c in unicodedata.normalize("NFC", text):  # joins combining accents
         base = unicodedata.normalize("NFKD", c)
         base = "".join(b for b in base if not unicodedata.combining(b))
         plain.append(base if base and not missing(base) else c)

@@ -1,7 +1,10 @@
-"""The command line: `handwriting`, also `python -m handwriting_lib`.
+"""The command line: `handwriting`, or `python -m handwriting_lib`.
 
-Bad input ends in one sentence on standard error and exit status 2, without a traceback:
-the library's own errors name the file, the value and the remedy.
+Each command calls what the chapters of the book build: `corpus` chapter 1, `train`
+chapter 10, `write` chapters 10 to 12, `evaluate` chapters 10 to 12 and `style` chapter
+12 (Graves 2013, section 5). Bad input prints one sentence on standard error and exits
+with status 2, without a traceback, because the library's own errors already name the
+file or the value and say what would be right.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from .errors import InputError
 
 
 class UsageError(InputError):
-    """The arguments do not go together."""
+    """Command-line arguments that cannot be used, alone or together."""
 
 
 def _device(name: str) -> str:
@@ -39,7 +42,9 @@ def _device(name: str) -> str:
 
 def _texts(arguments: argparse.Namespace) -> list[str]:
     if bool(arguments.text) == bool(arguments.texts_file):
-        raise UsageError("give texts to write, or --texts-file, and not both")
+        raise UsageError(
+            "give the texts to write either as arguments or with --texts-file, not both"
+        )
     if not arguments.texts_file:
         return list(arguments.text)
     try:
@@ -48,15 +53,20 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
         raise UsageError(f"{arguments.texts_file} cannot be read: {error}") from None
     texts = [line for line in lines if line.strip()]
     if not texts:
-        raise UsageError(f"{arguments.texts_file} has no line of text")
+        raise UsageError(
+            f"{arguments.texts_file} contains no text: give a file with one text per "
+            "line"
+        )
     return texts
 
 
 def _check_folders(*files: str | None) -> None:
-    """Before the work that they are to hold is done."""
+    """Refuse output files whose folders are missing, before any work is done."""
     for file in files:
         if file and not (folder := Path(file).absolute().parent).is_dir():
-            raise UsageError(f"there is no folder {folder}")
+            raise UsageError(
+                f"there is no folder {folder}: create it or choose another path"
+            )
 
 
 def _write(arguments: argparse.Namespace) -> None:
@@ -119,8 +129,8 @@ def _train(arguments: argparse.Namespace) -> None:
     folder = arguments.out or Path("runs") / Path(arguments.config).stem
     if (folder / "checkpoint.pt").exists() and not arguments.resume:
         raise UsageError(
-            f"{folder} holds a training already: go on with --resume, or name another "
-            "folder with --out"
+            f"{folder} already holds a training run: continue it with --resume, or "
+            "choose another folder with --out"
         )
     model = fit(
         task_of(config),
@@ -130,7 +140,7 @@ def _train(arguments: argparse.Namespace) -> None:
         device=_device(arguments.device),
     )
     logging.info(
-        "%d of %d updates; the model is in %s",
+        "trained for %d of %d updates; the model is in %s",
         model.about["steps"], config.recipe.steps, folder / "model.safetensors",
     )  # fmt: skip
 
@@ -146,7 +156,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     model = find_model(arguments.model, _device(arguments.device))
     config = model.about.get("config", {})
     source = arguments.corpus or config.get("corpus", "unipen")
-    # options of the corpus that it was trained on mean nothing to another
+    # the reader's options for the training corpus mean nothing to another corpus
     kind = Path(source.partition(":")[0]).name
     told = config if config.get("corpus") == kind else {}
     corpus = load_corpus(source, **told.get("corpus_options", {}))
@@ -179,7 +189,10 @@ def _style(arguments: argparse.Namespace) -> None:
     model = find_model(arguments.model)
     if arguments.hands:
         if arguments.text:
-            raise UsageError("--hands names the texts itself: leave --text out")
+            raise UsageError(
+                "--text cannot be used with --hands, whose list already gives the text "
+                "of each style: leave --text out"
+            )
         hands = read_hands(arguments.hands)
         corpus = load_corpus(arguments.source)
         folder = Path(arguments.save)
@@ -192,10 +205,11 @@ def _style(arguments: argparse.Namespace) -> None:
     text = arguments.text or (texts[0] if len(texts) == 1 else None)
     chosen = [s for s in samples if s.text == text]
     if not chosen:
-        listed = ", ".join(repr(t) for t in texts[:8]) or "nothing that can be read"
+        listed = ", ".join(repr(t) for t in texts[:8]) or "no readable text"
         more = ", ..." if len(texts) > 8 else ""
         raise UsageError(
-            f"say with --text what was written; {arguments.source} has {listed}{more}"
+            f"choose the text of the ink with --text: {arguments.source} contains "
+            f"{listed}{more}"
         )
     style = make_style(model, chosen[-1], Path(arguments.save).stem)
     save_style(style, arguments.save)
@@ -212,7 +226,10 @@ def _export(arguments: argparse.Namespace) -> None:
         export(model, arguments.browser, arguments.precision or "half")
         return
     if arguments.precision:
-        raise UsageError("--precision is for --browser: an ONNX step is in float32")
+        raise UsageError(
+            "--precision is for --browser alone, because an ONNX step is always in "
+            "float32: leave it out"
+        )
     exporter_of(model, "onnx")(model, arguments.onnx)
 
 
@@ -240,7 +257,7 @@ def _corpus_info(arguments: argparse.Namespace) -> None:
             f"{len({s.writer for s in samples}):>9,}{characters:>12,}{points:>12,}"
             f"{points / characters:>13.1f}"
         )
-    print(f"writers in all: {len({s.writer for s in corpus.samples}):,}")
+    print(f"writers in total: {len({s.writer for s in corpus.samples}):,}")
     if corpus.skipped:
         print("skipped:")
     for reason, count in corpus.skipped.items():
@@ -250,7 +267,7 @@ def _corpus_info(arguments: argparse.Namespace) -> None:
 
 
 def _contact_sheet(samples: Sequence[Any], file: str, rows: int = 24) -> None:
-    """A picture of lines (or of what there is) by as many writers as fit."""
+    """Draw up to `rows` lines (any samples if there are none), one per writer first."""
     from .data.transforms import scale_by_writer
     from .drawing.picture import save
 
@@ -271,129 +288,279 @@ def _corpus_get(arguments: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="handwriting", description="Teach a computer to write by hand."
+        prog="handwriting",
+        description="Teach a computer to write by hand. `handwriting COMMAND --help` "
+        "explains the options of a command.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     write = commands.add_parser(
         "write", help="write lines of text",
-        description="Write lines of text; without --out, --json and --gif an SVG goes "
-        "to standard output.",
+        description="Write lines of text by hand. Without --out, --json and --gif, an "
+        "SVG picture goes to standard output.",
     )  # fmt: skip
-    write.add_argument("text", nargs="*", metavar="TEXT", help="a line to write")
-    write.add_argument("--texts-file", help="a file with one text a line")
+    write.add_argument(
+        "text", nargs="*", metavar="TEXT",
+        help="text of one line: printable ASCII, at most 256 characters",
+    )  # fmt: skip
+    write.add_argument(
+        "--texts-file",
+        help="UTF-8 file with one text per line, instead of TEXT arguments",
+    )
     write.add_argument(
         "--bias", type=float, default=1.25,
-        help="0: as people write (default: %(default)s)",
+        help="how neatly to write: 0 writes as people do, higher values more neatly "
+        "(default: %(default)s)",
     )  # fmt: skip
     write.add_argument(
         "--temperature", type=float, default=1.0,
-        help="of all that is drawn (default: %(default)s)",
+        help="how much lines vary: above 1 more, below 1 less (default: %(default)s)",
     )  # fmt: skip
-    write.add_argument("--style", help="the hand: a name or a file")
     write.add_argument(
-        "--model", default="unipen-400", help="a name or a file (default: %(default)s)"
+        "--style",
+        help="handwriting to imitate: name of a style that comes with the model, or "
+        "path of a style file (default: each line has a hand of its own)",
     )
     write.add_argument(
-        "--seed", type=int, default=1,
-        help="the same gives the same lines (default: %(default)s)",
+        "--model", default="unipen-400",
+        help="name of a model that comes with the library, or path of a model file "
+        "(default: %(default)s)",
     )  # fmt: skip
-    write.add_argument("--samples", type=int, default=1, help="lines a text")
+    write.add_argument(
+        "--seed", type=int, default=1,
+        help="seed of the random numbers: the same seed gives the same lines "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    write.add_argument(
+        "--samples", type=int, default=1,
+        help="number of lines to write per text (default: %(default)s)",
+    )  # fmt: skip
     write.add_argument(
         "--redraws", type=int, default=10,
-        help="of a line that is not complete (default: %(default)s)",
+        help="maximum number of times to draw an incomplete line again "
+        "(default: %(default)s)",
     )  # fmt: skip
     write.add_argument(
         "--precision", "--weights", default="float32", choices=["float32", "int8"],
-        help="int8: faster on a CPU with AVX-512 VNNI; other lines",
+        help="number type of the weights: int8 is faster on a CPU with AVX-512 VNNI, "
+        "and its lines differ from those of float32 (default: %(default)s)",
     )  # fmt: skip
-    write.add_argument("--out", help="a picture, .svg or .png, of all lines")
-    write.add_argument("--json", help="the points of all lines")
-    write.add_argument("--gif", help="the lines as they are written")
-    write.add_argument("--device", default="auto", help="cpu, cuda, ...")
+    write.add_argument(
+        "--out", help="picture file to draw all lines in, ending in .svg or .png"
+    )
+    write.add_argument("--json", help="JSON file to save the points of all lines in")
+    write.add_argument("--gif", help="GIF file to show the lines being written in")
+    write.add_argument(
+        "--device", default="auto",
+        help="device to compute on, such as cpu or cuda; auto chooses cuda where it is "
+        "available and cpu elsewhere (default: %(default)s)",
+    )  # fmt: skip
     write.set_defaults(run=_write)
 
-    train = commands.add_parser("train", help="train a network")
-    train.add_argument("config", metavar="CONFIG.toml")
-    train.add_argument("--corpus", help="instead of the configuration's")
-    train.add_argument("--steps", type=int, help="instead of the configuration's")
-    train.add_argument("--minutes", type=float, help="stop after so many; see --resume")
-    train.add_argument("--device", default="auto")
-    train.add_argument("--out", type=Path, help="a folder; default: runs/CONFIG")
-    train.add_argument("--resume", action="store_true", help="go on where it stopped")
+    train = commands.add_parser(
+        "train", help="train a network",
+        description="Train a network as a TOML configuration describes, with "
+        "checkpoints from which --resume continues.",
+    )  # fmt: skip
+    train.add_argument(
+        "config", metavar="CONFIG.toml",
+        help="configuration with the network, the corpus and the training recipe",
+    )  # fmt: skip
+    train.add_argument(
+        "--corpus",
+        help="corpus to train on instead of the configuration's: synthetic, unipen, "
+        "unipen:PATH, iam:PATH, or a .json file of ink",
+    )
+    train.add_argument(
+        "--steps", type=int,
+        help="total number of updates, instead of the configuration's",
+    )  # fmt: skip
+    train.add_argument(
+        "--minutes", type=float,
+        help="stop after this many minutes; --resume continues from there",
+    )  # fmt: skip
+    train.add_argument(
+        "--device", default="auto",
+        help="device to train on, such as cpu or cuda; auto chooses cuda where it is "
+        "available and cpu elsewhere (default: %(default)s)",
+    )  # fmt: skip
+    train.add_argument(
+        "--out", type=Path,
+        help="folder for the checkpoint, the models and the log (default: runs/CONFIG)",
+    )  # fmt: skip
+    train.add_argument(
+        "--resume", action="store_true",
+        help="continue from the checkpoint in the folder --out",
+    )  # fmt: skip
     train.set_defaults(run=_train)
 
-    evaluate = commands.add_parser("evaluate", help="measure a model on human ink")
-    evaluate.add_argument("--model", default="unipen-400", help="a name or a file")
-    evaluate.add_argument("--corpus", help="instead of the one it was trained on")
+    evaluate = commands.add_parser(
+        "evaluate", help="measure a model on human ink",
+        description="Compare a model with human lines, by default of writers whom it "
+        "was not trained on, and print a table of the figures.",
+    )  # fmt: skip
     evaluate.add_argument(
-        "--split", default="validation", choices=["validation", "train"]
+        "--model", default="unipen-400",
+        help="name of a model that comes with the library, or path of a model file "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--corpus",
+        help="corpus of human lines: synthetic, unipen, unipen:PATH, iam:PATH, or a "
+        ".json file of ink (default: the corpus that the model was trained on)",
     )
     evaluate.add_argument(
-        "--texts", type=int, default=100, help="of human lines, to write as well"
+        "--split", default="validation", choices=["validation", "train"],
+        help="lines of held-out writers, or of those trained on (default: %(default)s)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--texts", type=int, default=100,
+        help="number of human lines whose texts the model writes for comparison "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--lines", type=int, default=500,
+        help="number of lines to write for the share of complete ones "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--bias", type=float, default=1.25,
+        help="how neatly to write: 0 writes as people do, higher values more neatly "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--temperature", type=float, default=1.0,
+        help="how much lines vary: above 1 more, below 1 less (default: %(default)s)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--style",
+        help="handwriting to imitate: name of a style that comes with the model, or "
+        "path of a style file (default: each line has a hand of its own)",
     )
     evaluate.add_argument(
-        "--lines", type=int, default=500, help="to write to count complete ones"
-    )
-    evaluate.add_argument("--bias", type=float, default=1.25)
-    evaluate.add_argument("--temperature", type=float, default=1.0)
-    evaluate.add_argument("--style", help="the hand: a name or a file")
-    evaluate.add_argument("--seed", type=int, default=1)
-    evaluate.add_argument("--redraws", type=int, default=10)
+        "--seed", type=int, default=1,
+        help="seed of all random choices, including which texts to write "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--redraws", type=int, default=10,
+        help="maximum number of times to draw an incomplete line again "
+        "(default: %(default)s)",
+    )  # fmt: skip
     evaluate.add_argument(
         "--only", metavar="PART,...",
-        help="of likelihood, pace, alignment, completeness, legibility, styles, damage",
+        help="parts to measure, separated by commas: likelihood (of human ink), pace "
+        "(pen speed and points per character), alignment (of the soft window with the "
+        "true characters), completeness (share of complete lines), legibility (share "
+        "of misread characters), styles (completeness and legibility of each style) "
+        "and damage (how many damaged lines are noticed) (default: all)",
     )  # fmt: skip
-    evaluate.add_argument("--json", help="the figures, with versions and counts")
-    evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument(
+        "--json", help="JSON file to save the figures in, with versions and counts"
+    )
+    evaluate.add_argument(
+        "--device", default="auto",
+        help="device to compute on, such as cpu or cuda; auto chooses cuda where it is "
+        "available and cpu elsewhere (default: %(default)s)",
+    )  # fmt: skip
     evaluate.set_defaults(run=_evaluate)
 
-    style = commands.add_parser("style", help="make a style from ink")
+    style = commands.add_parser(
+        "style", help="make a style from ink",
+        description="Make a style, with which `handwriting write --style` imitates a "
+        "handwriting, from a line of ink and its text.",
+    )  # fmt: skip
     style.add_argument(
         "--from", dest="source", required=True, metavar="INK.json",
-        help="what the drawing pad saved, or another corpus",
+        help="file that the drawing pad saved, or another corpus such as unipen:PATH",
     )  # fmt: skip
-    style.add_argument("--text", help="of the ink; where it stands twice, the last")
+    style.add_argument(
+        "--text",
+        help="text of the line to use, needed if INK.json has several texts; if it has "
+        "this text more than once, the last line is used",
+    )
     style.add_argument(
         "--save", required=True, metavar="FILE",
-        help="a .safetensors file for `write --style`; with --hands a folder",
+        help="style file to write, ending in .safetensors; with --hands, a folder for "
+        "the files",
     )  # fmt: skip
-    style.add_argument("--hands", metavar="LIST.toml", help="make all of this list")
-    style.add_argument("--model", default="unipen-400", help="a name or a file")
+    style.add_argument(
+        "--hands", metavar="LIST.toml",
+        help="make a style for each entry of this list, which names the style and "
+        "gives the text and the id of a line of INK.json",
+    )  # fmt: skip
+    style.add_argument(
+        "--model", default="unipen-400",
+        help="model that is to write in this style: name of one that comes with the "
+        "library, or path of a model file (default: %(default)s)",
+    )  # fmt: skip
     style.set_defaults(run=_style)
 
-    export = commands.add_parser("export", help="write a model for other engines")
-    export.add_argument("--model", default="unipen-400", help="a name or a file")
+    export = commands.add_parser(
+        "export", help="write a model for other engines",
+        description="Write a model to a file that another engine runs.",
+    )  # fmt: skip
+    export.add_argument(
+        "--model", default="unipen-400",
+        help="name of a model that comes with the library, or path of a model file "
+        "(default: %(default)s)",
+    )  # fmt: skip
     engine = export.add_mutually_exclusive_group(required=True)
-    engine.add_argument("--browser", metavar="FILE", help="the pack of a page's engine")
-    engine.add_argument("--onnx", metavar="FILE", help="one step for onnxruntime")
+    engine.add_argument(
+        "--browser", metavar="FILE",
+        help="write the weights for the JavaScript engine that runs in a web page",
+    )  # fmt: skip
+    engine.add_argument(
+        "--onnx", metavar="FILE",
+        help="write one step of the network as an ONNX file, for onnxruntime",
+    )  # fmt: skip
     export.add_argument(
         "--precision", "--weights", choices=["half", "int8", "float32"],
-        help="of the pack (default: half)",
+        help="number type of the weights in the --browser file (default: half)",
     )  # fmt: skip
     export.set_defaults(run=_export)
 
-    corpus = commands.add_parser("corpus", help="get a corpus, or look at one")
+    corpus = commands.add_parser(
+        "corpus", help="download a corpus, or describe one",
+        description="Download a corpus, or describe one.",
+    )  # fmt: skip
     actions = corpus.add_subparsers(required=True, metavar="ACTION")
-    info = actions.add_parser("info", help="counts, writers, what was skipped and why")
-    info.add_argument("source", metavar="SOURCE", help="unipen:PATH, iam:PATH, ...")
-    info.add_argument("--sheet", help="draw a contact sheet, .svg or .png")
+    info = actions.add_parser(
+        "info", help="count samples and writers, and list what was skipped",
+        description="Count the samples, writers and points of a corpus, and list what "
+        "was skipped and why.",
+    )  # fmt: skip
+    info.add_argument(
+        "source", metavar="SOURCE",
+        help="corpus to read: synthetic, unipen (the downloaded copy), unipen:PATH, "
+        "iam:PATH, or a .json file of ink",
+    )  # fmt: skip
+    info.add_argument(
+        "--sheet",
+        help="picture file to draw a sample of the lines in, ending in .svg or .png",
+    )
     info.set_defaults(run=_corpus_info)
-    get = actions.add_parser("get", help="download a corpus into the cache")
-    get.add_argument("name", choices=["unipen"])
-    get.add_argument("--url", help="instead of the public release's")
+    get = actions.add_parser(
+        "get", help="download a corpus into the cache",
+        description="Download a corpus into the cache, where the other commands find "
+        "it by its name.",
+    )  # fmt: skip
+    get.add_argument("name", choices=["unipen"], help="name of the corpus")
+    get.add_argument(
+        "--url", help="address of an archive to download instead of the public release"
+    )
     get.set_defaults(run=_corpus_get)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return its exit status."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         arguments.run(arguments)
-    except BrokenPipeError:  # whoever read our output has stopped
+    except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

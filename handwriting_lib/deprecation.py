@@ -1,6 +1,6 @@
-"""Names that were changed: the old ones still work, and warn.
+"""Support for renamed parts of the library: old names still work, with a warning.
 
-The list of all of them stands in `CHANGELOG.md`.
+`CHANGELOG.md` lists all renamed parts.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ C = TypeVar("C", bound=type)
 
 
 def warn(old: str, new: str, level: int = 3) -> None:
-    """Say that a name was changed.
+    """Warn that a name is deprecated.
 
     Args:
-        old: the name that was used.
+        old: the deprecated name.
         new: the name to use.
-        level: how many calls up the warning points; 1 is here.
+        level: the `stacklevel` of `warnings.warn`; 1 points at this function.
     """
     warnings.warn(
         f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=level
@@ -28,19 +28,20 @@ def warn(old: str, new: str, level: int = 3) -> None:
 
 
 def current(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Values under their present names, as files of earlier versions hold them.
+    """Translate old names to new ones in values read from a file.
 
     Args:
-        values: under old names or new ones.
-        names: the new name of each old one.
+        values: the values, under old or new names.
+        names: the new name for each old name.
     """
     return {names.get(key, key): value for key, value in values.items()}
 
 
 def renamed_arguments(**names: str) -> Callable[[T], T]:
-    """A function whose keyword arguments have new names: `old="new"`.
+    """Decorate a function to accept old keyword argument names, given as `old="new"`.
 
-    Where both are given, the old one counts: `dataclasses.replace` fills in the new.
+    If a call gives both, the old name wins, because `dataclasses.replace` always fills
+    in the new one.
     """
 
     def decorate(function: T) -> T:
@@ -57,7 +58,7 @@ def renamed_arguments(**names: str) -> Callable[[T], T]:
 
 
 def renamed_attributes(**names: str) -> Callable[[C], C]:
-    """A class whose attributes and methods have new names: `old="new"`."""
+    """Decorate a class to keep old attribute and method names, given as `old="new"`."""
 
     def decorate(cls: C) -> C:
         for old, new in names.items():
@@ -73,7 +74,7 @@ def renamed_attributes(**names: str) -> Callable[[C], C]:
 
 
 def renamed_fields(**names: str) -> Callable[[C], C]:
-    """A dataclass whose fields have new names: as arguments and as attributes."""
+    """Decorate a dataclass to keep old field names, as arguments and attributes."""
 
     def decorate(cls: C) -> C:
         cls.__init__ = renamed_arguments(**names)(cls.__init__)  # type: ignore[misc]

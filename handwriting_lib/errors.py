@@ -1,23 +1,23 @@
 """The errors that the library raises on purpose.
 
-Each derives from `HandwritingError` and from the built-in exception that a Python
-program expects in its place, so `except ValueError` and `except FileNotFoundError` work
-as well. A message names the file or the value, and says what would be right.
+Each derives from `HandwritingError` and from the built-in exception that Python code
+expects in such a case, so `except ValueError` and `except FileNotFoundError` work as
+well. A message names the file or the value and says what would be right.
 """
 
 from __future__ import annotations
 
 
 class HandwritingError(Exception):
-    """The base of every error that the library raises on purpose."""
+    """The base class of every error that the library raises on purpose."""
 
 
 class InputError(HandwritingError, ValueError):
-    """An argument, a text, ink or a file's content is not what it should be."""
+    """An argument, a text, a line of ink or the content of a file is invalid."""
 
 
 class MissingFileError(HandwritingError, FileNotFoundError):
-    """A file or folder that was named does not exist."""
+    """A named file or folder does not exist."""
 
 
 class MissingPackageError(HandwritingError, ImportError):

@@ -1,11 +1,11 @@
 """Pen strokes as arrays: offsets and positions, thinning, smoothing, slant.
 
 A line of ink is a float tensor `(T, 3)` with the columns `dx, dy, end_of_stroke`.
-One row is a *point*: one reading of the pen, one time step of a network. y points up.
-`end_of_stroke` is 1 on the LAST point of a pen-down run, so the next offset is the
-move with the pen in the air. The first row's offset is 0, 0.
+One row is a *point*: one reading of the pen and one time step of a network. The y axis
+points up. `end_of_stroke` is 1 on the LAST point of a pen-down run, so the next offset
+is the move with the pen in the air. The offset in the first row is 0, 0.
 
-Built in chapter 01 (`book/01_ink.md`). Graves 2013, section 4, uses the same rows.
+Built in chapter 01 (`book/01_ink.md`). Graves 2013, section 4, uses the same format.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ KINDS = ("line", "word", "character")
 
 @dataclass(frozen=True)
 class Sample:
-    """A piece of text and the ink that somebody, or something, wrote it with.
+    """A piece of text and its ink, written by a person or a program.
 
     Attributes:
-        text: what the ink says.
-        ink: `(T, 3)` float32 offsets, in the units of its source until scaled.
+        text: the text that the ink spells.
+        ink: `(T, 3)` float32 offsets, in the units of the source until scaled.
         writer: an opaque name that tells writers apart; never shown in results.
-        source: where it came from: corpus, file and place in the file.
+        source: the origin of the sample: corpus, file and position in the file.
         kind: `"line"`, `"word"` or `"character"`.
         character_of_point: `(T,)` int64, the index in `text` of the character that
-            each point belongs to, or None where nobody knows.
-        points_per_second: the rate of the pen's readings, or None where unknown.
-        units: names the unit of `ink` where a corpus mixes several; the samples of one
-            writer in one unit share one scale.
+            each point belongs to, or None if unknown.
+        points_per_second: the sampling rate of the pen, or None if unknown.
+        units: the name of the unit of `ink`, for a corpus that mixes several; samples
+            of the same writer in the same unit share one scale.
 
     Example:
         >>> import torch
@@ -54,18 +54,18 @@ class Sample:
     units: str = ""
 
     def replace(self, **changes: object) -> Sample:
-        """The same sample with some attributes changed."""
+        """Return a copy of the sample with some attributes changed."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a reader returns: the samples, and what it left out and why.
+    """The samples that a reader returns, and a count of those that it skipped.
 
     Attributes:
-        name: the source as it was asked for, such as `"synthetic"`.
-        samples: in the order of the source.
-        skipped: how many samples were left out, by reason.
+        name: the source as requested, such as `"synthetic"`.
+        samples: the samples, in the order of the source.
+        skipped: the number of skipped samples for each reason.
 
     Example:
         >>> Corpus("empty", [], {"no text": 3}).skipped
@@ -78,23 +78,23 @@ class Corpus:
 
 
 def check_ink(ink: Tensor, what: str = "ink") -> Tensor:
-    """Return `ink` when it is a line of ink, and say what is wrong otherwise.
+    """Return `ink` if it is a valid line of ink, and raise an error otherwise.
 
     Args:
-        ink: anything that should be a `(T, 3)` tensor of finite offsets.
-        what: the name to use in the message.
+        ink: the tensor to check: `(T, 3)` finite offsets.
+        what: the name of the ink in the error message.
 
     Raises:
-        ValueError: wrong shape, no point, a number that is not finite, or an
-            `end_of_stroke` other than 0 and 1.
+        ValueError: the shape is wrong, there are no points, a number is not finite, or
+            an `end_of_stroke` is neither 0 nor 1.
     """
     if ink.ndim != 2 or ink.shape[-1] != 3:
         raise InputError(
-            f"{what} must have the shape (T, 3): dx, dy, end_of_stroke; "
-            f"it has {tuple(ink.shape)}"
+            f"{what} must have the shape (T, 3) with the columns dx, dy, "
+            f"end_of_stroke, not {tuple(ink.shape)}"
         )
     if len(ink) == 0:
-        raise InputError(f"{what} has no points")
+        raise InputError(f"{what} has no points: give at least one")
     if not torch.isfinite(ink).all():
         row = int((~torch.isfinite(ink)).any(1).nonzero()[0])
         raise InputError(f"{what} has a number that is not finite in row {row}")
@@ -104,13 +104,13 @@ def check_ink(ink: Tensor, what: str = "ink") -> Tensor:
 
 
 def offsets_to_positions(ink: Tensor) -> Tensor:
-    """Add the offsets up: `dx, dy` become `x, y`, the pen column stays.
+    """Sum the offsets: `dx, dy` become `x, y`, and the pen column stays unchanged.
 
     Args:
         ink: `(..., T, 3)` offsets.
 
     Returns:
-        `(..., T, 3)`: `x, y, end_of_stroke`, in the units of `ink`.
+        `(..., T, 3)` rows of `x, y, end_of_stroke`, in the units of `ink`.
 
     Example:
         >>> import torch
@@ -122,13 +122,13 @@ def offsets_to_positions(ink: Tensor) -> Tensor:
 
 
 def positions_to_offsets(positions: Tensor) -> Tensor:
-    """The inverse of `offsets_to_positions`, up to where the line starts.
+    """Invert `offsets_to_positions`, except for the position of the first point.
 
     Args:
-        positions: `(..., T, 3)`: `x, y, end_of_stroke`.
+        positions: `(..., T, 3)` rows of `x, y, end_of_stroke`.
 
     Returns:
-        `(..., T, 3)` offsets; the first row's offset is 0, 0.
+        `(..., T, 3)` offsets; the offset in the first row is 0, 0.
 
     Example:
         >>> import torch
@@ -147,13 +147,13 @@ def from_strokes(strokes: Sequence[Tensor]) -> Tensor:
     """Join pen-down runs of positions into one line of offsets.
 
     Args:
-        strokes: tensors `(n, 2)` of `x, y`, in the order of writing, y up.
+        strokes: tensors `(n, 2)` of `x, y`, in the order of writing, with y up.
 
     Returns:
-        `(T, 3)` float32 offsets, T the sum of the n.
+        `(T, 3)` float32 offsets, where T is the total number of points.
 
     Raises:
-        ValueError: there is no stroke, or one of them has no point.
+        ValueError: there are no strokes, or a stroke has no points.
 
     Example:
         >>> import torch
@@ -161,7 +161,7 @@ def from_strokes(strokes: Sequence[Tensor]) -> Tensor:
         tensor([0., 1.])
     """
     if not strokes or any(len(stroke) == 0 for stroke in strokes):
-        raise InputError("ink needs at least one stroke, and a stroke one point")
+        raise InputError("ink needs at least one stroke, each with at least one point")
     xy = torch.cat([stroke[:, :2].double() for stroke in strokes])
     end = torch.zeros(len(xy), 1, dtype=torch.double)
     end[torch.tensor([len(stroke) for stroke in strokes]).cumsum(0) - 1] = 1
@@ -175,8 +175,8 @@ def to_strokes(ink: Tensor) -> list[Tensor]:
         ink: `(T, 3)` offsets.
 
     Returns:
-        One tensor `(n, 2)` of `x, y` a stroke. Points after the last
-        `end_of_stroke` make a stroke of their own.
+        One tensor `(n, 2)` of `x, y` per stroke. Points after the last
+        `end_of_stroke` form a stroke of their own.
     """
     positions = offsets_to_positions(ink)
     ends = (ink[:, 2] > 0.5).nonzero()[:, 0] + 1
@@ -185,7 +185,7 @@ def to_strokes(ink: Tensor) -> list[Tensor]:
 
 
 def letter_body_height(ink: Tensor) -> float:
-    """The 80th minus the 20th percentile of y: about the height of an x.
+    """Estimate the height of the letter x: the 80th minus the 20th percentile of y.
 
     Args:
         ink: `(T, 3)` offsets.
@@ -199,11 +199,11 @@ def letter_body_height(ink: Tensor) -> float:
 
 
 def slant(ink: Tensor, shear: float) -> Tensor:
-    """Lean the ink to the right by `shear` units of x for each unit of y.
+    """Slant the ink to the right by `shear` units of x per unit of y.
 
     Args:
         ink: `(..., 3)` offsets.
-        shear: the tangent of the angle; negative leans to the left.
+        shear: the tangent of the angle; a negative value slants to the left.
     """
     dx, dy, end = ink.unbind(-1)
     return torch.stack([dx + shear * dy, dy, end], -1)
@@ -212,11 +212,11 @@ def slant(ink: Tensor, shear: float) -> Tensor:
 def smooth(ink: Tensor, strength: float = 0.25) -> Tensor:
     """Average each inner point of a stroke with its two neighbours.
 
-    Stroke ends stay where they are, so no stroke gets shorter.
+    The two ends of each stroke stay in place.
 
     Args:
         ink: `(T, 3)` offsets.
-        strength: the weight of each neighbour, 0 (nothing happens) to 0.5.
+        strength: the weight of each neighbour, from 0 (no smoothing) to 0.5.
 
     Raises:
         ValueError: `strength` is outside 0 to 0.5.
@@ -237,7 +237,7 @@ def smooth(ink: Tensor, strength: float = 0.25) -> Tensor:
 def _keep_by_measure(measure: Tensor, stroke: Tensor, end: Tensor) -> Tensor:
     """Mark stroke starts and ends, and every point where `measure` passes an integer.
 
-    `measure` grows along the line and restarts at each stroke: `(T,)`.
+    `measure` `(T,)` grows along the line and is counted from the start of each stroke.
     """
     start = torch.ones_like(end)
     start[1:] = end[:-1]
@@ -251,21 +251,23 @@ def _keep_by_measure(measure: Tensor, stroke: Tensor, end: Tensor) -> Tensor:
 def thin(
     ink: Tensor, distance: float = 0.16, angle: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Drop points that say little: keep one each time the pen has gone `distance`.
+    """Drop redundant points: keep one each time the pen has travelled `distance`.
 
-    Stroke starts and ends always stay. With `angle`, turning counts as well: a point
-    stays whenever the way gone (in units of `distance`) plus the angle turned (in
-    units of `angle`) passes a whole number, so corners and small loops keep more
-    points than straight lines do.
+    The first and last points of a stroke are always kept. With `angle`, turning counts
+    as well: a point is kept whenever the path length (in units of `distance`) plus the
+    angle turned (in units of `angle`) passes a whole number, so corners and small loops
+    keep more points than straight lines do.
 
     Args:
         ink: `(T, 3)` offsets.
-        distance: in the units of `ink`; for scaled ink, letter-body heights.
-        angle: radians, or None to look at distance alone.
+        distance: the path length between kept points, in the units of `ink` (for
+            scaled ink, letter-body heights).
+        angle: the turning that counts as much as `distance`, in radians, or None to
+            use the distance alone.
 
     Returns:
         The thinned ink `(N, 3)` and the kept rows `(N,)`, an int64 index into `ink`
-        (use it on `character_of_point`).
+        that also selects from `character_of_point`.
 
     Raises:
         ValueError: `distance` or `angle` is not positive.
@@ -283,7 +285,7 @@ def thin(
         )
     positions = offsets_to_positions(ink).double()
     rows = torch.arange(len(ink), device=ink.device)
-    if angle is not None:  # directions are noise below a quarter of the distance
+    if angle is not None:  # headings of shorter steps are mostly noise
         keep = _keep_by_measure(*_way(positions, distance / 4))
         positions, rows = positions[keep], rows[keep]
     way, stroke, end = _way(positions, distance)
@@ -302,12 +304,13 @@ def thin(
 
 
 def _way(positions: Tensor, unit: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The pen-down way so far in `unit`s, the stroke of each point, stroke ends."""
+    """Return the pen-down path length in `unit`s, stroke indices and stroke ends."""
     end = positions[:, 2] > 0.5
     stroke = torch.zeros(len(end), dtype=torch.long, device=end.device)
     stroke[1:] = end[:-1].cumsum(0)
     step = positions[:, :2].diff(dim=0).norm(dim=1) / unit
     way = torch.zeros(len(end), dtype=positions.dtype, device=end.device)
     way[1:] = (step * ~end[:-1]).cumsum(0)
-    # a hair above the sum, so that four steps of .05 count as one of .2
+    # slightly above the sum, so that rounding does not make four steps of .05 fall
+    # short of one of .2
     return way * (1 + 1e-6), stroke, end

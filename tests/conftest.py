@@ -9,7 +9,7 @@ import torch
 
 from handwriting_lib.ink import Sample
 
-if not torch.cuda.is_available():  # Triton reads it when it is first imported
+if not torch.cuda.is_available():  # Triton reads this when it is first imported
     os.environ["TRITON_INTERPRET"] = "1"
 
 
@@ -21,6 +21,7 @@ def seed():
 
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request):
+    """Run the test on each device, and skip those that are missing."""
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     return torch.device(request.param)
@@ -28,7 +29,7 @@ def device(request):
 
 @pytest.fixture
 def scribble():
-    """Makes samples: loops that move to the right, in letter-body heights."""
+    """A function that makes samples: loops to the right, in letter-body heights."""
 
     def make(text="abc", points=40, writer="w1", kind="line", seed=0, source="test"):
         generator = torch.Generator().manual_seed(seed)

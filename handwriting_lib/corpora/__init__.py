@@ -1,7 +1,7 @@
-"""Where ink comes from. Each reader returns a `Corpus` of `Sample`s.
+"""Readers of handwriting corpora; each returns a `Corpus` of `Sample`s.
 
-`load_corpus` is the one door: `"synthetic"`, `"unipen:PATH"`, `"iam:PATH"`, or the
-path of a JSON file that the drawing pad saved. Chapter 01 of the book goes through it.
+`load_corpus` is the common entry point, which chapter 01 of the book uses. It reads
+`"synthetic"`, `"unipen:PATH"`, `"iam:PATH"`, or a JSON file that the drawing pad saved.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ SOURCES = ("synthetic", "unipen", "iam")
 
 
 def load_corpus(source: str, **options: object) -> Corpus:
-    """Read a corpus by its name.
+    """Read the corpus that `source` names.
 
     Args:
         source: `"synthetic"`; `"unipen"` (the copy that `handwriting corpus get unipen`
             put into the cache) or `"unipen:PATH"`; `"iam:PATH"`; or `FILE.json`, ink
             collected with the drawing pad. PATH is a folder or an archive
             (`.tar.xz`, `.tgz`, `.zip`).
-        options: handed on to the reader.
+        options: keyword arguments of the reader's own `load`.
 
     Raises:
-        CorpusError: there is no such source or option, or the reader cannot read it.
+        CorpusError: the source or an option is unknown, or the corpus cannot be read.
 
     Example:
         >>> load_corpus("synthetic", samples=2, seed=1).samples[0].kind
@@ -45,15 +45,15 @@ def load_corpus(source: str, **options: object) -> Corpus:
         reader, where = "collected", [source]
     else:
         raise CorpusError(
-            f"there is no corpus {source!r}: say synthetic, unipen[:PATH], iam:PATH, "
-            "or the path of a .json file"
+            f"there is no corpus {source!r}: choose synthetic, unipen[:PATH] or "
+            "iam:PATH, or give the path of a .json file"
         )
     load = import_module(f".{reader}", __name__).load
     known = [p for p in inspect.signature(load).parameters if p != "path"]
     for option in options:
         if option not in known:
             raise CorpusError(
-                f"the corpus {source!r} has no option {option!r}; there are "
+                f"the corpus {source!r} has no option {option!r}: choose from "
                 f"{', '.join(known)}"
             )
     corpus: Corpus = load(*where, **options)

@@ -1,8 +1,9 @@
-"""One way to read a corpus, whether it lies in a folder or in an archive.
+"""Read the files of a corpus in the same way from a folder and from an archive.
 
-`read_files` yields names and bytes from a folder, a `.tar.xz`, `.tar.gz`, `.tgz`,
-`.tar.bz2`, `.tar` or `.zip`; nothing is unpacked to disk, so no name in an archive can
-write anywhere. `cache_folder` says where readers keep what took long to read.
+`read_files` yields the names and contents of the files in a folder or in a `.tar.xz`,
+`.tar.gz`, `.tgz`, `.tar.bz2`, `.tar` or `.zip` archive. Nothing is unpacked to disk, so
+a malicious name in an archive cannot overwrite a file. `cache_folder` is where readers
+keep what is slow to read. The corpus readers of chapter 01 build on this module.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ TAR_ENDINGS = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2"
 
 
 class CorpusError(InputError):
-    """A corpus cannot be read; the message names the file and the remedy."""
+    """A corpus cannot be read or written; the message says why, and what to do."""
 
 
 def cache_folder() -> Path:
-    """`$HANDWRITING_CACHE`, or `handwriting_lib` in `$XDG_CACHE_HOME` or `~/.cache`."""
+    """Return the folder of cached corpora.
+
+    This is `$HANDWRITING_CACHE` if set, and otherwise the folder `handwriting_lib` in
+    `$XDG_CACHE_HOME` or `~/.cache`.
+    """
     own = os.environ.get("HANDWRITING_CACHE")
     if own:
         return Path(own)
@@ -36,14 +41,15 @@ def cache_folder() -> Path:
 def read_files(
     path: str | Path, wanted: Callable[[str], bool] = lambda name: True
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield `(name, content)` of each wanted file, in the order of the source.
+    """Yield `(name, content)` for each wanted file, in the order of the source.
 
     Args:
-        path: a folder or an archive.
-        wanted: is called with each name (relative, with forward slashes).
+        path: the path of a folder or an archive.
+        wanted: a predicate that is called with each name (relative, with forward
+            slashes); files for which it is False are skipped.
 
     Raises:
-        CorpusError: there is nothing at `path`, it is not an archive, or it is damaged.
+        CorpusError: `path` does not exist, is not a known archive, or is damaged.
     """
     path = Path(path)
     if path.is_dir():
@@ -61,7 +67,7 @@ def read_files(
                     name = member.name.removeprefix("./")
                     if member.isfile() and wanted(name):
                         content = archive.extractfile(member)
-                        assert content is not None  # it is a regular file
+                        assert content is not None  # never None for a regular file
                         yield name, content.read()
         elif path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as zipped:
@@ -70,8 +76,8 @@ def read_files(
                         yield info.filename, zipped.read(info)
         else:
             raise CorpusError(
-                f"{path} is neither a folder nor an archive: "
-                f"{', '.join((*TAR_ENDINGS, '.zip'))} can be read"
+                f"{path} is neither a folder nor a known archive: give a folder, or a "
+                f"file with one of the endings {', '.join((*TAR_ENDINGS, '.zip'))}"
             )
     except (
         tarfile.TarError,
@@ -81,7 +87,7 @@ def read_files(
         EOFError,
         OSError,
     ) as error:
-        reason = str(error).partition("\n")[0]  # tarfile lists all it has tried
+        reason = str(error).partition("\n")[0]  # tarfile lists every format it tried
         raise CorpusError(
-            f"{path} is damaged or cut short ({reason}): get it again"
+            f"{path} is damaged or cut short ({reason}): download or copy it again"
         ) from error

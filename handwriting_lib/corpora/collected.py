@@ -1,35 +1,37 @@
-"""Ink in JSON: what the drawing pad saves, and banks of words that others collected.
+"""Ink in JSON: the files that the drawing pad saves, and word banks by others.
 
-The pad's format, which `save` writes and `load` reads:
+The pad's format, which `save` writes and `load` reads, is
 
     {"format": "handwriting_lib.collected", "version": 1, "y": "down",
      "samples": [{"text": "hello", "writer": "me",
                   "strokes": [[[x, y, t, pressure], ...], ...]}, ...]}
 
-One list a pen-down run, one list a point. `t` (milliseconds) and `pressure` may be
-missing or null; `t` gives `points_per_second` and pressure is not used. `"y"` says
-where y points, `"down"` (a screen, the default) or `"up"`; the ink is always y up. A
-sample may also have `"kind"` (`"line"` unless it says otherwise), `"source"`,
-`"points_per_second"` and `"character_of_point"` (one index into the text a point).
-Texts are taken as they are: no space is trimmed, no character replaced.
+with one list per pen-down run and, in it, one list per point. `t` (milliseconds) and
+`pressure` may be missing or null; `points_per_second` is computed from `t`, and the
+pressure is ignored. `"y"` says where y points, `"down"` (as on a screen, the default)
+or `"up"`; the ink that `load` returns is always y up. A sample may also have `"kind"`
+(`"line"` by default), `"source"`, `"points_per_second"` and `"character_of_point"` (one
+index into the text per point). Texts are kept as they are: no space is trimmed and no
+character replaced.
 
-A word bank is a list of entries, or an object from word to entry:
+A word bank is a list of entries, or an object that maps each word to its entry:
 
     {"word": "hello", "points": [[x, y, pen], ...], "aspect": 4.0, "writer": "me"}
 
-A point may also be `{"x": x, "y": y, "pen": pen}`. `"text"` or `"asciiSequence"` may
-stand for `"word"`, `"author"` for `"writer"`, `"aspect_ratio"` or `"aspectRatio"` for
-`"aspect"`, and all of them may lie in a `"metadata"` object. The aspect is the width
-through the height of the box whose sides are 0..1 in x and y; x is multiplied by it, so
-units are box heights. Without it x and y count in the same unit. y points down unless
-`load` is told otherwise.
+A point may also be `{"x": x, "y": y, "pen": pen}`. The keys `"text"` and
+`"asciiSequence"` may replace `"word"`, `"author"` may replace `"writer"`, and
+`"aspect_ratio"` or `"aspectRatio"` may replace `"aspect"`; all of them may be in a
+`"metadata"` object. The aspect is the width divided by the height of the box in which x
+and y run from 0 to 1. x is multiplied by it, so the unit is the height of the box.
+Without it, x and y are taken to have the same unit. y points down unless `load` is told
+otherwise.
 
-Banks differ in `pen`, and the file does not say how. With `pen="down"`, the default, 1
-means that the pen draws: runs of 1 are strokes, and points with 0 are no ink (the
-pages that collect this way repeat a stroke's last point with a 0). With
-`pen="end_of_stroke"`, 1 stands on the last point of a stroke, as in this library.
+Banks differ in the meaning of `pen`, and the file does not state it. With `pen="down"`,
+the default, 1 means that the pen draws: runs of 1 are strokes, and points with 0 are no
+ink (the pages that collect words in this form repeat the last point of a stroke with a
+0). With `pen="end_of_stroke"`, 1 marks the last point of a stroke, as in this library.
 
-Chapter 01 (`book/01_ink.md`) uses it for the reader's own hand.
+Chapter 01 (`book/01_ink.md`) reads the reader's own handwriting with this module.
 """
 
 from __future__ import annotations
@@ -54,30 +56,33 @@ from .iam import points_per_second
 FORMAT = "handwriting_lib.collected"
 VERSION = 1
 PENS = ("down", "end_of_stroke")
-# From so many points on, a wrong `pen` shows in the share of ones.
+# With this many points or more, the share of ones reveals a wrong `pen`.
 POINTS_TO_JUDGE = 50
 
 
 class _Ink(NamedTuple):
-    strokes: list[Tensor]  # (n, 2) each, y as in the file
-    times: list[list[float]]  # seconds
+    strokes: list[Tensor]  # one (n, 2) tensor per stroke, y as in the file
+    times: list[list[float]]  # time stamps of each stroke, in seconds
 
 
 def load(path: str | Path, *, pen: str = "down", y: str | None = None) -> Corpus:
-    """Read a JSON file, or every `.json` in a folder or archive.
+    """Read a JSON file, or every `.json` file in a folder or archive.
 
     Args:
-        path: the pad's format or a word bank, see above.
-        pen: what 1 means in a word bank, `"down"` or `"end_of_stroke"`.
-        y: `"down"` or `"up"`; None takes the file's word, `"down"` where it says none.
+        path: the path of a JSON file, or of a folder or archive with JSON files, in one
+            of the formats that the module's docstring describes.
+        pen: the meaning of 1 in a word bank, `"down"` or `"end_of_stroke"`.
+        y: the direction in which y points, `"down"` or `"up"`. None follows the file,
+            or is `"down"` where the file does not state it.
 
     Returns:
-        The samples, ink `(T, 3)` in the units of the file, y up; `skipped` counts
-        the texts that are empty or have characters outside the alphabet.
+        A corpus with ink `(T, 3)` in the units of the file, y up. `skipped` counts the
+        texts that are empty or have characters outside the alphabet, and the points of
+        word banks that are no ink.
 
     Raises:
-        CorpusError: not JSON, or not in one of the formats; the message names the file,
-            the sample, the value and what would be right.
+        CorpusError: a file is not JSON or not in one of the formats; the message names
+            the file, the sample and the value, and says what would be right.
 
     Example:
         >>> import pathlib, tempfile
@@ -109,16 +114,20 @@ def load(path: str | Path, *, pen: str = "down", y: str | None = None) -> Corpus
 def from_json(
     obj: object, *, name: str = "JSON", pen: str = "down", y: str | None = None
 ) -> Corpus:
-    """Turn an object that came from JSON into samples; `load` without the file.
+    """Convert an object that was parsed from JSON, as `load` does with a file.
 
     Args:
-        obj: lists, dictionaries, texts and numbers, in one of the formats above.
-        name: how messages and sources call it.
-        pen: as for `load`.
-        y: as for `load`.
+        obj: an object in one of the formats that the module's docstring describes.
+        name: the name of the object in messages and in `Sample.source`.
+        pen: the meaning of 1 in a word bank, as for `load`.
+        y: the direction in which y points, as for `load`.
+
+    Returns:
+        The same corpus that `load` returns, under the name `name`.
 
     Raises:
-        CorpusError: as for `load`.
+        CorpusError: the object is not in one of the formats, or `pen` or `y` is
+            unknown.
 
     Example:
         >>> corpus = from_json({"format": FORMAT, "version": 1, "samples": [
@@ -168,8 +177,8 @@ def from_json(
             )
         if not is_pad and "complete" in entry and "strokes" in entry:
             raise CorpusError(
-                f"{name} is what `handwriting write --json` wrote, lines of a network: "
-                "take ink that a person wrote, as the pad's Save file has it"
+                f"{name} comes from `handwriting write --json`, so a network wrote its "
+                "lines: use ink that a person wrote, saved with the pad's Save file"
             )
         text = _text(entry, ("text", "word", "asciiSequence"), where, word)
         if not text.strip():
@@ -188,19 +197,20 @@ def from_json(
 
 
 def save(samples: Sequence[Sample], path: str | Path) -> None:
-    """Write samples in the pad's format; `load` gives them back.
+    """Write samples in the pad's format, from which `load` restores them.
 
-    The file is written beside `path` and moved into place, so a crash leaves the old
-    one. Two things do not come back: where the first point lay (its offset is 0, 0
-    then), and a last stroke without an end (its last point gets one).
+    The file is written beside `path` and then moved into place, so a crash leaves an
+    old file intact. Two things are not restored: the position of the first point (its
+    offset becomes 0, 0), and a last stroke without an end (its last point becomes the
+    end).
 
     Args:
-        samples: at least one, ink `(T, 3)`; it is saved with `"y": "up"`.
-        path: the file, which is replaced if there is one.
+        samples: one or more samples with ink `(T, 3)`, saved with `"y": "up"`.
+        path: the path of the file; an existing file is replaced.
 
     Raises:
         CorpusError: there are no samples, or the file cannot be written.
-        ValueError: a sample's ink is not a line of ink.
+        ValueError: the ink of a sample does not pass `check_ink`.
 
     Example:
         >>> import pathlib, tempfile, torch
@@ -223,7 +233,7 @@ def save(samples: Sequence[Sample], path: str | Path) -> None:
             "writer": sample.writer,
             "source": sample.source,
             "kind": sample.kind,
-            # in double precision, so that the offsets come back exactly
+            # in double precision, so that the offsets are restored exactly
             "strokes": [stroke.tolist() for stroke in to_strokes(sample.ink.double())],
         }
         if sample.points_per_second is not None:
@@ -240,12 +250,12 @@ def save(samples: Sequence[Sample], path: str | Path) -> None:
     except OSError as error:
         raise CorpusError(f"{path} cannot be written: {error}") from error
     finally:
-        with contextlib.suppress(OSError):  # gone, once it is in its place
+        with contextlib.suppress(OSError):  # it is gone once it has been moved
             unfinished.unlink()
 
 
 def _is_json(name: str) -> bool:
-    """Not the `._x.json` that some archivers add: they hold no JSON."""
+    """Whether this is a JSON file, unlike the `._x.json` that some archivers add."""
     base = name.rpartition("/")[2]
     return base.lower().endswith(".json") and not base.startswith(".")
 
@@ -253,7 +263,7 @@ def _is_json(name: str) -> bool:
 def _parse(content: bytes, name: str) -> object:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
-        if len(found) < len(pairs):  # json would keep the last one and say nothing
+        if len(found) < len(pairs):  # json would silently keep the last one
             (key, times), *_ = Counter(key for key, _ in pairs).most_common(1)
             raise CorpusError(
                 f"{name} has the key {_show(key)} {times} times in one object: "
@@ -267,7 +277,7 @@ def _parse(content: bytes, name: str) -> object:
         raise
     except (ValueError, RecursionError) as error:
         raise CorpusError(
-            f"{name} is not JSON in UTF-8 ({error}): save it from the pad again"
+            f"{name} is not JSON in UTF-8 ({error}): save it again in that format"
         ) from error
 
 
@@ -297,7 +307,7 @@ def _number(value: object, where: str) -> float:
 
 
 def _get(entry: dict[str, Any], keys: Sequence[str]) -> tuple[str, Any]:
-    """The first of the keys that is there, in the entry or its metadata."""
+    """Find the first key that has a value, in the entry or else in its metadata."""
     metadata = entry.get("metadata")
     for place in (entry, metadata if isinstance(metadata, dict) else {}):
         for key in keys:
@@ -317,7 +327,7 @@ def _text(
 
 
 def _pad_ink(value: object, where: str) -> _Ink:
-    """Strokes as lists of `[x, y, t, pressure]`, the last two optional."""
+    """Read strokes as lists of points `[x, y, t, pressure]`, the last two optional."""
     strokes, times = [], []
     what = "strokes, each a list of points [x, y] or [x, y, t, pressure]"
     for i, stroke in enumerate(_list(value, f"{where}: strokes", what), 1):
@@ -325,7 +335,7 @@ def _pad_ink(value: object, where: str) -> _Ink:
         at = f"{where}, stroke {i}"
         for j, point in enumerate(_list(stroke, at, "points [x, y]"), 1):
             here = f"{at}, point {j}"
-            point = _list(point, here, "numbers [x, y] (is a stroke missing a level?)")
+            point = _list(point, here, "numbers [x, y] (are brackets missing?)")
             if not 2 <= len(point) <= 4:
                 raise CorpusError(
                     f"{here} is {_show(point)}: it must be [x, y], [x, y, t] or "
@@ -339,7 +349,7 @@ def _pad_ink(value: object, where: str) -> _Ink:
                     if column == "t":
                         stamps.append(extra / 1000)
         if not positions:
-            raise CorpusError(f"{at} has no points: give it one, or leave it out")
+            raise CorpusError(f"{at} has no points: give it a point, or leave it out")
         strokes.append(torch.tensor(positions, dtype=torch.double))  # (n, 2)
         times.append(stamps)
     return _Ink(strokes, times)
@@ -352,7 +362,7 @@ def _bank_ink(
     pens: Counter[bool],
     skipped: Counter[str],
 ) -> _Ink:
-    """Points with a pen column, cut into strokes as `pen` says."""
+    """Cut points with a pen column into strokes, according to the meaning of `pen`."""
     key, aspect = _get(entry, ("aspect", "aspect_ratio", "aspectRatio"))
     aspect = 1.0 if aspect is None else _number(aspect, f"{where}: {key}")
     if aspect <= 0:
@@ -383,18 +393,21 @@ def _bank_ink(
         last = (x, y)
     inked = [torch.tensor(stroke, dtype=torch.double) for stroke in strokes if stroke]
     if not inked:
-        raise CorpusError(f"{where} has no ink under pen={pen!r}: try the other one")
+        raise CorpusError(f"{where} has no ink under pen={pen!r}: try the other value")
     return _Ink(inked, [])
 
 
 def _judge_pen(pens: Counter[bool], pen: str, name: str) -> None:
-    """Most points do not end a stroke: the share of ones tells the readings apart."""
+    """Raise an error if the share of ones contradicts `pen`.
+
+    Most points do not end a stroke, so ones are many or few depending on their meaning.
+    """
     total = pens.total()
     mostly_ones = pens[True] > total / 2
     if total >= POINTS_TO_JUDGE and mostly_ones != (pen == "down"):
         raise CorpusError(
             f"{name}: pen is 1 in {pens[True]} of {total} points, which does not fit "
-            f"pen={pen!r}: say pen={PENS[pen == 'down']!r}"
+            f"pen={pen!r}: use pen={PENS[pen == 'down']!r}"
         )
 
 
@@ -407,13 +420,15 @@ def _sample(
     is_word: bool,
     y: str | None,
 ) -> Sample:
-    """Put a sample together from its ink and the rest of its entry."""
+    """Build a sample from its ink and the rest of its entry."""
     if not ink.strokes:
         raise CorpusError(f"{where} has no strokes: draw it again, or leave it out")
     turn = torch.tensor([1.0, 1.0 if y == "up" else -1.0], dtype=torch.double)
     offsets = from_strokes([stroke * turn for stroke in ink.strokes])  # (T, 3)
     if not torch.isfinite(offsets).all():
-        raise CorpusError(f"{where} has coordinates too large for 32 bits: scale them")
+        raise CorpusError(
+            f"{where} has coordinates too large for 32 bits: scale them down"
+        )
     kind = entry.get("kind", "word" if is_word else "line")
     if kind not in KINDS:
         raise CorpusError(

@@ -1,23 +1,25 @@
-"""IAM-OnDB, the corpus of Graves 2013, read as its makers distribute it.
+"""IAM-OnDB, the corpus of Graves 2013, read in the form in which it is distributed.
 
-Registration is needed and redistribution is not allowed, so nothing of it ships with
-this library. Give `load` a folder with the archives as they came
-(`lineStrokes-all.tar.gz`, `ascii-all.tar.gz`, `original-xml-part.tar.gz`, the lists), a
-folder with what they unpack to, or one archive of all that. Files are known by their
-names, so `lineStrokes/...` and `lineStrokes-all/lineStrokes/...` both work:
+The corpus requires registration and must not be redistributed, so no part of it ships
+with this library. Give `load` a folder with the original archives
+(`lineStrokes-all.tar.gz`, `ascii-all.tar.gz`, `original-xml-part.tar.gz`) and the
+lists, a folder with the unpacked files, or one archive of all of them. Files are
+recognised by name, so `lineStrokes/...` and `lineStrokes-all/lineStrokes/...` both
+work:
 
     lineStrokes/a01/a01-000/a01-000u-01.xml    the ink of one line
     ascii/a01/a01-000/a01-000u.txt             the text of one form, line by line
     original/a01/a01-000/strokesu.xml          who wrote the form (may be missing)
-    trainset.txt testset_v.txt testset_t.txt testset_f.txt    one form id a line
+    trainset.txt testset_v.txt testset_t.txt testset_f.txt    one form id per line
 
 The four lists have 5,364, 1,438, 1,518 and 3,859 lines of ink. Graves (section 4.1)
-trains on 10,741 lines, which is everything but the smaller validation list, and reports
-on that one: `split=PAPER_TRAINING` and `split=PAPER_VALIDATION`. That protocol has no
-held-out test. Figures from a run that trains on `trainset` alone cannot be compared
-with the paper's table, so say which protocol a figure follows.
+trains on 10,741 lines, which is everything except the smaller validation list, and
+reports the loss on that list: `split=PAPER_TRAINING` and `split=PAPER_VALIDATION`. This
+protocol has no held-out test set. Results of a run that trains on `trainset` alone
+cannot be compared with the paper's table, so state which protocol a result follows.
 
-Chapter 01 (`book/01_ink.md`) reads it; Graves 2013, sections 4.1 and 5.1, uses it.
+Chapter 01 (`book/01_ink.md`) reads this corpus; Graves 2013 uses it in sections 4.1
+and 5.1.
 """
 
 from __future__ import annotations
@@ -47,21 +49,21 @@ PAPER_VALIDATION = "testset_v"
 # The release has ink for this form but no usable text.
 BROKEN_FORMS = frozenset({"z01-000z"})
 
-_FORM = r"[a-z]\d\d-\d{3}[a-z]?"  # some ids have no letter: a01-003
+_FORM = r"[a-z]\d\d-\d{3}[a-z]?"  # some ids have no last letter: a01-003
 _STROKE_FILE = re.compile(rf"(?:.*/)?({_FORM})-(\d+)\.xml")
 _TEXT_FILE = re.compile(rf"(?:.*/)?({_FORM})\.txt")
 _WRITER_FILE = re.compile(r"(?:.*/)?([a-z]\d\d-\d{3})/strokes([a-z]?)\.xml")
 _LIST_FILE = re.compile(rf"(?:.*/)?({'|'.join(SPLITS)})\.txt")
 _SEPARATOR = re.compile(r"\r\n|\r|\n|%{3,}")  # not splitlines: \x85 is a character here
 _LAYOUT = (
-    "it should hold lineStrokes/a01/a01-000/a01-000u-01.xml and so on together with "
-    "ascii/a01/a01-000/a01-000u.txt and so on, or the archives lineStrokes-all.tar.gz "
-    "and ascii-all.tar.gz that unpack to them"
+    "it should hold files such as lineStrokes/a01/a01-000/a01-000u-01.xml and "
+    "ascii/a01/a01-000/a01-000u.txt, or the archives lineStrokes-all.tar.gz and "
+    "ascii-all.tar.gz that contain them"
 )
 
 
 class _Line(NamedTuple):
-    """What one stroke file holds. Without ink it still keeps its place in the form."""
+    """The content of one stroke file, which keeps its place in the form without ink."""
 
     ink: Tensor | None  # (T, 3)
     points_per_second: float | None
@@ -69,25 +71,30 @@ class _Line(NamedTuple):
 
 
 def load(path: str | Path, *, split: str | None = None) -> Corpus:
-    """Read the lines of IAM-OnDB, ink with text.
+    """Read the lines of IAM-OnDB with their texts.
 
-    `skipped` counts by reason, in the unit that the reason begins with (forms, lines,
-    stroke files, strokes or points); a reason that ends in "(kept)" counts what is
-    irregular but in the corpus. The names go to the log.
+    `skipped` counts what was left out, by reason, in the unit that the reason begins
+    with (forms, lines, stroke or text files, strokes or points). A reason that ends in
+    "(kept)" counts what is irregular but still in the corpus. The forms, files and
+    lines concerned are logged by name.
 
     Args:
-        path: a folder or an archive, see above.
-        split: one of `SPLITS`, several joined with "+", or None for every form.
+        path: the path of a folder or an archive with the files listed in the module's
+            docstring.
+        split: one of `SPLITS`, or several of them joined with "+". None reads every
+            form.
 
     Returns:
-        Samples of kind `"line"`, in the order of the source. Ink is `(T, 3)` offsets in
-        the units of the whiteboard, y up. The writer is the `writerID` of the file
-        under `original/`; where that is missing, the form stands in: one hand wrote it,
-        but the same hand may have written others, so split by the official lists. The
-        source is like `"iam:a01-000u-01"`.
+        A corpus of samples of kind `"line"`, in the order of the source. The ink is
+        `(T, 3)` offsets in the units of the whiteboard, y up. The writer is the
+        `writerID` of the file under `original/`. Where that is missing, the form id
+        stands in: one person wrote the form, but the same person may have written
+        others, so split by the official lists. The source looks like
+        `"iam:a01-000u-01"`.
 
     Raises:
-        CorpusError: nothing to read, a damaged archive, or no such split.
+        CorpusError: there is nothing to read, an archive is damaged, or the split is
+            unknown or its list missing.
 
     Example:
         >>> import pathlib, tempfile
@@ -118,7 +125,7 @@ def load(path: str | Path, *, split: str | None = None) -> Corpus:
 
     for name, content in _files(path, wanted):
         form = _form_of(name)
-        assert form is not None  # wanted() saw to it
+        assert form is not None  # wanted() has checked this
         if match := _STROKE_FILE.fullmatch(name):
             lines, number = forms.setdefault(form, {}), int(match[2])
             if number in lines:
@@ -152,17 +159,17 @@ def load(path: str | Path, *, split: str | None = None) -> Corpus:
 
 
 def splits(path: str | Path) -> dict[str, set[str]]:
-    """Read the official lists of forms that are at `path`.
+    """Read the official lists of forms that are found at `path`.
 
     Args:
-        path: a folder or an archive, as for `load`.
+        path: the path of a folder or an archive, as for `load`.
 
     Returns:
-        For each list that is there, by its name in `SPLITS`, the ids of its forms.
+        The ids of the forms of each list that is found, by its name in `SPLITS`.
 
     Raises:
-        CorpusError: there is no list, two copies of a list differ, or a form stands on
-            two lists, so that training lines would be validation lines as well.
+        CorpusError: there is no list, two copies of a list differ, or a form is on two
+            lists, so that training lines could be validation lines as well.
 
     Example:
         >>> import pathlib, tempfile
@@ -192,23 +199,23 @@ def splits(path: str | Path) -> dict[str, set[str]]:
         for form in sorted(ids):
             if owner.setdefault(form, key) != key:
                 raise CorpusError(
-                    f"{path}: form {form} stands in {owner[form]}.txt and in "
-                    f"{key}.txt; the lists must not share forms: get them again"
+                    f"{path}: form {form} is in both {owner[form]}.txt and {key}.txt, "
+                    "but the lists must not share forms: download them again"
                 )
     return lists
 
 
 def points_per_second(times: Iterable[Sequence[float]]) -> float | None:
-    """Estimate how often the pen was read, over the time that it was down.
+    """Estimate the rate of the pen's readings over the time that it was down.
 
-    A mean over all strokes: stamps are rounded to hundredths of a second, so a median
-    of their differences would jump between 50 and 100.
+    The estimate is a mean over all strokes. Time stamps are rounded to hundredths of a
+    second, so a median of their differences would jump between 50 and 100.
 
     Args:
         times: the time stamps of each stroke, in seconds.
 
     Returns:
-        Readings a second, or None where the stamps do not tell.
+        The readings per second, or None where the time stamps do not determine them.
 
     Example:
         >>> points_per_second([[0.0, 0.01, 0.03], [1.0, 1.01], [2.0]])
@@ -224,12 +231,12 @@ def points_per_second(times: Iterable[Sequence[float]]) -> float | None:
 
 
 def _forms_of(path: str | Path, split: str) -> set[str]:
-    """The form ids of one list, or of several joined with "+"."""
+    """Return the form ids of one list, or of several joined with "+"."""
     names = split.split("+")
     for name in names:
         if name not in SPLITS:
             raise CorpusError(
-                f"there is no split {name!r}: say {', '.join(SPLITS)}, or several "
+                f"there is no split {name!r}: choose {', '.join(SPLITS)}, or several "
                 f"joined with +, such as {PAPER_TRAINING}"
             )
     lists = splits(path)
@@ -242,12 +249,12 @@ def _forms_of(path: str | Path, split: str) -> set[str]:
 def _files(
     path: str | Path, wanted: Callable[[str], bool]
 ) -> Iterator[tuple[str, bytes]]:
-    """Wanted files of a folder and of the archives in it, or of one archive."""
+    """Yield the wanted files of a folder and the archives in it, or of one archive."""
     yield from read_files(path, wanted)
     if Path(path).is_dir():
         for file in sorted(Path(path).rglob("*")):
             name = file.name.lower()
-            # lineImages-all.tar.gz is the largest of all, and holds no ink
+            # lineImages-all.tar.gz is the largest archive and holds no ink
             if (
                 file.is_file()
                 and name.endswith((*TAR_ENDINGS, ".zip"))
@@ -257,7 +264,7 @@ def _files(
 
 
 def _form_of(name: str) -> str | None:
-    """The form that a file belongs to, or None for files of other kinds."""
+    """Return the form that a file belongs to, or None for files of other kinds."""
     if match := _STROKE_FILE.fullmatch(name) or _TEXT_FILE.fullmatch(name):
         return match[1]
     if match := _WRITER_FILE.fullmatch(name):
@@ -271,11 +278,11 @@ def _count(skipped: Counter[str], reason: str, name: str) -> None:
 
 
 def _parse(content: bytes) -> ElementTree.Element | str:
-    """The root of an XML file, or why there is none."""
+    """Parse an XML file; return its root, or the reason why there is none."""
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        return "with a DOCTYPE or ENTITY declaration"  # entities can fill the memory
+        return "with a DOCTYPE or ENTITY declaration"  # entities can exhaust the memory
     try:
-        # some files do not declare their encoding; the parser would then take UTF-8
+        # some files do not declare their encoding, and the parser would assume UTF-8
         parser = ElementTree.XMLParser(encoding="iso-8859-1")
         return ElementTree.fromstring(content, parser)
     except ElementTree.ParseError:
@@ -288,7 +295,7 @@ def _read_writer(content: bytes) -> str | None:
         return None
     form = root.find(".//Form")
     writer = "" if form is None else form.get("writerID", "").strip()
-    return writer if writer.strip("0") else None  # 0 is what nobody filled in
+    return writer if writer.strip("0") else None  # zeros mean that nobody filled it in
 
 
 def _number(text: str | None) -> float | None:
@@ -300,7 +307,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _read_strokes(content: bytes) -> _Line:
-    """Parse one stroke file: pen-down runs, y turned to point up."""
+    """Parse one stroke file into pen-down runs, with y turned to point up."""
     root = _parse(content)
     if isinstance(root, str):
         return _Line(None, None, Counter({f"stroke files {root}": 1}))
@@ -320,7 +327,7 @@ def _read_strokes(content: bytes) -> _Line:
                 skipped["points without time (kept)"] += 1
             else:
                 stamps.append(time)
-        if positions:  # a stroke of one point is the dot of an i: it stays
+        if positions:  # one point may be the dot of an i, so it is kept
             strokes.append(torch.tensor(positions, dtype=torch.double))  # (n, 2)
             times.append(stamps)
         else:
@@ -335,16 +342,16 @@ def _read_strokes(content: bytes) -> _Line:
 
 
 def _read_text(content: bytes) -> list[str]:
-    """The lines of the CSR section, which says what was written; [] without one.
+    """Return the lines of the CSR section, the text as written; [] without one.
 
-    The OCR section above it is a recogniser's reading, errors included.
+    The OCR section above it is the output of a recogniser, errors included.
     """
     parts = re.split(r"^[ \t]*(OCR|CSR):", content.decode("latin-1"), flags=re.M)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     csr = _SEPARATOR.split(sections.get("CSR", ""))
     lines = (" ".join(line.split()) for line in csr)
     return [
-        # with the semicolon only: html.unescape alone would turn "&copy" into a sign
+        # only with the semicolon: html.unescape alone would turn "&copy" into a sign
         re.sub(r"&#?\w+;", lambda entity: html.unescape(entity[0]), line)
         for line in lines
         if line
@@ -358,7 +365,7 @@ def _join(
     writer: str | None,
     skipped: Counter[str],
 ) -> list[Sample]:
-    """Pair the stroke files of a form with its lines of text, or count why not."""
+    """Pair the stroke files of a form with its lines of text, or count the reason."""
     text = _read_text(content or b"") or []
     reason = None
     if form in BROKEN_FORMS:
@@ -367,13 +374,13 @@ def _join(
         reason = "forms with stroke files but no text"
     elif not text:
         reason = "forms without text in a CSR section"
-    elif len(text) != len(lines):  # to pair them anyway would shift the later lines
-        reason = "forms whose numbers of lines of text and of stroke files differ"
+    elif len(text) != len(lines):  # pairing would shift later lines
+        reason = "forms with different numbers of text lines and stroke files"
     if reason:
         _count(skipped, reason, f"{form} ({len(text)} and {len(lines)} lines)")
         return []
     if writer is None:
-        _count(skipped, "forms without a writerID, the form stands in (kept)", form)
+        _count(skipped, "forms without a writerID, the form id stands in (kept)", form)
         writer = form
     samples = []
     for (number, line), written in zip(sorted(lines.items()), text, strict=True):

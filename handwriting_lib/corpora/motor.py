@@ -1,16 +1,16 @@
-"""How a hand moves: from a line to targets, and from targets back to a line in time.
+"""A motor model of the hand: from a line to targets, and back to a line in time.
 
-A stroke of the pen is a sum of overlapping ballistic movements, each from one target to
-the next along an arc, each with a lognormal speed: the sigma-lognormal model of
+A pen stroke is a sum of overlapping ballistic movements. Each runs along an arc from
+one target to the next, with a lognormal speed. This is the sigma-lognormal model of
 Plamondon ("A kinematic theory of rapid human movements", Biological Cybernetics 72,
 1995) in the form of O'Reilly and Plamondon ("Development of a Sigma-Lognormal
 representation for on-line signatures", Pattern Recognition 42, 2009), with the
 parameters of Berio and Leymarie ("Computational models for the analysis and synthesis
 of graffiti tag strokes", Computational Aesthetics 2015).
 
-`aim` finds the targets of a line, `move` goes from target to target in a `Writer`'s
-manner. Lengths are in x-heights, times in seconds, angles in radians. Chapter 01 shows
-the speed of a synthetic pen beside that of a human one.
+`aim` finds the targets of a line, and `move` moves the pen from target to target in the
+manner of a `Writer`. Lengths are in x-heights, times in seconds, angles in radians.
+Chapter 01 compares the speed of a synthetic pen with that of a human one.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 
-STEP = 0.04  # the spacing of the points on which curvature is measured
-SHARP = 0.16  # the turn over one step from which a curvature peak is a target
-TURN = 1.25  # a target at the latest after this much turning,
-REACH = 1.1  # and longer arcs are divided into parts of about this length
-CUSP = 1.0  # how much longer a movement waits where the pen turns right round
-AT_REST = 0.6  # x-heights per second: slower at a stroke's ends is not yet writing
+STEP = 0.04  # spacing of the points at which curvature is measured
+SHARP = 0.16  # a curvature peak is a target if it turns by more than this per step
+TURN = 1.25  # a target is set after this much turning at the latest
+REACH = 1.1  # longer arcs are divided into parts of about this length
+CUSP = 1.0  # relative increase of the wait where the pen reverses its direction
+AT_REST = 0.6  # x-heights per second; slower points at the ends of a stroke are cut
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,21 @@ class Writer:
     """The parameters of one hand. Lengths are in x-heights, times in seconds.
 
     Attributes:
-        name: tells writers apart, such as `"synthetic-012"`.
-        slant: x for each unit of y.
+        name: a name that tells writers apart, such as `"synthetic-012"`.
+        slant: the shift in x per unit of y.
         width: a factor on the width of letters.
-        spacing: what is added between characters.
+        spacing: the distance added between characters.
         word_gap: a factor on the width of spaces.
-        deformation: the deviation of the 2 x 2 map that each letter is bent by.
-        jitter: the deviation with which a target is missed.
+        deformation: the standard deviation of the entries of the 2 x 2 map that bends
+            each letter.
+        jitter: the standard deviation of the error at each target.
         drift: the amplitude of the waves of the baseline.
-        tilt: how much the baseline climbs for each unit of x.
-        duration: how long one movement lasts.
-        asymmetry: Berio's Ac, 0 to 1: how skewed the speed of a movement is.
-        onset: the part of a movement after which the next one begins.
-        tremor: the deviation of the noise on the pen's position.
+        tilt: the rise of the baseline per unit of x.
+        duration: the typical duration of one movement.
+        asymmetry: the skewness of a movement's speed, from 0 to 1 (Ac in Berio and
+            Leymarie).
+        onset: the fraction of a movement after which the next one begins.
+        tremor: the standard deviation of the noise on the pen's position.
         clock: a factor on the rate of the pen's readings.
         delayed: whether cursive dots and bars wait for the end of the word.
     """
@@ -75,7 +77,7 @@ class Writer:
 
 
 def draw_writer(rng: np.random.Generator, name: str = "synthetic") -> Writer:
-    """A writer at random.
+    """Draw a writer at random.
 
     Example:
         >>> draw_writer(np.random.default_rng(0), "ada").name
@@ -101,13 +103,13 @@ def draw_writer(rng: np.random.Generator, name: str = "synthetic") -> Writer:
 
 
 class Plan(NamedTuple):
-    """A pen-down stroke to be, made of N arcs.
+    """The plan of a pen-down stroke of N arcs.
 
     Attributes:
-        targets: `(N + 1, 2)`: where the pen starts, and where each arc ends.
-        middles: `(N, 2)`: the point halfway along each arc.
-        characters: `(N,)`: the character that each arc belongs to.
-        care: `(N,)`: a factor on how long the pen waits before each arc.
+        targets: `(N + 1, 2)`, the point where the pen starts and the end of each arc.
+        middles: `(N, 2)`, the point halfway along each arc.
+        characters: `(N,)`, the index of the character that each arc belongs to.
+        care: `(N,)`, a factor on the pen's wait before each arc.
     """
 
     targets: Points
@@ -116,7 +118,7 @@ class Plan(NamedTuple):
     care: Points
 
     def join(self, other: Plan) -> Plan:
-        """Go on with `other`; the way over belongs to the character it leads to."""
+        """Continue with `other`; the link belongs to the character it leads to."""
         over = (self.targets[-1:] + other.targets[:1]) / 2
         return Plan(
             np.concatenate([self.targets, other.targets]),
@@ -130,8 +132,8 @@ def blur(values: Points, width: float) -> Points:
     """Average each row of `(n, d)` with its neighbours, weighted by a Gaussian.
 
     Args:
-        values: `(n, d)`; beyond the ends, the first and last row are repeated.
-        width: the Gaussian's standard deviation, in rows.
+        values: `(n, d)` values; the first and last row are repeated beyond the ends.
+        width: the standard deviation of the Gaussian, in rows.
 
     Example:
         >>> blur(np.ones((3, 1)), 1.0)[:, 0].round(6).tolist()
@@ -145,7 +147,7 @@ def blur(values: Points, width: float) -> Points:
 
 
 def even(line: Points) -> Points:
-    """The same line `(n, 2)` with a point every `STEP`, ends included.
+    """Resample a line `(n, 2)` with a point about every `STEP`, ends included.
 
     Example:
         >>> len(even(np.array([[0.0, 0.0], [1.0, 0.0]])))
@@ -158,10 +160,10 @@ def even(line: Points) -> Points:
 
 
 def aim(line: Points) -> tuple[Points, Points]:
-    """Cut a line `(n, 2)` into arcs: the targets `(N + 1, 2)`, the middles `(N, 2)`.
+    """Cut a line `(n, 2)` into arcs: targets `(N + 1, 2)` and middles `(N, 2)`.
 
-    A target lies where the curvature peaks, after every 1.25 radians of turning, and
-    about every 1.1 x-heights.
+    Targets lie where the curvature peaks, after 1.25 radians of turning at the latest,
+    and about every 1.1 x-heights.
 
     Example:
         >>> targets, middles = aim(np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
@@ -198,24 +200,26 @@ def aim(line: Points) -> tuple[Points, Points]:
 def move(
     plans: Sequence[Plan], writer: Writer, rate: float, rng: np.random.Generator
 ) -> tuple[list[Points], NDArray[np.int64]]:
-    """Carry the plans out.
+    """Carry out the plans; return the positions of the pen over time.
 
-    By time t a movement has done the part `Phi((ln(t - t0) - mu) / sigma)` of its arc;
-    the pen is where the sum of all parts leads. Berio and Leymarie get sigma and mu
-    from how long a movement lasts and how skewed its speed is. All N movements of a
-    line are computed at once, on a clock of W readings each, and added up on one time
-    axis of T readings, on which stroke follows stroke.
+    By time t, a movement has covered the fraction `Phi((ln(t - t0) - mu) / sigma)` of
+    its arc, and the position of the pen is the sum over all movements. Berio and
+    Leymarie derive sigma and mu from the duration of a movement and the skewness of its
+    speed. All N movements of a line are computed at once, on a clock of W readings
+    each, and added up on one time axis of T readings, on which the strokes follow one
+    another.
 
     Args:
         plans: the strokes in the order of writing.
-        writer: jitter, duration, asymmetry, onset and tremor are used.
-        rate: readings per second.
-        rng: everything random comes from here.
+        writer: the writer whose jitter, duration, asymmetry, onset and tremor are used.
+        rate: the number of readings per second.
+        rng: the source of all randomness.
 
     Returns:
         The positions `(n, 2)` of each stroke, and the character `(T',)` of each point,
-        T' the sum of the n: strokes begin and end where the pen begins and ends to
-        move. A movement rules from halfway between its speed peak and the one before.
+        where T' is the sum of the n. A stroke begins where the pen starts to move and
+        ends where it stops. The points of a movement begin halfway between the previous
+        speed peak and its own.
 
     Example:
         >>> line = np.array([[0.0, 0.0], [0.0, 1.0]])
@@ -239,7 +243,8 @@ def move(
 
     length = np.maximum(np.hypot(*way.T), 1e-9)
     middle = middles - start
-    # An arc's height over its chord gives its turning: height / length = tan(d / 4) / 2
+    # The height of an arc over its chord gives its turn:
+    # height / length = tan(-turn / 4) / 2
     height = (way[:, 0] * middle[:, 1] - way[:, 1] * middle[:, 0]) / length
     turn = np.clip(-4 * np.arctan(2 * height / length), -2.2, 2.2)
 
@@ -250,7 +255,7 @@ def move(
     sigma = np.sqrt(-np.log(1 - skew))
     mu = 3 * sigma - np.log((np.exp(6 * sigma) - 1) / duration)
     pause = writer.onset * duration * np.exp(rng.normal(0, 0.06, n))
-    # The pen waits longer before it goes back than before it goes on.
+    # The pen waits longer before it turns back than before it continues.
     heading = np.arctan2(way[:, 1], way[:, 0])
     corner = np.diff(heading, prepend=0.0) - (turn + np.r_[0, turn[:-1]]) / 2
     pause *= 1 + CUSP * (1 - np.cos(corner)) / 2
@@ -294,15 +299,16 @@ def move(
 
 
 def _lognormal_progress(time: Points, mu: Points, sigma: Points) -> Points:
-    """The part of each movement done after `time` `(N, W)` since its `t0`: `(N, W)`."""
+    """Return the fraction of each movement done at `time` after its `t0`, `(N, W)`."""
     z = (np.log(np.maximum(time, 1e-9)) - mu[:, None]) / sigma[:, None]
     return np.asarray(0.5 + 0.5 * torch.erf(torch.from_numpy(z / math.sqrt(2))))
 
 
 def _arc(done: Points, way: Points, turn: Points) -> Points:
-    """Where a part `done` `(N, W)` of arcs along `way` `(N, 2)` leads: `(N, W, 2)`.
+    """Return the positions `(N, W, 2)` after the fractions `done` `(N, W)` of arcs.
 
-    The heading runs from `a - turn / 2` to `a + turn / 2`, a the direction of `way`.
+    `way` `(N, 2)` holds the chords. The heading of an arc runs from `a - turn / 2` to
+    `a + turn / 2`, where a is the direction of its chord.
     """
     bent = np.where(np.abs(turn) < 1e-3, 1e-3, turn)[:, None]
     heading = np.arctan2(way[:, 1], way[:, 0])[:, None] - bent / 2

@@ -1,12 +1,12 @@
-"""Synthetic ink: single-line letters, written by a model of the hand. No download.
+"""Synthetic ink: single-line letters written by a model of the hand, with no download.
 
-The shapes are those of single-line fonts (`glyphs.py`), the movement is that of the
-sigma-lognormal model of Plamondon (`motor.py`, with references), and each writer bends
-and places the letters in a manner of their own.
+The shapes come from single-line fonts (`single_line/glyphs.py`), the movement from the
+sigma-lognormal model of Plamondon (`motor.py`, which gives the references), and each
+writer bends and places the letters in an individual manner.
 
-Because the plan is known, so is the character that every point belongs to: the
+Because the plan is known, so is the character that each point belongs to. This is the
 alignment that the soft window of chapter 09 has to find. Chapter 01 draws its first
-lines here.
+lines with this module.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = [
     "write_text",
 ]  # fmt: skip
 
-JOINED = 0.5  # cursive: strokes no farther apart than this (x-heights) are joined
-CARE = 1.8  # how much longer the pen waits in signs, small and rare, than in letters
+JOINED = 0.5  # x-heights; cursive strokes no farther apart than this are joined
+CARE = 1.8  # factor on the waits within signs, which are smaller and rarer than letters
 
 
 def write_text(
@@ -38,19 +38,19 @@ def write_text(
     """Write one line with the letters of `font` in the hand of `writer`.
 
     Args:
-        text: printable ASCII, at least one character that is not a space.
-        font: from `load_font`.
-        writer: from `draw_writer`, or made by hand.
-        rng: everything random comes from here.
+        text: printable ASCII with at least one character that is not a space.
+        font: a font from `load_font`.
+        writer: a writer from `draw_writer`, or a `Writer` of your own.
+        rng: the source of all randomness.
 
     Returns:
         A `Sample` in x-heights, y up, with `character_of_point` and
-        `points_per_second`. The labels are those of the plan: a point belongs to the
-        character whose movement is nearest to its peak speed. Where a dot or a bar
-        waited for the end of its word, they jump back.
+        `points_per_second`. The labels come from the plan: a point belongs to the
+        character of the movement whose peak speed is nearest in time. The labels jump
+        back where a dot or a bar has waited for the end of its word.
 
     Raises:
-        ValueError: the text is empty, or has characters outside printable ASCII.
+        ValueError: the text is empty or has characters outside printable ASCII.
 
     Example:
         >>> sample = write_text("Hi", load_font("EMSTech"), Writer(),
@@ -62,8 +62,8 @@ def write_text(
         raise InputError("the text is empty: give at least one character to write")
     if unknown := missing(text):
         raise InputError(
-            f"{text!r} has characters that no font here has: "
-            f"{', '.join(map(repr, unknown))}; printable ASCII can be written"
+            f"{text!r} has characters that the fonts lack "
+            f"({', '.join(map(repr, unknown))}): use printable ASCII only"
         )
     plans = _plan(text, font, writer, rng)
     rate = font.clock * writer.clock
@@ -83,11 +83,11 @@ def write_text(
 def _plan(
     text: str, font: Font, writer: Writer, rng: np.random.Generator
 ) -> list[Plan]:
-    """Where the pen is to go: the strokes of all letters, placed, bent and joined."""
+    """Plan the strokes of all letters in writing order: placed, bent and joined."""
     x = 0.0
     plans: list[Plan] = []
     waiting: list[Plan] = []
-    joinable = False  # whether the last plan may go on
+    joinable = False  # whether the last plan may be continued
     phases = rng.uniform(0, 2 * math.pi, 2)
 
     def place(stroke: Stroke, bend: Points) -> tuple[Points, Points]:
@@ -152,7 +152,9 @@ _ENDINGS = ("before noon", "by the sea", "in the rain", "without a word", "again
 
 
 def draw_text(rng: np.random.Generator) -> str:
-    """A line of 4 to about 50 characters: sentences, notes, figures, codes, headings.
+    """Draw a random text of 4 to about 50 characters.
+
+    It is a sentence, a note, a calculation, a code or a heading.
 
     Example:
         >>> len(draw_text(np.random.default_rng(0))) > 3
@@ -199,19 +201,23 @@ def load(
     texts: Sequence[str] | None = None,
     writers: int = 40,
 ) -> Corpus:
-    """Make a corpus. The same arguments give the same ink.
+    """Write a synthetic corpus; the same arguments give the same ink.
 
     Args:
-        samples: how many. A smaller corpus is the beginning of a larger one.
-        seed: other seeds give other texts and other writers, under the same names.
-        kinds: of `"line"`, `"word"` and `"character"`; samples take turns.
-        texts: what to write, in turns; by default texts are drawn at random, and all
-            95 characters occur in a few hundred lines.
-        writers: how many hands there are, each with a font of its own.
+        samples: the number of samples. A smaller corpus is the beginning of a larger
+            one.
+        seed: the seed of the texts and the writers. Another seed gives other texts
+            and other writers, under the same names.
+        kinds: the kinds of sample, among `"line"`, `"word"` and `"character"`, which
+            the samples take in turn.
+        texts: the texts to write, in turn. By default texts are drawn at random, and
+            all 95 characters occur within a few hundred lines.
+        writers: the number of writers, each of whom keeps to one font.
 
     Raises:
-        ValueError: a count below 1, an unknown kind, no texts, or a text with nothing
-            to write or with characters outside printable ASCII.
+        ValueError: a count is below 1, a kind is unknown, `kinds` or `texts` is empty
+            or a bare string, or a text is empty or has characters outside printable
+            ASCII.
 
     Example:
         >>> corpus = load(samples=3, texts=["one", "two"])
@@ -219,10 +225,14 @@ def load(
         ['one', 'two', 'one']
     """
     if samples < 1 or writers < 1:
-        raise InputError(f"samples={samples}, writers={writers}: both start at 1")
+        raise InputError(
+            f"samples={samples} and writers={writers} must both be at least 1"
+        )
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or isinstance(kinds, str) or not kinds:
-        raise InputError(f"kinds={kinds!r}: take a tuple of {', '.join(KINDS)}")
+        raise InputError(
+            f"kinds={kinds!r}: give a tuple with one or more of {', '.join(KINDS)}"
+        )
     if texts is not None and (isinstance(texts, str) or not texts):
         raise InputError(f"texts={texts!r}: give a list of at least one text")
     hands = []

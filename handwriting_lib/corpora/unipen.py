@@ -1,18 +1,18 @@
-r"""UNIPEN releases: strokes of hundreds of writers, with what they wrote.
+r"""UNIPEN releases: the pen strokes of hundreds of writers, with their texts.
 
 Reference: I. Guyon, L. Schomaker, R. Plamondon, M. Liberman and S. Janet, "UNIPEN
 project of on-line data exchange and recognizer benchmarks", ICPR 1994,
 doi 10.1109/ICPR.1994.576870. Data: train_r01_v07, CC BY 4.0, doi
-10.5281/zenodo.1195803. The patched and the unpatched repository and the CD-ROM are read
-alike, from a folder or an archive.
+10.5281/zenodo.1195803. The patched repository, the unpatched one and the CD-ROM are all
+read, from a folder or an archive.
 
-A release has two halves. `data/<category>/<donor>/...` holds `.SEGMENT` lines: a kind,
-a *delineation* and a label. `include/...` holds the pen's readings. The rule that keeps
-labels right: component numbers count `.PEN_DOWN` and `.PEN_UP` blocks, but only those
-that contain points.
+A release has two halves. `data/<category>/<donor>/...` holds `.SEGMENT` lines, each
+with a kind, a *delineation* and a label. `include/...` holds the readings of the pen.
+One rule keeps the labels right: component numbers count `.PEN_DOWN` and `.PEN_UP`
+blocks, but only those that contain points.
 
-Writers come back as numbers (`w017`): ids in the files are often people's names.
-Chapter 01 of the book reads this corpus.
+Writers are returned as numbers (`w017`) because the ids in the files are often people's
+names. Chapter 01 of the book reads this corpus.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from ..errors import InputError
 from ..ink import KINDS, Corpus, Sample
 from .archives import CorpusError, cache_folder, read_files
 
-VERSION = 3  # of this reader: a new number makes old caches stale
+VERSION = 3  # of this reader; a new number invalidates old caches
 PUBLIC_RELEASE = (
     "https://codeload.github.com/GreenCappuccino/train_r01_v07/tar.gz/"
     "552a4d440bc94bb34710650c0826be7deb986f7c"
 )
 CATEGORIES = ("1a", "1b", "1c", "1d", "2", "3", "6", "7", "8")
-LARGEST_OFFSET = 32767  # readings are kept as 16-bit offsets
+LARGEST_OFFSET = 32767  # the cache keeps offsets as 16-bit integers
 _DATA = re.compile(r"(?:^|/)data/(1[abcd]|[2-8])/(.+)$", re.I)
 _INCLUDE = re.compile(r"(?:^|/)include/(.+)$", re.I)
 # kind, delineation, quality and label; the last two may be absent
@@ -65,13 +65,13 @@ class Component(NamedTuple):
 
     down: bool
     numbers: bytes
-    columns: tuple[int, int, int]  # how many, which is x, which is y
+    columns: tuple[int, int, int]  # their number, and the indices of x and y
     writer: str
     rate: float | None
 
 
 class Segment(NamedTuple):
-    """One `.SEGMENT` line of a data file, and the pen files that it speaks of."""
+    """One `.SEGMENT` line of a data file, and the pen files that it refers to."""
 
     kind: str
     includes: tuple[str, ...]
@@ -88,7 +88,7 @@ def _lines_of(content: bytes) -> Iterator[tuple[str, bytes]]:
     """Split a UNIPEN file into (keyword, argument); an argument may span lines."""
     for piece in re.split(rb"(?m)^\.(?=[A-Z])", content.replace(b"\r", b"\n"))[1:]:
         match = re.match(rb"[A-Z_]+", piece)
-        assert match is not None  # the split looked for a capital
+        assert match is not None  # the split requires a capital letter
         yield match[0].decode(), piece[match.end() :]
 
 
@@ -115,15 +115,16 @@ def _read_segments(category: str, content: bytes) -> Iterator[Segment]:
 def read_components(
     names: Sequence[str], files: dict[str, bytes], missing: Counter[str] | None = None
 ) -> list[Component]:
-    """The numbered components of some include files, nested includes among them.
+    """Read the numbered components of include files and of the files nested in them.
 
     Args:
-        names: include files, lower case, in the order of the data file.
-        files: the content of each include file by lower-case name.
-        missing: counts include files that the release lacks.
+        names: the lower-case names of include files, in the order of the data file.
+        files: the content of each include file by its lower-case name.
+        missing: a counter of the include files that the release lacks, which is
+            updated.
 
     Returns:
-        The components that have points; a delineation's number is an index into it.
+        The components that have points; the numbers in a delineation index this list.
     """
     out: list[Component] = []
     state: dict[str, object] = {"columns": (2, 0, 1), "writer": "", "rate": None}
@@ -165,12 +166,12 @@ def _number(argument: bytes) -> float | None:
 
 
 def read_points(component: Component) -> np.ndarray | None:
-    """The readings of one component, `(n, 2)` float64 x and y, or None if malformed."""
+    """Parse the readings of a component to `(n, 2)` float64 x, y; None if malformed."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
             values = np.fromstring(component.numbers, sep=" ")
-        except (DeprecationWarning, ValueError):  # something that is not a number
+        except (DeprecationWarning, ValueError):  # not everything is a number
             return None
     columns, x, y = component.columns
     in_first_line = len(component.numbers.lstrip().partition(b"\n")[0].split())
@@ -182,7 +183,7 @@ def read_points(component: Component) -> np.ndarray | None:
 
 
 class Span(NamedTuple):
-    """Points `first` to `last` (inclusive; None: to the end) of one component."""
+    """Points `first` to `last` of one component, inclusive; None means to the end."""
 
     component: int
     first: int
@@ -190,10 +191,10 @@ class Span(NamedTuple):
 
 
 def parse_delineation(text: str) -> list[Span]:
-    """`"3:10-5:2,7"` as spans, one a component.
+    """Parse a delineation into spans, one per component.
 
     Raises:
-        ValueError: the text is not a delineation.
+        ValueError: the text is not a delineation, or a range in it goes backwards.
 
     Example:
         >>> parse_delineation("3:10-4:2,7")[1]
@@ -220,15 +221,16 @@ def parse_delineation(text: str) -> list[Span]:
 
 
 class Skip(Exception):
-    """This segment makes no sample; the message is the reason that is counted."""
+    """A segment gives no sample; the message is the reason that is counted."""
 
 
 def clean_label(label: str) -> str:
-    r"""A label as it was written: escapes resolved, tokenised punctuation joined.
+    r"""Restore a label as it was written: escapes resolved, punctuation rejoined.
 
     Raises:
-        Skip: the label has an escape other than `\"` and `\\`, is empty, or has
-            characters outside printable ASCII.
+        Skip: the label has an escape other than `\"` and `\\`, is empty, has
+            characters outside printable ASCII, or is tokenised in such a way that its
+            spaces are unknown.
 
     Example:
         >>> clean_label("No one , he said , will see them .")
@@ -243,7 +245,7 @@ def clean_label(label: str) -> str:
         raise Skip("label outside printable ASCII")
     if re.search(r"(?:^| )\S \S \S(?: |$)", label):  # "2 4 5 4 6" may be 24546
         raise Skip("tokenised label whose spaces are unknown")
-    if re.search(r"\w [.,;:!?](?: |$)", label):  # "them ." : the label is in tokens
+    if re.search(r"\w [.,;:!?](?: |$)", label):  # "them .": the label is tokenised
         if re.search(r"[@/$#*&]|\d \d", label):
             raise Skip("tokenised label whose spaces are unknown")
         label = re.sub(r" ([.,;:!?)])", r"\1", label)
@@ -254,7 +256,7 @@ def clean_label(label: str) -> str:
 def _strokes(
     spans: Iterable[Span], points: _Points
 ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Pen-down pieces of a segment: component number, first point, readings."""
+    """Yield the pen-down pieces of a segment: component, first point, readings."""
     for span in spans:
         if span.component >= len(points.components):
             raise Skip("delineation beyond the last component")
@@ -270,7 +272,7 @@ def _strokes(
 
 
 class _Points:
-    """The readings of a pen file's components, parsed when first asked for."""
+    """The readings of a pen file's components, parsed on first access."""
 
     def __init__(self, components: list[Component]) -> None:
         self.components = components
@@ -283,7 +285,7 @@ class _Points:
 
 
 def _check_one_line(strokes: list[np.ndarray]) -> None:
-    """A line of text does not go back by more than half its width."""
+    """Raise `Skip` if the pen goes back by more than half the width of the ink."""
     x = np.concatenate([s[:, 0] for s in strokes])
     width = np.ptp(x)
     starts = np.array([s[0, 0] for s in strokes[1:]])
@@ -293,10 +295,10 @@ def _check_one_line(strokes: list[np.ndarray]) -> None:
 
 
 class _Labels:
-    """Which character segment each pen reading belongs to (category 3)."""
+    """The character segment that each pen reading belongs to (category 3)."""
 
     def __init__(self, segments: Iterable[Segment], points: _Points) -> None:
-        self.owner: dict[int, np.ndarray] = {}  # component -> character of each point
+        self.owner: dict[int, np.ndarray] = {}  # component -> label index of each point
         spans = []
         for segment in segments:
             try:
@@ -320,7 +322,7 @@ class _Labels:
     def spell(
         self, text: str, pieces: list[tuple[int, int, np.ndarray]]
     ) -> np.ndarray | None:
-        """The character of each point, if the labels in order spell `text`."""
+        """Return each point's character, or None unless the labels spell `text`."""
         owners = []
         for component, first, xy in pieces:
             owner = self.owner.get(component)
@@ -338,7 +340,7 @@ class _Labels:
 
 
 def _pen_files(includes: tuple[str, ...], with_points: set[str]) -> tuple[str, ...]:
-    """Those of the include files that hold points; all, where they nest others."""
+    """Return the include files that hold points, or all if none does (nested files)."""
     return tuple(n for n in includes if n in with_points) or includes
 
 
@@ -349,7 +351,7 @@ def _samples_of(
     pen_file: str,
     skipped: Counter[str],
 ) -> Iterator[Sample]:
-    """The samples of all segments that speak of one pen file."""
+    """Yield the samples of all segments that refer to one pen file."""
     points = _Points(components)
     labels = _Labels(letters, points) if letters else None
     for segment in group:
@@ -371,7 +373,7 @@ def _samples_of(
             if kind == "line":
                 _check_one_line(strokes)
             if sum(map(len, strokes)) < 2 * len(text.replace(" ", "")):
-                raise Skip("fewer than two points a character")
+                raise Skip("fewer than two points per character")
             xy = np.concatenate(strokes)
             offsets = np.diff(xy, axis=0, prepend=xy[:1])
             if np.abs(offsets).max() > LARGEST_OFFSET or (offsets % 1).any():
@@ -391,15 +393,18 @@ def _samples_of(
             kind=kind,
             character_of_point=None if owner is None else torch.from_numpy(owner),
             points_per_second=first.rate if first.rate and first.rate < 1000 else None,
-            units=pen_file.partition("/")[0],  # donors' tablets differ
+            units=pen_file.partition("/")[0],  # donors used different tablets
         )
 
 
 def read(path: str | Path) -> Corpus:
-    """Read a whole release, without a cache. `load` is what you usually want.
+    """Read a whole release without the cache; `load` is usually the better choice.
 
     Args:
-        path: a folder or an archive that holds `data/` and `include/`.
+        path: the path of a folder or an archive that holds `data/` and `include/`.
+
+    Returns:
+        A corpus with samples of all kinds, as described for `load`.
 
     Raises:
         CorpusError: there is no release at `path`.
@@ -417,8 +422,8 @@ def read(path: str | Path) -> Corpus:
             segments.extend(_read_segments(match[1].lower(), content))
     if not files or not segments:
         raise CorpusError(
-            f"{path} holds no UNIPEN release: there must be a folder data/ with "
-            "categories 1a to 8 and a folder include/ beside it"
+            f"{path} holds no UNIPEN release: it must have a folder data/ with the "
+            "categories 1a to 8, and a folder include/ beside it"
         )
     with_points = {n for n, content in files.items() if _PEN.search(content)}
     groups: dict[tuple[str, ...], list[Segment]] = defaultdict(list)
@@ -428,7 +433,7 @@ def read(path: str | Path) -> Corpus:
         key = (segment.kind, pen_files, segment.delineation)
         if segment.category == "3":
             letters[pen_files].append(segment)
-        if key in seen:  # category 6 recurs in category 7
+        if key in seen:  # category 7 repeats category 6
             skipped[f"{segment.kind}: the same segment again"] += 1
             continue
         seen.add(key)
@@ -445,7 +450,7 @@ def read(path: str | Path) -> Corpus:
         for s in _samples_of(
             group, letters[pen_files], components, pen_files[-1], skipped
         ):
-            if (s.kind, s.source) in taken:  # a TEXT of one word is a WORD as well
+            if (s.kind, s.source) in taken:  # a TEXT of one word may recur as a WORD
                 skipped[f"{s.kind}: the same segment again"] += 1
             else:
                 taken.add((s.kind, s.source))
@@ -461,25 +466,26 @@ def read(path: str | Path) -> Corpus:
 
 
 def _numbered(letter: str, names: Iterable[str]) -> dict[str, str]:
-    """A number for each distinct name, in an order that does not follow the names."""
+    """Number the distinct names, in an order that is unrelated to their spelling."""
     ordered = sorted(set(names), key=lambda n: hashlib.sha256(n.encode()).digest())
     return {name: f"{letter}{i:03d}" for i, name in enumerate(ordered)}
 
 
-# --- getting it --------------------------------------------------------------------
+# --- the download ------------------------------------------------------------------
 
 
 def download(url: str | None = None) -> Path:
     """Download the release into the cache, where `load()` without a path finds it.
 
     Args:
-        url: of an archive; None takes the patched public release.
+        url: the URL of an archive; None uses the patched public release.
 
     Returns:
-        The archive's path.
+        The path of the archive.
 
     Raises:
-        CorpusError: the server does not answer, or sends something that is no release.
+        CorpusError: the download fails or is cut short, or what the server sends is
+            not a release.
     """
     url = url or PUBLIC_RELEASE
     folder = default_path()
@@ -497,11 +503,11 @@ def download(url: str | None = None) -> Path:
                     bar.update(len(block))
                 got = file.tell()
         if size is not None and got != size:
-            raise CorpusError(f"{url} broke off after {got} of {size} bytes: try again")
+            raise CorpusError(f"{url} was cut off at {got} of {size} bytes: try again")
         names = (name for name, _ in read_files(partial))
         if not any(_DATA.search(name) for name in names):
             raise CorpusError(
-                f"{url} holds no UNIPEN release: there is no folder data/"
+                f"{url} holds no UNIPEN release: it must have a folder data/"
             )
         target = folder / "train_r01_v07.tar.gz"
         os.replace(partial, target)
@@ -518,17 +524,17 @@ def download(url: str | None = None) -> Path:
 
 
 def default_path() -> Path:
-    """Where `handwriting corpus get unipen` puts the release."""
+    """Return the folder into which `handwriting corpus get unipen` puts the release."""
     return cache_folder() / "unipen"
 
 
 def load(path: str | Path | None = None, kinds: Sequence[str] = KINDS[:2]) -> Corpus:
-    """The samples of a release; the first reading is kept in the cache.
+    """Load the samples of a release, which is cached when it is first read.
 
     Args:
-        path: a folder or an archive; None takes what `handwriting corpus get unipen`
-            has put into the cache.
-        kinds: which of `"line"`, `"word"` and `"character"` to return.
+        path: the path of a folder or an archive. None uses the release that
+            `handwriting corpus get unipen` has put into the cache.
+        kinds: the kinds to return, among `"line"`, `"word"` and `"character"`.
 
     Returns:
         A corpus in raw units (tablet counts, y up), with the true character of each
@@ -536,10 +542,10 @@ def load(path: str | Path | None = None, kinds: Sequence[str] = KINDS[:2]) -> Co
 
     Raises:
         CorpusError: there is no release at `path`.
-        ValueError: a kind that is none.
+        ValueError: a kind is unknown.
     """
     if unknown := set(kinds) - set(KINDS):
-        raise InputError(f"no such kinds: {sorted(unknown)}; there are {KINDS}")
+        raise InputError(f"no such kinds: {sorted(unknown)}; choose from {KINDS}")
     source = Path(path) if path is not None else _downloaded()
     cached = cache_folder() / f"unipen-{_fingerprint(source)}-v{VERSION}.npz"
     if not cached.exists():
@@ -554,13 +560,13 @@ def _downloaded() -> Path:
     if not archives:
         raise CorpusError(
             f"there is no UNIPEN release in {folder}: run `handwriting corpus get "
-            "unipen`, or say where it lies with unipen:PATH"
+            "unipen`, or give its path as unipen:PATH"
         )
     return archives[-1]
 
 
 def _fingerprint(path: Path) -> str:
-    """A hash of an archive's bytes, or of a folder's names, sizes and times."""
+    """Hash an archive's bytes, or the names, sizes and times of a folder's files."""
     digest = hashlib.sha256()
     if path.is_dir():
         for file in sorted(path.rglob("*")):

@@ -1,1 +1,1 @@
-"""From a corpus to a batch: scaling, thinning, splits, augmentation, padding."""
+"""From a corpus to a batch: scaling, thinning, splits, augmentation and padding."""

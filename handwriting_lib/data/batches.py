@@ -1,7 +1,7 @@
 """Samples of different lengths as one rectangular batch: padding and masks.
 
-Samples of like length go together (*length buckets*), so that little of a batch is
-padding. Chapter 01 shows it, chapter 10 trains with it.
+Samples of similar length are batched together (*length buckets*), so that little of a
+batch is padding. Chapter 01 explains the batches, and chapter 10 trains with them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Batch:
     Attributes:
         ink: `(B, T, 3)` normalised offsets.
         mask: `(B, T)` bool, true where there is ink.
-        text: `(B, U)` int64, with the end slot.
+        text: `(B, U)` int64 indices, with the end slot.
         text_mask: `(B, U)` bool, true for characters and the end slot.
     """
 
@@ -40,27 +40,27 @@ class Batch:
 
     @property
     def targets(self) -> int:
-        """How many points a network is asked to predict: all but each line's first."""
+        """The number of points to predict: all but the first of each line."""
         return int(self.mask[:, 1:].sum())
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Ink, mask, text and the mask of the text."""
+        """Return the ink, its mask, the text and its mask."""
         return self.ink, self.mask, self.text, self.text_mask
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
+        """Return the batch moved to `device`."""
         return Batch(*(tensor.to(device) for tensor in self.tensors()))
 
     def every(self, step: int, first: int = 0) -> Batch:
-        """Each `step`-th line, from number `first` on."""
+        """Return every `step`-th line, starting with line `first`."""
         return Batch(*(tensor[first::step] for tensor in self.tensors()))
 
     def replace(self, **changes: Tensor) -> Batch:
-        """The same batch with some attributes changed."""
+        """Return a copy of the batch with some attributes changed."""
         return replace(self, **changes)
 
     def texts(self, reads_text: bool) -> tuple[Tensor, ...]:
-        """The text and its mask for a network that reads text, otherwise nothing."""
+        """Return the text and its mask if the network reads text, otherwise `()`."""
         return (self.text, self.text_mask) if reads_text else ()
 
 
@@ -70,28 +70,28 @@ def make_batch(
     augmentation: Augmentation | None = None,
     generator: torch.Generator | None = None,
 ) -> Batch:
-    """Pad samples to the longest of them.
+    """Pad samples to the length of the longest and stack them.
 
     Args:
-        samples: ink in letter-body heights.
-        normalisation: the training set's factors.
-        augmentation: changes to make to each line; needs `generator`.
-        generator: the source of randomness.
+        samples: the samples, with ink in letter-body heights.
+        normalisation: the mean and standard deviation of the training set.
+        augmentation: the random changes to make to each line; needs `generator`.
+        generator: the random generator of the augmentation.
 
     Raises:
-        ValueError: no samples, or augmentation without a generator.
+        ValueError: there are no samples, or there is augmentation without a generator.
     """
     if not samples:
         raise InputError("a batch needs at least one sample")
     lines = [s.ink for s in samples]
     if augmentation is not None:
         if generator is None:
-            raise InputError("augmentation needs a generator")
+            raise InputError("augmentation needs randomness: give a generator")
         lines = [augment(line, augmentation, generator) for line in lines]
     ink = torch.nn.utils.rnn.pad_sequence(
         [normalisation.apply(line) for line in lines], batch_first=True
     )
-    # the first row is "no offset yet", in normalised units too
+    # the first row means "no offset yet" and so stays 0 in normalised units
     ink[:, 0, :2] = 0
     lengths = torch.tensor([len(line) for line in lines])
     text, text_mask = pad_texts([s.text for s in samples])
@@ -99,16 +99,18 @@ def make_batch(
 
 
 class LengthBuckets:
-    """Draws batches of samples of like length; draw `n` is a function of `(seed, n)`.
+    """Draws batches of samples of similar length.
 
-    So a training that resumes at step n sees the batches that it would have seen.
+    A draw depends on its generator alone. A training run that seeds the generator from
+    the step therefore draws the same batches after it resumes.
 
     Args:
-        samples: sorted by length inside.
-        points: about how many points a batch holds.
-        largest: the most samples in a batch.
-        spread: a batch comes from this many times its own number of neighbours, but
-            only from those about as long (80 to 125 %): few samples stay small batches.
+        samples: the samples to draw from, in any order.
+        points: the approximate number of points in a batch.
+        largest: the maximum number of samples in a batch.
+        spread: the number of candidates for each place in a batch. Candidates are
+            neighbours in length, at 80 to 125 % of the length of one random sample, so
+            a batch is smaller where these are few.
 
     Raises:
         ValueError: there are no samples.
@@ -122,7 +124,7 @@ class LengthBuckets:
         spread: int = 8,
     ) -> None:
         if not samples:
-            raise InputError("there are no samples to draw batches from")
+            raise InputError("there are no samples to draw from: give at least one")
         self.samples = sorted(samples, key=lambda s: (len(s.ink), s.source))
         self.lengths = [len(s.ink) for s in self.samples]
         self.points, self.largest, self.spread = points, largest, spread
@@ -131,7 +133,7 @@ class LengthBuckets:
         return len(self.samples)
 
     def draw(self, generator: torch.Generator) -> list[Sample]:
-        """Distinct samples of about one length."""
+        """Draw one batch of distinct samples of similar length."""
         total = len(self.samples)
         middle = int(torch.randint(total, (1,), generator=generator))
         length = self.lengths[middle]
@@ -144,7 +146,7 @@ class LengthBuckets:
         return [self.samples[first + int(i)] for i in picks]
 
     def in_order(self) -> list[list[Sample]]:
-        """Every sample once, shortest first, in batches."""
+        """Return every sample once, in batches, shortest first."""
         batches: list[list[Sample]] = [[]]
         for s in self.samples:
             size = len(batches[-1]) + 1

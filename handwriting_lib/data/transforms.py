@@ -1,8 +1,8 @@
 """From raw ink to what a network reads: scale, thin, select, split, normalise, augment.
 
 Offsets are divided by the writer's letter-body height, thinned, and then normalised per
-axis by the training set's mean and standard deviation. Every factor is kept, so that
-likelihoods can be given in both units. Built in chapter 01.
+axis with the mean and standard deviation of the training set. `Normalisation` keeps
+both, so that likelihoods can be reported in either unit. Built in chapter 01.
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ from ..ink import (
 
 @dataclass(frozen=True)
 class Thinning:
-    """How `prepare` thins ink: see `handwriting_lib.ink.thin`.
+    """The settings with which `prepare` thins ink; see `handwriting_lib.ink.thin`.
 
     Attributes:
-        distance: letter-body heights between kept points on a straight line.
-        angle: radians of turning that count as much as `distance`; 0 leaves it out.
+        distance: the distance between kept points on a straight line, in letter-body
+            heights.
+        angle: the turning that counts as much as `distance`, in radians; 0 ignores
+            turning.
     """
 
     distance: float = 0.3
@@ -53,8 +55,8 @@ class Normalisation:
     """Per-axis mean and standard deviation of the training set's offsets.
 
     Attributes:
-        mean: of dx and dy, in letter-body heights.
-        std: of dx and dy, in letter-body heights.
+        mean: the means of dx and dy, in letter-body heights.
+        std: the standard deviations of dx and dy, in letter-body heights.
 
     Example:
         >>> import torch
@@ -67,33 +69,36 @@ class Normalisation:
     std: tuple[float, float] = (1.0, 1.0)
 
     def apply(self, ink: Tensor) -> Tensor:
-        """Offsets `(..., 3)` in letter-body heights to normalised offsets."""
+        """Normalise offsets `(..., 3)` given in letter-body heights."""
         offset = (ink[..., :2] - ink.new_tensor(self.mean)) / ink.new_tensor(self.std)
         return torch.cat([offset, ink[..., 2:]], -1)
 
     def invert(self, ink: Tensor) -> Tensor:
-        """Normalised offsets `(..., 3)` back to letter-body heights."""
+        """Convert normalised offsets `(..., 3)` back to letter-body heights."""
         offset = ink[..., :2] * ink.new_tensor(self.std) + ink.new_tensor(self.mean)
         return torch.cat([offset, ink[..., 2:]], -1)
 
     @property
     def log_jacobian(self) -> float:
-        """Log-Jacobian of the normalisation, per point.
+        """The log-determinant of the Jacobian of `invert`, per point.
 
-        A log-likelihood in normalised units less this is the one in letter-body units.
+        Subtracting it from the log-density of a point in normalised units gives the
+        log-density in letter-body heights.
         """
         return math.log(self.std[0]) + math.log(self.std[1])
 
 
 def measure_normalisation(samples: Sequence[Sample]) -> Normalisation:
-    """Mean and standard deviation over all offsets but each line's first, always 0, 0.
+    """Measure the mean and standard deviation of the offsets.
+
+    The first offset of each line is left out, because it is always 0, 0.
 
     Raises:
         ValueError: there are fewer than two offsets.
     """
     rows = torch.cat([s.ink[1:, :2] for s in samples]).double() if samples else None
     if rows is None or len(rows) < 2:
-        raise InputError("there is too little ink to measure: fewer than two offsets")
+        raise InputError("the samples have fewer than two offsets: give more ink")
     mean, std = rows.mean(0), rows.std(0).clamp_min(1e-6)
     return Normalisation(
         (float(mean[0]), float(mean[1])), (float(std[0]), float(std[1]))
@@ -103,9 +108,9 @@ def measure_normalisation(samples: Sequence[Sample]) -> Normalisation:
 def scale_by_writer(samples: Sequence[Sample]) -> list[Sample]:
     """Divide each sample's offsets by its writer's letter-body height.
 
-    The height is the median over the writer's lines and words in one unit (over the
-    characters of those who wrote nothing longer). Ink that is flat throughout stays as
-    it is.
+    The height is the median over the writer's lines and words in one unit, or over the
+    characters of a writer who wrote nothing longer. Ink with a median height of 0 is
+    not scaled.
     """
     heights: dict[tuple[str, str], dict[bool, list[float]]] = defaultdict(
         lambda: {True: [], False: []}
@@ -137,17 +142,18 @@ def scale_by_writer(samples: Sequence[Sample]) -> list[Sample]:
 )
 @dataclass(frozen=True)
 class Limits:
-    """What `prepare` keeps: ink outside these bounds is skipped and counted.
+    """The bounds outside which `prepare` skips a sample and counts it.
 
     Attributes:
-        max_points: the most points of a sample, after thinning.
-        max_offset: the largest offset, in letter-body heights.
-        points_per_character: the fewest and the most.
-        width_per_character: the least and the most, in letter-body heights.
-        min_characters: the fewest characters in a word or a line.
+        max_points: the maximum number of points in a sample, after thinning.
+        max_offset: the maximum offset along either axis, in letter-body heights.
+        points_per_character: the minimum and maximum number of points per character.
+        width_per_character: the minimum and maximum width per character of a word or a
+            line, in letter-body heights.
+        min_characters: the minimum number of characters in a word or a line.
     """
 
-    RENAMED: ClassVar[dict[str, str]]  # old names of the attributes
+    RENAMED: ClassVar[dict[str, str]]  # the new name for each old attribute name
 
     max_points: int = 500
     max_offset: float = 12.0
@@ -159,15 +165,16 @@ class Limits:
 def prepare(
     corpus: Corpus, thinning: Thinning = Thinning(), limits: Limits = Limits()
 ) -> Corpus:
-    """Scale by writer, thin, and leave out what is outside the limits.
+    """Scale samples by writer, thin them, and skip those outside the limits.
 
     Args:
-        corpus: raw ink, as a reader returns it.
-        thinning: which points stay.
-        limits: which samples stay.
+        corpus: the raw ink, as a reader returns it.
+        thinning: the settings that decide which points stay.
+        limits: the bounds that decide which samples stay.
 
     Returns:
-        A corpus in letter-body heights; `skipped` counts what this step left out.
+        A corpus in letter-body heights, whose `skipped` counts only the samples that
+        this function left out.
     """
     kept: list[Sample] = []
     skipped: Counter[str] = Counter()
@@ -187,7 +194,7 @@ def prepare(
 
 
 def _outside(ink: Tensor, sample: Sample, limits: Limits) -> str | None:
-    """Why a sample is outside the limits, or None."""
+    """Return the reason why a sample is outside the limits, or None."""
     characters = len(sample.text)
     points = len(ink) / characters
     x = ink[:, 0].cumsum(0)
@@ -212,7 +219,7 @@ def _outside(ink: Tensor, sample: Sample, limits: Limits) -> str | None:
 
 
 def _draw(name: str) -> float:
-    """A number in [0, 1) that depends on `name` alone."""
+    """Return a pseudo-random number in [0, 1) that depends on `name` alone."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
 
 
@@ -221,10 +228,10 @@ class Split:
     """Training and validation samples with no writer in common.
 
     Attributes:
-        train: of the training writers.
-        validation: of the held-out writers.
-        left_out: how many lines of training writers went to neither side, because
-            their texts are held out.
+        train: the samples of the training writers.
+        validation: the samples of the held-out writers.
+        left_out: the number of lines by training writers that are on neither side,
+            because their texts are held out.
     """
 
     train: list[Sample]
@@ -235,22 +242,24 @@ class Split:
 def split_by_writer(
     samples: Sequence[Sample], share: float = 0.1, text_share: float = 0.05
 ) -> Split:
-    """Hold out writers, and some texts of lines as well.
+    """Split samples by writer, and hold out the texts of some lines as well.
 
-    A writer is held out by a draw that depends on the writer alone, so a sample never
-    changes sides when others come or go. Lines of training writers whose text is held
-    out go to neither side: a validation line may then have a text nobody trained on.
+    Whether a writer is held out depends on the writer's name alone, so a sample never
+    changes sides when others are added or removed. Lines by training writers with a
+    held-out text go to neither side, so that validation lines with such a text show how
+    a network copes with texts that no training line has.
 
     Args:
-        samples: from one corpus or several.
-        share: of the writers to hold out, 0 to 1.
-        text_share: of the distinct texts of lines to hold out, 0 to 1.
+        samples: the samples of one or more corpora.
+        share: the expected share of writers to hold out, from 0 to 1.
+        text_share: the expected share of the distinct texts of lines to hold out, from
+            0 to 1.
 
     Raises:
         ValueError: a share is outside 0 to 1.
     """
     if not (0 <= share <= 1 and 0 <= text_share <= 1):
-        raise InputError(f"shares must lie in 0 to 1, not {share} and {text_share}")
+        raise InputError(f"shares must be from 0 to 1, not {share} and {text_share}")
     train, validation = [], []
     for s in samples:
         if _draw("writer " + s.writer) < share:
@@ -261,9 +270,9 @@ def split_by_writer(
 
 
 def text_is_held_out(text: str, text_share: float = 0.05) -> bool:
-    """Whether `split_by_writer` keeps lines with this text out of training.
+    """Return whether `split_by_writer` keeps lines with this text out of training.
 
-    Case, spaces and punctuation do not count.
+    Case, spaces and punctuation are ignored.
     """
     letters = "".join(c for c in text.lower() if c.isalnum())
     return _draw("text " + letters) < text_share
@@ -274,13 +283,13 @@ def text_is_held_out(text: str, text_share: float = 0.05) -> bool:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Standard deviations of the random changes to a line; 0 leaves one out.
+    """The standard deviations of the random changes to a line; 0 disables a change.
 
     Attributes:
-        slant: of the shear.
-        size: of the logarithm of the size.
-        width: of the logarithm of the width relative to the height.
-        speed: of the logarithm of the speed (`change_speed`); none unless asked for.
+        slant: the standard deviation of the shear.
+        size: the standard deviation of the log size.
+        width: the standard deviation of the log width relative to the height.
+        speed: the standard deviation of the log speed (see `change_speed`).
     """
 
     slant: float = 0.08
@@ -290,18 +299,18 @@ class Augmentation:
 
 
 def change_speed(ink: Tensor, factor: float) -> Tensor:
-    """The same way of the pen, read while it moved `factor` times as fast.
+    """Resample the path of the pen as if it had moved `factor` times as fast.
 
-    Each stroke of n offsets becomes one of about n / factor, with points spread evenly
-    between the old ones, on the straight lines that join them. Its ends stay, and so
-    do the moves with the pen in the air.
+    Each stroke of n offsets becomes one of about n / factor. The new points divide the
+    stroke evenly in time and lie on the straight lines between the old points. The ends
+    of strokes and the moves with the pen in the air stay unchanged.
 
     Args:
         ink: `(T, 3)` offsets.
-        factor: above 1 leaves fewer points, below 1 makes more.
+        factor: the change of speed; above 1 gives fewer points, below 1 gives more.
 
     Returns:
-        `(N, 3)`.
+        `(N, 3)` offsets.
 
     Raises:
         ValueError: the factor is not positive.
@@ -315,11 +324,11 @@ def change_speed(ink: Tensor, factor: float) -> Tensor:
                 [2., 0., 1.]])
     """
     if not factor > 0:
-        raise InputError(f"the factor of the speed must be above 0, not {factor}")
+        raise InputError(f"the speed factor must be above 0, not {factor}")
     positions = offsets_to_positions(ink)  # (T, 3)
     ends = ink[:, 2] > 0.5
     ends[-1] = True
-    last = ends.nonzero()[:, 0]  # (strokes,) the last row of each stroke
+    last = ends.nonzero()[:, 0]  # (strokes,), the last row of each stroke
     first = torch.cat([last.new_zeros(1), last[:-1] + 1])
     old = last - first  # offsets inside each stroke
     new = torch.where(old > 0, (old / factor).round().long().clamp_min(1), 0)
@@ -338,12 +347,12 @@ def change_speed(ink: Tensor, factor: float) -> Tensor:
 
 
 def augment(ink: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Lean, size, width and speed drawn anew: another hand of the same text.
+    """Change the slant, size, width and speed of a line at random.
 
     Args:
         ink: `(T, 3)` offsets in letter-body heights.
-        how: the sizes of the changes.
-        generator: the source of randomness.
+        how: the standard deviations of the changes.
+        generator: the random generator of the changes.
     """
     a, b, c = torch.randn(3, generator=generator).tolist()
     ink = slant(ink, a * how.slant)

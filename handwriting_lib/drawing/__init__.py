@@ -1,1 +1,1 @@
-"""Ink as pictures: arrays in, SVG, PNG, GIF and plots out."""
+"""Draw ink and what networks make of it: arrays in, SVG, PNG, GIF and plots out."""

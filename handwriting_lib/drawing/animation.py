@@ -1,9 +1,9 @@
-"""A line being written, as a GIF.
+"""Animate the writing of ink as a GIF.
 
-Frames are drawn with Pillow alone, the optional extra `gif`: `pip install
-handwriting-lib[gif]`. One canvas four times too large takes the new pieces of ink as
-they come, and each frame is that canvas averaged down to a palette of 24 colours. Every
-chapter can show its result this way; the site's pages use the Player instead.
+Frames are drawn with Pillow alone, the optional extra `gif` (`pip install
+handwriting-lib[gif]`). Each new piece of ink is drawn on one canvas at four times the
+size, and each frame is that canvas averaged down to a palette of 24 colours. Chapter 10
+shows such a GIF; the interactive figures of the site use the Player instead.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .layout import Layout, lay_out
 if TYPE_CHECKING:
     from PIL import Image
 
-# Each pixel of a frame is the mean of OVERSAMPLE squared pixels of the canvas.
+# Each pixel of a frame is the mean of OVERSAMPLE x OVERSAMPLE pixels of the canvas.
 OVERSAMPLE = 4
 INK_SHADES = 16
 PEN_SHADES = 8
 POINTS_PER_SECOND = 60.0
-# Viewers take shorter times than this to be a mistake, and show the frame for longer.
+# Viewers treat a shorter time than this as a mistake and show the frame for longer.
 SHORTEST_FRAME = 0.02
-PEN_RADIUS = 1.8  # of the dot that marks the pen, in line widths
+PEN_RADIUS = 1.8  # radius of the dot that marks the pen, in half line widths
 
 
 def write_gif(
@@ -49,7 +49,10 @@ def write_gif(
     background: str = "white",
     pen: str | None = None,
 ) -> None:
-    """Write `to_gif_bytes` of the same arguments to a file, whole or not at all."""
+    """Write the GIF of `to_gif_bytes` to a file, which appears whole or not at all.
+
+    All arguments but `path` are those of `to_gif_bytes`.
+    """
     content = to_gif_bytes(
         inks,
         seconds=seconds,
@@ -78,27 +81,27 @@ def to_gif_bytes(
     background: str = "white",
     pen: str | None = None,
 ) -> bytes:
-    """Animate ink in the order of writing; several lines come one after the other.
+    """Animate ink in the order of writing, one line after the other.
 
     Args:
         inks: `(T, 3)` offsets, or several such lines, all in the same units.
-        seconds: how long the writing takes; None takes a second for 60 points.
-        fps: frames a second, at most 50. There are never more frames than points.
-        width: of the picture in pixels; None draws a letter body 20 pixels high.
-        hold: how many seconds the last frame stays before the loop starts again.
-        unit: the letter-body height in the units of the ink; None measures it.
-        line_width: of the pen, in letter-body heights.
-        color: of the ink: a name or `#rrggbb`, as Pillow reads them.
-        background: of the picture.
-        pen: the colour of a dot where the pen is, or None for no dot.
+        seconds: duration of the writing; None writes 60 points per second.
+        fps: frames per second, at most 50. There are never more frames than points.
+        width: width of the picture in pixels; None draws a letter body 20 pixels high.
+        hold: seconds for which the last frame stays before the loop starts again.
+        unit: letter-body height in the units of the ink; None measures it.
+        line_width: width of the pen, in letter-body heights.
+        color: colour of the ink, a name or `#rrggbb` as Pillow reads them.
+        background: colour of the background.
+        pen: colour of a dot that marks the pen, or None for no dot.
 
     Returns:
-        The file: it loops without end.
+        The bytes of a GIF that loops forever.
 
     Raises:
         ImportError: Pillow is not installed.
-        ValueError: no ink, ink of a wrong shape, or a time, size or colour that
-            cannot be.
+        ValueError: there is no ink, its shape is wrong, or a time, size or colour is
+            not valid.
 
     Example:
         >>> import torch
@@ -110,18 +113,20 @@ def to_gif_bytes(
         from PIL import Image, ImageColor
     except ImportError as error:
         raise MissingPackageError(
-            "GIFs are drawn with Pillow: pip install handwriting-lib[gif]"
+            "GIFs are drawn with Pillow: run pip install handwriting-lib[gif]"
         ) from error
     if not 0 < fps <= 1 / SHORTEST_FRAME:
         raise InputError(f"fps must be above 0 and at most 50, not {fps}")
     if not 0 <= hold <= 600:
-        raise InputError(f"hold must be 0 to 600 seconds, not {hold}")
+        raise InputError(f"hold must be between 0 and 600 seconds, not {hold}")
     layout = lay_out(inks, width=width, unit=unit, line_width=line_width)
     points = sum(len(stroke) for strokes in layout.lines for stroke in strokes)
     if seconds is None:
         seconds = max(points / POINTS_PER_SECOND, SHORTEST_FRAME)
     if not SHORTEST_FRAME <= seconds <= 600:
-        raise InputError(f"seconds must be {SHORTEST_FRAME} to 600, not {seconds}")
+        raise InputError(
+            f"seconds must be between {SHORTEST_FRAME} and 600, not {seconds}"
+        )
     count = max(1, min(int(seconds * fps + 1e-6), points))
     shown = [math.ceil(points * (i + 1) / count) for i in range(count)]
     rgb = [
@@ -146,13 +151,13 @@ def to_gif_bytes(
         duration=lasts,
         loop=0,
         disposal=1,
-        optimize=False,  # it would give each frame another palette
+        optimize=False,  # it would give each frame a palette of its own
     )
     return file.getvalue()
 
 
 def _palette(background: np.ndarray, ink: np.ndarray, pen: np.ndarray) -> bytes:
-    """Shades from background to ink, then from background to the pen's dot."""
+    """Shades from the background to the ink, then from it to the pen's dot."""
     steps = np.linspace(0, 1, INK_SHADES)[:, None]
     shades = background + steps * (ink - background)
     steps = np.linspace(0, 1, PEN_SHADES + 1)[1:, None]
@@ -163,12 +168,12 @@ def _palette(background: np.ndarray, ink: np.ndarray, pen: np.ndarray) -> bytes:
 def _frames(
     layout: Layout, shown: Sequence[int], *, with_pen: bool
 ) -> Iterator[np.ndarray]:
-    """Palette indices `(height, width)` of each frame.
+    """Yield the palette indices `(height, width)` of each frame.
 
     Args:
-        layout: where the strokes lie.
-        shown: how many points each frame shows; grows.
-        with_pen: mark where the pen is, on all frames but the last.
+        layout: positions of the strokes.
+        shown: number of points that each frame shows, in increasing order.
+        with_pen: whether to mark the pen, on all frames but the last.
     """
     from PIL import Image, ImageDraw
 

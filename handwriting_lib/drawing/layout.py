@@ -1,9 +1,9 @@
-"""Ink as a picture file: SVG by hand, PNG through matplotlib's Agg.
+"""Lay out lines of ink in a picture, in pixels.
 
-Several lines are stacked in one picture, each starting at the left edge, their
+Several lines are stacked in one picture, each starting at the left edge, with their
 baselines evenly spaced; a line that needs more room gets it. y points up in ink and
-down in a picture, so it is turned over here and nowhere else. Matplotlib loads only
-when a PNG is made. Chapter 01 shows ink this way.
+down in a picture, so it is flipped here. SVGs, PNGs and GIFs share this layout, and so
+do the still pictures of the widgets, which chapter 01 is the first to show.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from torch import Tensor
 from ..errors import InputError
 from ..ink import check_ink, letter_body_height, to_strokes
 
-# All in letter-body heights, but for the first: pixels a letter-body height.
+# BODY_PIXELS is in pixels per letter-body height, the others in letter-body heights.
 BODY_PIXELS = 20.0
 MARGIN = 0.5
-PITCH = 3.0  # from baseline to baseline: room for a descender and an ascender
-GAP = 0.3  # the least space between the ink of two lines
+PITCH = 3.0  # between baselines, with room for a descender and an ascender
+GAP = 0.3  # least space between the ink of two lines
 
 
 class Layout(NamedTuple):
-    """Where the strokes of a picture lie, in pixels, y down.
+    """Positions of the strokes in a picture, in pixels, with y pointing down.
 
     Attributes:
-        lines: the strokes of each ink, tensors `(n, 2)` of `x, y` in float64.
-        width: of the picture.
-        height: of the picture.
-        line_width: of the pen.
+        lines: strokes of each line, as float64 tensors `(n, 2)` of `x, y`.
+        width: width of the picture.
+        height: height of the picture.
+        line_width: width of the pen.
     """
 
     lines: list[list[Tensor]]
@@ -42,10 +42,10 @@ class Layout(NamedTuple):
 
 
 def as_inks(inks: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    """One ink or several as a list of checked inks on the CPU.
+    """Return one ink or several as a list of checked inks on the CPU.
 
     Raises:
-        ValueError: there is none, or one of them is not a line of ink.
+        ValueError: there is no ink, or one of the inks is not a line of ink.
     """
     if isinstance(inks, Tensor):
         inks = [inks] if inks.ndim < 3 else list(inks)
@@ -69,12 +69,12 @@ def lay_out(
 
     Args:
         inks: `(T, 3)` offsets, or several such lines, all in the same units.
-        width: of the picture in pixels; None draws a letter body 20 pixels high.
-        unit: the letter-body height in the units of the ink; None measures it.
-        line_width: of the pen, in letter-body heights.
+        width: width of the picture in pixels; None draws a letter body 20 pixels high.
+        unit: letter-body height in the units of the ink; None measures it.
+        line_width: width of the pen, in letter-body heights.
 
     Raises:
-        ValueError: no ink, ink of a wrong shape, or a size that is not positive.
+        ValueError: there is no ink, its shape is wrong, or a size is not positive.
 
     Example:
         >>> import torch
@@ -98,7 +98,7 @@ def lay_out(
     else:
         scale = width / (widest + 2 * MARGIN * unit)
     bases = [_baseline(strokes) for strokes in lines]
-    down = MARGIN * unit + float(high[0, 1]) - bases[0]  # the first baseline, y down
+    down = MARGIN * unit + float(high[0, 1]) - bases[0]  # first baseline, y down
     placed = []
     for i, strokes in enumerate(lines):
         if i:
@@ -115,13 +115,13 @@ def lay_out(
 
 
 def _measure_unit(inks: Sequence[Tensor], size: Tensor) -> float:
-    """The letter-body height of the median line, within reason for dots and dashes."""
+    """The median letter-body height of the lines, bounded below for dots and dashes."""
     height = statistics.median(letter_body_height(ink) for ink in inks)
     across, up = size.amax(0).tolist()
     return max(height, 0.15 * up, 0.005 * across) or 1.0
 
 
 def _baseline(strokes: Sequence[Tensor]) -> float:
-    """y of the foot of the letter body, measured as `letter_body_height` does."""
+    """The y of the baseline: the lower percentile that `letter_body_height` uses."""
     y = torch.cat(list(strokes))[:, 1].sort().values
     return float(y[round(0.2 * (len(y) - 1))])

@@ -1,4 +1,4 @@
-"""drawing.picture."""
+"""Save ink as an SVG or PNG file, chosen by the ending of its name."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def save(
     background: str | None = "white",
     title: str | None = None,
 ) -> None:
-    """Write ink to a file that ends in `.svg` or `.png`.
+    """Write ink to a file whose name ends in `.svg` or `.png`.
 
     The file appears whole or not at all. The arguments are those of `to_svg` and
     `to_png`; a PNG has no title.
 
     Raises:
-        ValueError: another ending; otherwise as for `to_svg`.
+        ValueError: the name has another ending, there is no ink, its shape is wrong, or
+            a size is not positive.
     """
     ending = Path(path).suffix.lower()
     if ending == ".svg":
@@ -54,5 +55,5 @@ def save(
             background=background,
         )
     else:
-        raise InputError(f"{path}: a picture's name ends in .svg or .png")
+        raise InputError(f"{path}: the name of a picture must end in .svg or .png")
     write_whole(path, content)

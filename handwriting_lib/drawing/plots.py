@@ -1,10 +1,11 @@
-"""Figures: ink, the window over the text, mixtures, offsets, training curves.
+"""Plot ink, window weights, mixtures, offsets and training curves with matplotlib.
 
-One function a figure: an Axes in, an Axes out. Without an Axes, pyplot makes one of a
-fitting size; matplotlib loads only then. Nothing is closed, no title is set, and the
-settings of matplotlib stay as they are. The colours are those of Okabe and Ito, which
-can be told apart by the colour-blind. The heatmaps follow Graves 2013, figures 10 and
-13. Chapters 01 (ink, offsets), 07 (densities), 08 (mixtures), 09 (the window).
+Each function draws one figure: it takes an Axes and returns it. Without one, pyplot
+makes a figure of a fitting size. Matplotlib is imported only when something is drawn,
+its settings stay as they are, no figure is closed, and no title is set. The colours are
+those of Okabe and Ito, which colour-blind readers can tell apart. The heatmaps follow
+Graves 2013, figures 10 and 13. Chapters 01 (ink, offsets), 07 (densities), 08
+(mixtures, training curves) and 09 (the window) introduce them.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 BODY_UNITS = "letter-body heights"
 
-# Weights of components below this add nothing that one could see.
+# Components with a smaller weight than this add nothing visible.
 LEAST_WEIGHT = 1e-4
 
 
 def _axes(ax: Axes | None, width: float, height: float) -> Axes:
-    """The given Axes, or that of a new figure of so many inches."""
+    """Return the given Axes, or that of a new figure of this size in inches."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -48,7 +49,7 @@ def _axes(ax: Axes | None, width: float, height: float) -> Axes:
 
 
 def _heat() -> Colormap:
-    """From white to dark red: where nothing is, nothing is drawn."""
+    """A colour map from white to dark red, so that a density of zero is invisible."""
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = ["#ffffff", "#fdd49e", "#fc8d59", "#d7301f", "#7f0000"]
@@ -69,20 +70,21 @@ def plot_ink(
     points: bool = False,
     pen_up: bool = False,
 ) -> Axes:
-    """A line of ink as written, without axes, x and y to the same scale.
+    """Draw a line of ink without axes, with x and y to the same scale.
 
     Args:
         ink: `(T, 3)` offsets in any unit.
-        ax: where to draw; None makes a figure.
-        color: of the ink; None is black.
-        color_by: `(T,)`; integers, such as `character_of_point`, take colours in
-            turn, other numbers a scale from dark to light.
-        line_width: of the pen, in points of print.
-        points: mark every reading of the pen, on a paler line.
-        pen_up: dash the moves with the pen in the air.
+        ax: Axes to draw on; None makes a figure.
+        color: colour of the ink; None is black.
+        color_by: `(T,)` values that colour the points. Integers, such as
+            `character_of_point`, cycle through the colours; other numbers follow a
+            scale from dark to light.
+        line_width: width of the pen in typographic points, 1/72 of an inch.
+        points: whether to mark every point of the ink, on a paler line.
+        pen_up: whether to draw the moves with the pen in the air, as dashed lines.
 
     Raises:
-        ValueError: not a line of ink, or `color_by` of another length.
+        ValueError: `ink` is not a line of ink, or `color_by` has another length.
 
     Example:
         >>> import torch
@@ -97,8 +99,8 @@ def plot_ink(
     ink = check_ink(ink.detach().cpu())
     if color_by is not None and color_by.shape != ink.shape[:1]:
         raise InputError(
-            f"color_by must have one number a point, the shape ({len(ink)},); "
-            f"it has {tuple(color_by.shape)}"
+            f"color_by must have one number per point, the shape ({len(ink)},), "
+            f"not {tuple(color_by.shape)}"
         )
     strokes = [_numbers(stroke) for stroke in to_strokes(ink.double())]
     xy = np.concatenate(strokes)  # (T, 2)
@@ -110,8 +112,8 @@ def plot_ink(
         ax.add_collection(
             LineCollection(moves, colors=SKY, linewidths=0.8, linestyles="dashed")
         )
-    # one piece a stroke, or one from each point to the next where colours change;
-    # a dot is a piece too short to see, because Agg skips those of length zero
+    # One piece per stroke, or one from each point to the next where colours change. A
+    # dot is a tiny segment rather than one of length zero, which Agg would skip.
     pieces, ends, first = [], [], 0
     for stroke in strokes:
         last = first + len(stroke) - 1
@@ -147,7 +149,7 @@ def plot_ink(
 
 
 def _colors_of(values: Tensor | None, rows: Sequence[int], plain: str) -> Any:
-    """A colour for each piece of ink, by the value of the point where it ends."""
+    """Colours of the pieces of ink, from the value of the point where each ends."""
     if values is None:
         return plain
     picked = values.detach().cpu()[list(rows)]
@@ -162,17 +164,18 @@ def _colors_of(values: Tensor | None, rows: Sequence[int], plain: str) -> Any:
 def plot_phi(
     phi: Tensor, text: str, ax: Axes | None = None, *, truth: Tensor | None = None
 ) -> Axes:
-    """The window's weights: where in the text the network is at each point.
+    """Draw the window weights: where in the text the network reads at each point.
 
     Args:
-        phi: `(T, U)` with `U = len(text) + 1`, the end slot last, or `U = len(text)`.
-        text: what is written; it runs up the left side.
-        ax: where to draw; None makes a figure.
-        truth: `(T,)`, the index in `text` of the character that each point belongs
-            to, drawn as dots; negative numbers are left out.
+        phi: `(T, U)` weights, where U is `len(text) + 1` with the end slot last, or
+            `len(text)` without it.
+        text: text that is written; it runs up the left side.
+        ax: Axes to draw on; None makes a figure.
+        truth: `(T,)` index in `text` of the character that each point belongs to, drawn
+            as dots; negative indices are left out.
 
     Raises:
-        ValueError: shapes that do not go together.
+        ValueError: the shapes do not match.
 
     Example:
         >>> import torch
@@ -183,13 +186,13 @@ def plot_phi(
     """
     if phi.ndim != 2 or phi.shape[1] - len(text) not in (0, 1) or not phi.numel():
         raise InputError(
-            f"phi of {text!r} must have the shape (T, {len(text) + 1}), the end slot "
-            f"last; it has {tuple(phi.shape)}"
+            f"phi of {text!r} must have the shape (T, {len(text) + 1}), with the end "
+            f"slot last, not {tuple(phi.shape)}"
         )
     if truth is not None and truth.shape != phi.shape[:1]:
         raise InputError(
-            f"truth must have one number a point, the shape ({len(phi)},); "
-            f"it has {tuple(truth.shape)}"
+            f"truth must have one number per point, the shape ({len(phi)},), "
+            f"not {tuple(truth.shape)}"
         )
     slots = phi.shape[1]
     ax = _axes(ax, 9.0, min(1.2 + 0.13 * slots, 9.0))
@@ -201,14 +204,14 @@ def plot_phi(
         interpolation="nearest",
         cmap="Blues",
         vmin=0,
-        vmax=float(np.quantile(image, 0.995) or image.max()) or 1.0,  # one spike is cut
+        vmax=float(np.quantile(image, 0.995) or image.max()) or 1.0,  # clips spikes
     )
     labels = [{" ": "\u2423"}.get(c, c) for c in text] + ["end"]
     ax.set_yticks(range(slots), labels[:slots], family="DejaVu Sans Mono")
     size = ax.get_window_extent().height / ax.figure.dpi  # inches
     room = 72 * size / slots
     for label in ax.get_yticklabels():
-        label.set_parse_math(False)  # a dollar is a dollar
+        label.set_parse_math(False)  # a dollar sign stands for itself
         label.set_fontsize(min(max(0.8 * room, 4.0), 9.0))
     ax.tick_params(axis="y", length=0)
     if truth is not None:
@@ -222,11 +225,11 @@ def plot_phi(
 def in_body_units(
     mixture: StrokeMixture, normalisation: Normalisation | None
 ) -> StrokeMixture:
-    """A mixture over normalised offsets as one over letter-body heights.
+    """Convert a mixture over normalised offsets to one in letter-body heights.
 
     Args:
-        mixture: any leading shape.
-        normalisation: of the offsets; None changes nothing.
+        mixture: mixture of any leading shape.
+        normalisation: normalisation of the offsets; None changes nothing.
     """
     if normalisation is None:
         return mixture
@@ -247,41 +250,44 @@ def plot_mixture(
     margin: float = 1.0,
     show_ink: bool = True,
 ) -> Axes:
-    """Where the network thought the pen would go, along a whole line of ink.
+    """Draw where the network expected the pen, along a whole line of ink.
 
-    At each point the predicted density of the next offset is laid down where the pen
-    was, and all of them are added up (Graves 2013, figure 10). Within a stroke they are
-    small and sharp, after a pen lift wide and faint; the colours go with the cube root,
-    so that both can be seen.
+    At each point, the predicted density of the next offset is placed where the pen was,
+    and all of these densities are summed (Graves 2013, figure 10). They are small and
+    sharp within a stroke, and wide and faint after a pen lift; the colour scale follows
+    the cube root, so that both are visible.
 
     Args:
-        mixture: leading shape `(T,)`; entry t is the density of point t + 1, as a
-            network's `forward` gives it.
+        mixture: mixture of leading shape `(T,)`; entry t is the density of point t + 1,
+            as a network's `forward` returns it.
         ink: `(T, 3)` offsets in letter-body heights.
-        ax: where to draw; None makes a figure.
-        normalisation: what the mixture's offsets are normalised by, or None where they
-            are in letter-body heights.
-        cell: the side of a cell of the heatmap, in letter-body heights. Components
-            narrower than that are widened to it, so that none falls between cells.
-        margin: around the ink, in letter-body heights.
-        show_ink: draw the ink as a thin line over the heatmap.
+        ax: Axes to draw on; None makes a figure.
+        normalisation: normalisation of the mixture's offsets, or None if they are in
+            letter-body heights.
+        cell: side of a cell of the heatmap, in letter-body heights. Each component is
+            blurred by 0.6 cells, so that a narrow one does not fall between cells.
+        margin: margin around the ink, in letter-body heights.
+        show_ink: whether to draw the ink as a thin line over the heatmap.
 
     Returns:
-        The Axes; `ax.images[0]` holds the density a square letter-body height.
+        The Axes; `ax.images[0]` holds the density per square letter-body height.
 
     Raises:
-        ValueError: shapes that do not go together, or a size that is not positive.
+        ValueError: the shapes do not match, `cell` is not positive, or `margin` is
+            negative.
     """
     from matplotlib.colors import PowerNorm
 
     ink = check_ink(ink.detach().cpu())
     if mixture.end_logit.shape != ink.shape[:1]:
         raise InputError(
-            f"the mixture must have the leading shape ({len(ink)},) of the ink; "
-            f"it has {tuple(mixture.end_logit.shape)}"
+            f"the mixture must have the leading shape ({len(ink)},) of the ink, "
+            f"not {tuple(mixture.end_logit.shape)}"
         )
     if not (cell > 0 and margin >= 0):
-        raise InputError(f"cell and margin must be positive, not {cell} and {margin}")
+        raise InputError(
+            f"cell must be positive and margin at least 0, not {cell} and {margin}"
+        )
     xy = _numbers(offsets_to_positions(ink.double()))[:, :2]
     low, high = xy.min(0) - margin, xy.max(0) + margin
     counts = np.maximum(np.ceil((high - low) / cell).astype(int), 1)
@@ -291,7 +297,7 @@ def plot_mixture(
     pi = _numbers(body.log_pi.exp())  # (T, M)
     centre = _numbers(body.mu) + xy[:, None]  # (T, M, 2)
     sigma, rho = _numbers(body.log_sigma.exp()), _numbers(body.rho)
-    # At 0.6 of a cell the sum over cells is the integral to a quarter of a percent.
+    # With 0.6 cells, the sum over cells matches the integral to a quarter of a percent.
     wide = np.sqrt(sigma**2 + (0.6 * cell) ** 2)
     rho = rho * sigma.prod(-1) / wide.prod(-1)
     for t, m in np.argwhere(pi > LEAST_WEIGHT):
@@ -349,18 +355,18 @@ def plot_density(
     extent: tuple[float, float, float, float] | None = None,
     cells: int = 200,
 ) -> Axes:
-    """The density of the next offset at one point; the cross is where the pen is.
+    """Draw the density of the next offset at one point; a cross marks the pen.
 
     Args:
-        mixture: leading shape `()`, or with sizes of 1 only.
-        ax: where to draw; None makes a figure.
-        normalisation: what the mixture's offsets are normalised by; with it the figure
-            is in letter-body heights.
-        actual: `(2,)` or `(3,)`, the offset that came, in the units of the figure.
-        components: outline each component at one standard deviation.
-        extent: least and greatest dx, least and greatest dy; None takes three standard
-            deviations about the mean.
-        cells: along each side of the heatmap.
+        mixture: mixture of leading shape `()`, or with leading sizes of 1 only.
+        ax: Axes to draw on; None makes a figure.
+        normalisation: normalisation of the mixture's offsets, which puts the figure in
+            letter-body heights; None keeps the units of the mixture.
+        actual: `(2,)` or `(3,)` offset that followed, in the units of the figure.
+        components: whether to outline each component at one standard deviation.
+        extent: least and greatest dx, then least and greatest dy; None takes three
+            standard deviations around the mean, and the pen.
+        cells: number of cells along each side of the heatmap.
 
     Returns:
         The Axes; `ax.images[0]` holds the density.
@@ -378,8 +384,8 @@ def plot_density(
     """
     if mixture.end_logit.numel() != 1:
         raise InputError(
-            "plot_density shows one density; the mixture has the leading shape "
-            f"{tuple(mixture.end_logit.shape)}: pick one with mixture[t]"
+            "plot_density shows one density, but the mixture has the leading shape "
+            f"{tuple(mixture.end_logit.shape)}: choose one with mixture[t]"
         )
     lead = mixture.end_logit.ndim
     one = mixture.map(
@@ -391,7 +397,7 @@ def plot_density(
         reach = 3 * float(one.covariance.diagonal().max().sqrt())
         x0, x1 = middle[0] - reach, middle[0] + reach
         y0, y1 = middle[1] - reach, middle[1] + reach
-        edge = 0.1 * reach  # about the cross, where the pen is
+        edge = 0.1 * reach  # margin around the cross, where the pen is
         extent = (min(x0, -edge), max(x1, edge), min(y0, -edge), max(y1, edge))
     x0, x1, y0, y1 = extent
     centres = (torch.arange(cells, dtype=torch.double) + 0.5) / cells
@@ -428,7 +434,7 @@ def plot_density(
 
 
 def _outline_components(one: StrokeMixture, ax: Axes) -> None:
-    """An ellipse at one standard deviation for each component, thin where light."""
+    """Outline each component at one standard deviation, thinner for less weight."""
     turn = torch.linspace(0, 2 * torch.pi, 65, dtype=torch.double)
     n_x, n_y = turn.cos()[:, None], turn.sin()[:, None]  # (65, 1)
     n_y = one.rho * n_x + (1 - one.rho.square()).sqrt() * n_y  # (65, M)
@@ -441,16 +447,18 @@ def _outline_components(one: StrokeMixture, ax: Axes) -> None:
 def plot_offsets(
     inks: Tensor | Sequence[Tensor], ax: Axes | None = None, *, of: str = "both"
 ) -> Axes:
-    """Offsets with the pen on the paper, and those with the pen in the air.
+    """Plot the offsets with the pen down and those with the pen in the air.
 
     Args:
-        inks: `(T, 3)` offsets, or several such lines; first rows are left out.
-        ax: where to draw; None makes a figure.
-        of: `"both"` scatters dy over dx; `"dx"` or `"dy"` counts one of them, on a
-            logarithmic scale.
+        inks: `(T, 3)` offsets, or several such lines; the first row of each is left
+            out.
+        ax: Axes to draw on; None makes a figure.
+        of: `"both"` scatters dy against dx; `"dx"` or `"dy"` draws a histogram of one
+            of them, with counts on a logarithmic scale.
 
     Raises:
-        ValueError: not ink, no offset, or another `of`.
+        ValueError: an ink is not a line of ink, there is no offset to show, or `of` has
+            another value.
 
     Example:
         >>> import torch
@@ -469,7 +477,7 @@ def plot_offsets(
         rows.append(_numbers(ink[1:, :2]))
         lifted.append(_numbers(ink[:-1, 2]) > 0.5)
     if not sum(map(len, rows)):
-        raise InputError("there is no offset to show: every line has one point")
+        raise InputError("there is no offset to show: give a line of at least 2 points")
     offsets, air = np.concatenate(rows), np.concatenate(lifted)
     groups = [
         ("pen down", BLUE, offsets[~air]),
@@ -507,21 +515,22 @@ def plot_curves(
     color: str | None = None,
     average: int = 50,
 ) -> Axes:
-    """A training's loss, its running mean, and the validation loss as circles.
+    """Plot the training loss, its running mean and, as circles, the validation loss.
 
     Call it again on the same Axes, with another label and colour, to compare trainings.
 
     Args:
-        log: a `log.jsonl`, or what its lines hold: `step`, `loss` and, where there was
-            a validation, `validation`. Of a step that was done twice, after a resume,
-            the second counts; a last line that is still being written does not.
-        ax: where to draw; None makes a figure.
-        label: the training's name in the legend.
-        color: of the curves; None takes the next in turn.
-        average: how many steps the running mean takes in, half of them to come.
+        log: path of a `log.jsonl`, or its entries: `step`, `loss` and, where there was
+            a validation, `validation`. If a step was done twice, after a resume, its
+            second entry counts; a last line that is still being written is ignored.
+        ax: Axes to draw on; None makes a figure.
+        label: name of the training in the legend.
+        color: colour of the curves; None takes the next in turn.
+        average: number of steps in the running mean, which is centred on its step.
 
     Raises:
-        ValueError: the log has no steps, or a line of it cannot be read.
+        ValueError: the log has no steps, a line of it cannot be read, or `average` is
+            below 1.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -584,5 +593,5 @@ def _read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         except json.JSONDecodeError as error:
             if number == len(lines):  # no newline yet: it is still being written
                 break
-            raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+            raise InputError(f"{path}, line {number} is not JSON: {error}") from error
     return entries

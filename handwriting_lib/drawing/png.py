@@ -1,4 +1,7 @@
-"""drawing.png."""
+"""Draw ink as a PNG with matplotlib's Agg renderer.
+
+Matplotlib is imported only when a PNG is drawn.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +28,23 @@ def to_png(
     background: str | None = "white",
     resolution: float = 2.0,
 ) -> bytes:
-    """Ink as a PNG: the picture of `to_svg`, pixel by pixel.
+    """Draw ink as a PNG, with the layout of `to_svg`.
 
     Args:
         inks: `(T, 3)` offsets, or several such lines, all in the same units.
-        path: where to write it as well, or None.
-        width: as in `to_svg`.
-        unit: the letter-body height in the units of the ink; None measures it.
-        line_width: of the pen, in letter-body heights.
-        color: any colour that matplotlib knows.
-        background: any colour that matplotlib knows; None is transparent.
-        resolution: pixels of the PNG for each pixel of the SVG.
+        path: file to write the PNG to as well, or None.
+        width: width of the picture in pixels of the SVG, as in `to_svg`.
+        unit: letter-body height in the units of the ink; None measures it.
+        line_width: width of the pen, in letter-body heights.
+        color: colour of the ink, any that matplotlib knows.
+        background: colour of the background, likewise; None is transparent.
+        resolution: pixels of the PNG per pixel of the SVG.
 
     Returns:
-        The file.
+        The bytes of the PNG.
 
     Raises:
-        ValueError: no ink, ink of a wrong shape, or a size that is not positive.
+        ValueError: there is no ink, its shape is wrong, or a size is not positive.
 
     Example:
         >>> import torch
@@ -59,7 +62,7 @@ def to_png(
     layout = lay_out(inks, width=width, unit=unit, line_width=line_width)
     across = max(1, round(layout.width * resolution))
     down = max(1, round(layout.height * resolution))
-    dpi = 64  # a power of two: sizes in inches are exact, and none is rounded down
+    dpi = 64  # a power of two: sizes in inches are exact, so none is rounded down
     figure = Figure((across / dpi, down / dpi), dpi=dpi, facecolor=background or "none")
     canvas = FigureCanvasAgg(figure)
     vertices, codes = [], []

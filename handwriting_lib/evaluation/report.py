@@ -1,8 +1,9 @@
-"""How good is a model? Its figures on human lines by writers it has never seen.
+"""The report on a model: its measures on human lines by writers it has never seen.
 
-`evaluate` puts the measures of `measures` together, on lines that are split and
-prepared as the model's training data were; `handwriting evaluate` calls it and prints
-`to_table`. Chapters 10 to 12 and the page of results.
+`evaluate` applies the functions of `measures` to lines that are split and prepared as
+the model's training data were. The command `handwriting evaluate` calls it and prints
+`to_table`. Chapters 10 to 12 introduce the measures, and the results page lists them
+for the models of the library.
 """
 
 from __future__ import annotations
@@ -54,15 +55,15 @@ PARTS = (
 )
 
 
-# --- the lines that a model is held against ---------------------------------------
+# --- the lines that a model is compared with --------------------------------------
 
 
 class HeldOut(NamedTuple):
-    """Human lines to hold a model against.
+    """Human lines to compare a model with.
 
     Attributes:
-        lines: prepared as for the model's training, in letter-body heights.
-        known: the texts of all training lines, as `letters` gives them.
+        lines: the lines, prepared as for training, in letter-body heights.
+        known: the texts of all training lines, reduced by `letters`.
     """
 
     lines: list[Sample]
@@ -74,7 +75,7 @@ class HeldOut(NamedTuple):
 
 
 def letters(text: str) -> str:
-    """What counts when texts are compared: no case, no spaces, no punctuation.
+    """Reduce a text to lower-case letters and digits, to compare it with others.
 
     Example:
         >>> letters("It's 5 o'clock.")
@@ -91,17 +92,20 @@ def held_out_lines(
 ) -> HeldOut:
     """The lines of one side of a corpus, split and prepared as for a model's training.
 
-    The samples are those of `training.prepare_data`, with the thinning and the limits
-    that the model was saved with; only those of the side asked for are prepared.
+    The lines are those of `training.prepare_data`, with the thinning and the limits
+    that are saved with the model. Only the samples of the chosen side are prepared.
 
     Args:
-        model: its `thinning`, and the limits in its `about["config"]`, if it has any.
-        corpus: as its reader gives it, with lines and words (they decide the scale).
-        split: `"validation"`: writers held out; `"train"`: the writers it learned from.
-        validation: the validation side, where a corpus has a list of its own.
+        model: the model, which gives its `thinning` and the limits in its
+            `about["config"]`, if it has any.
+        corpus: the corpus as its reader returns it, with lines and words, because both
+            decide the scale.
+        split: `"validation"` for the held-out writers or `"train"` for the writers that
+            the model was trained on.
+        validation: the validation side, for a corpus that has a separate one.
 
     Raises:
-        ValueError: no such split, or no line is left.
+        ValueError: there is no such split, or no line is left.
     """
     if split not in ("validation", "train"):
         raise InputError(f"the split must be validation or train, not {split!r}")
@@ -114,7 +118,7 @@ def held_out_lines(
         source = validation if split == "validation" else corpus
         side = source.samples
     known = frozenset(letters(s.text) for s in train if s.kind == "line")
-    # all that these writers wrote decides their scale
+    # the scale of a writer is measured on everything that the writer wrote
     writers = {s.writer for s in side if s.kind == "line"}
     theirs = [s for s in source.samples if s.writer in writers]
     longer = [s for s in theirs if s.kind != "character"]
@@ -131,7 +135,8 @@ def held_out_lines(
     lines = [s for s in kept if s.kind == "line"]
     if not lines:
         raise InputError(
-            f"the {split} side of {corpus.name} has no line: it needs more writers"
+            f"the {split} side of {corpus.name} has no lines: use a corpus with more "
+            "writers"
         )
     return HeldOut(lines, known)
 
@@ -139,15 +144,15 @@ def held_out_lines(
 def choose_lines(
     lines: Sequence[Sample], seed: int = 1, lengths: tuple[int, int] = (12, 40)
 ) -> list[Sample]:
-    """Lines with distinct texts, in an order that gives each writer a turn.
+    """Choose lines with distinct texts, in an order in which the writers take turns.
 
-    The first N are a fair choice of N: writers with few lines count as much as others
-    until theirs are used up.
+    The first N lines are a fair choice of N: a writer with few lines counts as much as
+    the others until those lines are used up.
 
     Args:
-        lines: by one writer or several.
-        seed: of the order.
-        lengths: the least and the most characters.
+        lines: lines by one or more writers.
+        seed: the seed of the order.
+        lengths: the minimum and maximum number of characters.
     """
     shuffled = sorted(lines, key=lambda s: s.source)
     random.Random(seed).shuffle(shuffled)
@@ -168,18 +173,19 @@ def choose_lines(
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What an evaluation writes, and what it holds it against.
+    """What an evaluation writes, and which human lines it compares that with.
 
     Attributes:
-        split: `"validation"` or `"train"`.
-        texts: of human lines, distinct, that the model writes as well.
-        lines: written to count complete ones; more than there are texts repeats them.
-        lengths: the least and the most characters of these texts.
-        bias: as for `write`, like all that follow.
-        temperature: as for `write`.
-        style: as for `write`.
-        seed: as for `write`.
-        redraws: as for `write`.
+        split: the side of the corpus, `"validation"` or `"train"`.
+        texts: the number of distinct texts of human lines that the model writes too.
+        lines: the number of lines to write for `completeness`; texts are repeated if
+            there are fewer.
+        lengths: the minimum and maximum number of characters in these texts.
+        bias: the bias, passed to `write`.
+        temperature: the temperature, passed to `write`.
+        style: the style or None, passed to `write`.
+        seed: the seed of the choice of lines, of writing, damage and resampling.
+        redraws: the number of redraws allowed per line, passed to `write`.
     """
 
     split: str = "validation"
@@ -203,27 +209,29 @@ def evaluate(
     """Measure a model against the human lines of a corpus.
 
     Args:
-        model: with a `SynthesisNetwork`; of another, likelihood alone can be measured.
-        corpus: as its reader gives it.
+        model: a model with a `SynthesisNetwork`. For another network only the part
+            `"likelihood"` can be measured.
+        corpus: the corpus as its reader returns it.
         settings: what to write.
-        parts: some of `PARTS`.
-        validation: the validation side, where a corpus has a list of its own.
+        parts: the parts to measure, from `PARTS`.
+        validation: the validation side, for a corpus that has a separate one.
 
     Returns:
-        What a JSON file can hold: `model`, `corpus`, `settings`, `versions`, `counts`,
-        and `measures`, an entry a part, with the names of this module's tuples.
+        A dictionary that can be written as JSON, with `model`, `corpus`, `settings`,
+        `versions`, `counts`, and `measures`. The last has one entry per part, whose
+        keys are the attributes of the tuples in `measures`.
 
     Raises:
         ValueError: there is no such part, or nothing to measure it on.
-        ImportError: something must be read, and the recogniser is not installed.
+        ImportError: a part needs the recogniser, and it is not installed.
     """
     if unknown := set(parts) - set(PARTS):
         raise InputError(
-            f"there is no part {sorted(unknown)[0]!r}: say some of {', '.join(PARTS)}"
+            f"there is no part {sorted(unknown)[0]!r}: choose from {', '.join(PARTS)}"
         )
     if not can_write(model) and set(parts) != {"likelihood"}:
         raise InputError(
-            f"{model.name} cannot read text: of it likelihood alone can be measured"
+            f"{model.name} cannot read text: choose the part likelihood alone"
         )
     if min(settings.texts, settings.lines) < 1:
         raise InputError(
@@ -241,7 +249,9 @@ def evaluate(
     if set(parts) - {"likelihood", "alignment"}:
         if not chosen:
             raise InputError(
-                "no held-out text has {} to {} characters".format(*settings.lengths)
+                "no held-out text has {} to {} characters: choose a wider range".format(
+                    *settings.lengths
+                )
             )
         measures |= measure_writing(model, chosen, settings, parts)
     return {
@@ -253,7 +263,7 @@ def evaluate(
         "corpus": Path(corpus.name.partition(":")[0]).name,
         "settings": {
             **dataclasses.asdict(settings),
-            # a hand, not where on this machine it lies
+            # the name alone, because the path would show where files lie
             "style": Path(settings.style).stem if settings.style else None,
         },
         "versions": _versions(),
@@ -270,17 +280,17 @@ def evaluate(
 
 
 def alignments(model: Model, held_out: HeldOut) -> dict[str, Alignment]:
-    """`alignment` over the aligned lines: all, those with new texts, and by donor.
+    """`alignment` over all aligned lines, over those with new texts, and by donor.
 
-    Donors are numbered, not named, as the corpus asks.
+    Donors are numbered and not named, as the corpus asks.
 
     Args:
-        model: with a `SynthesisNetwork`.
-        held_out: lines, of which some are aligned.
+        model: a model with a `SynthesisNetwork`.
+        held_out: lines, some of which may be aligned.
 
     Returns:
-        Under `"new texts"`, `"all texts"`, `"new texts, donor 1"` and so on; what has
-        no line is left out.
+        An `Alignment` for each group: `"all texts"`, `"new texts"`,
+        `"new texts, donor 1"` and so on. Groups without lines are left out.
     """
     aligned = [s for s in held_out.lines if s.character_of_point is not None]
     phis = attention(model, aligned)
@@ -298,7 +308,7 @@ def alignments(model: Model, held_out: HeldOut) -> dict[str, Alignment]:
 
 
 def _donor(sample: Sample) -> str:
-    """Whoever gave the ink to the corpus: the first folder of its place in it."""
+    """The donor of a sample's ink: the first folder of its path in the corpus."""
     return re.split("[/:#]", sample.source)[0]
 
 
@@ -308,16 +318,16 @@ def measure_writing(
     settings: EvaluationSettings,
     parts: Sequence[str],
 ) -> dict[str, Any]:
-    """The parts of `evaluate` for which lines are written, on lines already chosen.
+    """Measure the parts of `evaluate` that need written lines, on chosen human lines.
 
     Args:
-        model: with a `SynthesisNetwork`.
-        chosen: human lines, as `choose_lines` gives them; their texts are written.
+        model: a model with a `SynthesisNetwork`.
+        chosen: human lines from `choose_lines`, whose texts are written.
         settings: what to write.
-        parts: some of `PARTS`; of likelihood and alignment there is nothing here.
+        parts: parts from `PARTS`; `"likelihood"` and `"alignment"` are ignored here.
 
     Returns:
-        A tuple or a table of such for each part.
+        For each part a named tuple, or a dictionary of named tuples.
     """
     humans = chosen[: settings.texts]
     count, texts, seed = settings.lines, len(humans), settings.seed
@@ -361,7 +371,7 @@ def measure_writing(
 def _write_all(
     model: Model, texts: Sequence[str], settings: EvaluationSettings, style: str | None
 ) -> list[Line]:
-    """One line a text, in batches; a line does not depend on its batch."""
+    """Write one line per text, in batches; no line depends on its batch."""
     lines: list[Line] = []
     writer = writer_of(model)
     with tqdm(total=len(texts), desc=f"writing {style or ''}", unit="line") as bar:
@@ -389,18 +399,18 @@ def _read_all(
 
 
 def _versions() -> dict[str, str]:
-    """Of what decides the figures."""
+    """The versions of the packages that decide the figures."""
     versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
     for name in ("handwriting-lib", "numpy", "matplotlib", "onnxruntime", WHEEL):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # not needed for the parts that were asked for
+            continue  # not needed for the chosen parts
     return versions
 
 
 def plain(value: Any) -> Any:
-    """Tuples with names as dictionaries, all the way down."""
+    """Convert named tuples to dictionaries, recursively."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
@@ -412,7 +422,7 @@ def plain(value: Any) -> Any:
 
 
 def to_table(report: Mapping[str, Any]) -> str:
-    """What `evaluate` returns, as text for a terminal."""
+    """Format what `evaluate` returns as a table for a terminal."""
     counts, measures = report["counts"], report["measures"]
     rows = [
         "{} on {}, {} side: {lines} lines, {writers} writers, "
@@ -437,7 +447,7 @@ def to_table(report: Mapping[str, Any]) -> str:
 
 def _likelihood_rows(found: Mapping[str, Any]) -> list[str]:
     return [
-        f"{'':26}{'nats a point':>14}{'nats a line':>14}{'SSE a point':>14}",
+        f"{'':26}{'nats per point':>14}{'nats per line':>14}{'SSE per point':>14}",
         "{:26}{nats_per_point:14.3f}{nats_per_line:14.1f}{sse:14.3f}".format(
             "normalised units", **found
         ),
@@ -471,8 +481,8 @@ def _alignment_rows(found: Mapping[str, Any]) -> list[str]:
 
 def _completeness_row(found: Mapping[str, Any]) -> str:
     row = (
-        "{first_draw:.1%} of {lines} lines at first draw, {after_redraws:.1%} after up "
-        "to {redraws} redraws".format(**found)
+        "{first_draw:.1%} of {lines} lines complete at first draw, {after_redraws:.1%} "
+        "after up to {redraws} redraws".format(**found)
     )
     lost = found["unreadable"]
     return row if lost is None else f"{row}; {lost:.1%} of these unreadable"
@@ -488,7 +498,7 @@ def _legibility_row(name: str, found: Mapping[str, Any]) -> str:
     return f"{name:26}{percent(found['mean'])}{percent(found['median'])}{pooled}"
 
 
-_LEGIBILITY_HEAD = f"{'characters misread a line':26}{'mean':>14}{'median':>23}"
+_LEGIBILITY_HEAD = f"{'error rate per line':26}{'mean':>14}{'median':>23}"
 
 
 def _legibility_rows(found: Mapping[str, Any]) -> list[str]:
@@ -497,18 +507,18 @@ def _legibility_rows(found: Mapping[str, Any]) -> list[str]:
 
 
 def _style_rows(found: Mapping[str, Any]) -> list[str]:
-    rows = [_LEGIBILITY_HEAD] if found else ["the model has none"]
+    rows = [_LEGIBILITY_HEAD] if found else ["the model has no styles"]
     for name, style in found.items():
         rows.append(_legibility_row(name, style["legibility"]))
-        rows.append(_legibility_row("  less human", style["difference"]))
+        rows.append(_legibility_row("  minus human", style["difference"]))
         rows.append("  " + _completeness_row(style["completeness"]))
     return rows
 
 
 def _damage_rows(found: Mapping[str, Any]) -> list[str]:
     return [
-        "flagged of {lines} lines each: cut {cut:.1%}, repeated {repeated:.1%}, run-on "
-        "{run_on:.1%}, together {damaged:.1%}; undamaged {whole:.1%}".format(**found)
+        "flagged of {lines} lines per kind: cut {cut:.1%}, repeated {repeated:.1%}, "
+        "run-on {run_on:.1%}, mean {damaged:.1%}; undamaged {whole:.1%}".format(**found)
     ]
 
 

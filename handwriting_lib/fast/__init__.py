@@ -1,8 +1,8 @@
-"""The same numbers, faster: nothing here changes a result, and it can be switched off.
+"""Faster code for the same results, which can be switched off.
 
-A recurrent layer runs over whole sequences with a backward pass of its own, and what
-happens at one point is the work of a `Backend` for the machine at hand. With
-`HANDWRITING_FAST=0` in the environment everything is plain torch.
+A recurrent layer runs over whole sequences with a backward pass of its own, and a
+`Backend` for the device computes what happens at each point. With `HANDWRITING_FAST=0`
+in the environment everything runs in plain torch.
 """
 
 from __future__ import annotations

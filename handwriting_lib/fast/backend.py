@@ -1,13 +1,13 @@
-"""The operations that differ from machine to machine, and which backend runs them.
+"""The operations that depend on the device, and the choice of a backend to run them.
 
-Between two matrix products a recurrent network does little: gates, the window, a draw
-from a mixture. Plain torch starts a dozen kernels for each, and starting them takes
-longer than running them. A backend does each in one go: `numba_backend` on a CPU,
-`triton_backend` on a GPU, `torch_backend` everywhere else. All give the same numbers up
-to rounding.
+Between two matrix products a recurrent network does little: it evaluates the gates,
+moves the window or draws from a mixture. Plain torch launches a dozen kernels for each
+of these, and launching them takes longer than running them. A backend does each in one
+call: `numba_backend` on a CPU, `triton_backend` on a GPU, and `torch_backend`
+everywhere else. All give the same numbers up to rounding.
 
-A backend is chosen once per process for a device and a type of numbers. With
-`HANDWRITING_FAST=0` in the environment it is plain torch everywhere.
+A backend is chosen once per process for each type of device and dtype. With
+`HANDWRITING_FAST=0` in the environment it is always plain torch.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from torch import Tensor
 
 
 class Backend(Protocol):
-    """What happens at one point of B lines between two matrix products.
+    """The operations between two matrix products, at one point of B lines.
 
-    Every operation writes into buffers that the caller owns. The caller passes what
-    `array` made of a tensor, so that a backend may work on arrays of its own kind.
+    Every operation writes into buffers that the caller owns. The caller passes tensors
+    through `array` first, so that a backend may work on arrays of its own kind.
 
     Attributes:
-        name: `"torch"`, `"numba"` or `"triton"`.
+        name: name of the backend: `"torch"`, `"numba"` or `"triton"`.
     """
 
     name: str
 
     def array(self, tensor: Tensor) -> Any:
-        """The tensor as this backend takes it, in the same memory."""
+        """The tensor in the form that this backend takes, in the same memory."""
         ...
 
     def forward_gates(
@@ -49,20 +49,20 @@ class Backend(Protocol):
         first: int,
         low: Tensor | None = None,
     ) -> None:
-        """From the inputs of the gates to the new cell and output (eqs 7 to 11).
+        """Compute the new cell and output from the inputs of the gates (eqs 7 to 11).
 
         Args:
-            z: `(B, 4H)` the part of the inputs that is known beforehand; overwritten
+            z: `(B, 4H)` part of the gates' inputs that is known beforehand; overwritten
                 with the gate values i, f, g, o.
-            recurrent: `(B, 4H)` what is added to it.
-            c: `(B, H)` the cell before the point.
-            peephole: `(3, H)`.
-            new_c: `(B, H)` filled with the cell after the point.
-            tanh_c: `(B, H)` filled with its tanh.
-            row: `(B, R)`, whose H columns from `first` on are filled with the output.
-            first: the first of these columns.
-            low: `(B, R)` a copy of `row` in the type of the matrix products, filled
-                likewise; None where that is the type of `row`.
+            recurrent: `(B, 4H)` recurrent part of the inputs, which is added to `z`.
+            c: `(B, H)` cell before the point.
+            peephole: `(3, H)` peephole weights.
+            new_c: `(B, H)` buffer for the cell after the point.
+            tanh_c: `(B, H)` buffer for the tanh of `new_c`.
+            row: `(B, R)` buffer, whose H columns from `first` on receive the output.
+            first: index of the first of these columns.
+            low: `(B, R)` copy of `row` in the type of the matrix products, filled
+                likewise; None if that is the type of `row`.
         """
         ...
 
@@ -79,22 +79,23 @@ class Backend(Protocol):
         limit: float,
         d_low: Tensor | None = None,
     ) -> None:
-        """The derivatives of `forward_gates`.
+        """Compute the derivatives of `forward_gates`.
 
         Args:
-            d_out: `(B, H)` the derivative of the output, from outside the layer.
-            d_next: `(B, R)`, whose last H columns come from the point after.
+            d_out: `(B, H)` derivative of the output, from outside the layer.
+            d_next: `(B, R)` derivative of `row`, from the next point; its last H
+                columns are those of the output.
             gates: `(B, 4H)` gate values.
-            c: `(B, H)` the cell before the point.
-            tanh_c: `(B, H)` the tanh of the cell after it.
-            d_c: `(B, H)` the derivative of the cell after the point; overwritten with
-                that of the cell before.
-            peephole: `(3, H)`.
-            d_z: `(B, 4H)` filled with the derivatives of the inputs of the gates.
-            limit: clips them before they go any further back, see
-                `parts.lstm.clip_derivative`; may be infinite.
-            d_low: `(B, 4H)` a copy of `d_z` in the type of the matrix products, or
-                None, as in `forward_gates`.
+            c: `(B, H)` cell before the point.
+            tanh_c: `(B, H)` tanh of the cell after the point.
+            d_c: `(B, H)` derivative of the cell after the point; overwritten with that
+                of the cell before the point.
+            peephole: `(3, H)` peephole weights.
+            d_z: `(B, 4H)` buffer for the derivatives of the gates' inputs.
+            limit: limit to which these derivatives are clipped before they propagate
+                further back, see `parts.lstm.clip_derivative`; may be infinite.
+            d_low: `(B, 4H)` copy of `d_z` in the type of the matrix products, or None,
+                as in `forward_gates`.
         """
         ...
 
@@ -111,21 +112,22 @@ class Backend(Protocol):
         symbols: int,
         low: Tensor | None = None,
     ) -> None:
-        """One step of the window (eqs 46 to 51).
+        """Compute one step of the window (eqs 46 to 51).
 
         Args:
             moves: `(B, 3K)` logarithms of alpha, beta and the step of kappa;
                 overwritten with their exponentials.
-            kappa: `(B, K)` the places before the point.
-            new_kappa: `(B, K)` filled with the places after; may be `kappa` itself.
-            phi: `(B, U)` filled with the weights of the characters.
-            text: `(B, U)` int64.
-            mask: `(B, U)` 1 where there is a character or the end slot, otherwise 0.
-            row: `(B, R)`, whose V columns from `first` on are filled with what the
+            kappa: `(B, K)` positions before the point.
+            new_kappa: `(B, K)` buffer for the positions after the point; may be `kappa`
+                itself.
+            phi: `(B, U)` buffer for the weights of the characters.
+            text: `(B, U)` int64 symbols.
+            mask: `(B, U)` mask, 1 for characters and the end slot, otherwise 0.
+            row: `(B, R)` buffer, whose V columns from `first` on receive what the
                 window reads.
-            first: the first of these columns.
-            symbols: V.
-            low: as in `forward_gates`.
+            first: index of the first of these columns.
+            symbols: V, the size of the alphabet.
+            low: `(B, R)` copy of `row`, or None, as in `forward_gates`.
         """
         ...
 
@@ -140,18 +142,19 @@ class Backend(Protocol):
         d_kappa: Any,
         d_moves: Any,
     ) -> None:
-        """The derivatives of `forward_window`.
+        """Compute the derivatives of `forward_window`.
 
         Args:
-            d_w: `(B, V)` the derivative of what was read, from outside the layer.
-            d_next: `(B, R)`, whose first V columns come from the point after.
+            d_w: `(B, V)` derivative of what the window read, from outside the layer.
+            d_next: `(B, R)` derivative of `row`, from the next point; its first V
+                columns are those of what the window read.
             moves: `(B, 3K)` alpha, beta and the step of kappa.
-            kappa: `(B, K)` the places after the point.
-            text: `(B, U)` int64.
-            mask: `(B, U)` as in `forward_window`.
-            d_kappa: `(B, K)` the derivative of the places after the point; overwritten
-                with that of the places before.
-            d_moves: `(B, 3K)` filled with the derivatives of the logarithms.
+            kappa: `(B, K)` positions after the point.
+            text: `(B, U)` int64 symbols.
+            mask: `(B, U)` mask, as in `forward_window`.
+            d_kappa: `(B, K)` derivative of the positions after the point; overwritten
+                with that of the positions before the point.
+            d_moves: `(B, 3K)` buffer for the derivatives of the logarithms.
         """
         ...
 
@@ -162,55 +165,56 @@ class Backend(Protocol):
 
         Args:
             output: `(B, 6M + 1)` raw output.
-            sharp: factor of the logarithms of the mixture weights.
+            sharp: factor that multiplies the logarithms of the mixture weights.
             pick: `(B, 1)` uniform numbers that choose the component.
-            end: `(B, 1)`; the pen is lifted where the raw output is larger.
-            normal: `(B, 2)` normal numbers, scaled.
-            point: `(B, 3)` filled with the point.
+            end: `(B, 1)` thresholds; the pen is lifted where its raw output is larger.
+            normal: `(B, 2)` scaled normal numbers.
+            point: `(B, 3)` buffer for the point.
         """
         ...
 
     def quantise(
         self, row: Any, first: int, cells: Any, first_cell: int, hidden: int
     ) -> None:
-        """Outputs of a layer in steps of 1/127.
+        """Round the outputs of a layer to steps of 1/127.
 
         Args:
-            row: `(B, R)` with the outputs, between -1 and 1, from column `first` on.
-            first: the first of these columns.
-            cells: `(B, LH)` int8, filled from column `first_cell` on.
-            first_cell: the first column to fill.
-            hidden: H.
+            row: `(B, R)` row with the outputs, between -1 and 1, from column `first`
+                on.
+            first: index of the first of these columns.
+            cells: `(B, LH)` int8 buffer, filled from column `first_cell` on.
+            first_cell: index of the first column to fill.
+            hidden: H, the number of outputs.
         """
         ...
 
     def dequantise(self, whole: Any, scale: Any, bias: Any, z: Any) -> None:
-        """An int8 product as a part of the inputs of the gates.
+        """Convert an int8 product to a part of the gates' inputs.
 
         Args:
-            whole: `(B, 4H)` int32, the product.
-            scale: `(4H,)` the value of one unit of it.
-            bias: `(B, 4H)` to add.
-            z: `(B, 4H)` filled with `bias + scale * whole`.
+            whole: `(B, 4H)` int32 product.
+            scale: `(4H,)` value of one unit of the product.
+            bias: `(B, 4H)` bias to add.
+            z: `(B, 4H)` buffer for `bias + scale * whole`.
         """
         ...
 
     def line_loop(self, weights: Any) -> Any:
-        """A compiled loop that writes one line alone, or None.
+        """A compiled loop that writes a single line, or None if there is none.
 
         Args:
-            weights: as `writing.stepper.StepWeights` lays them out.
+            weights: weights of the network, a `writing.stepper.StepWeights`.
         """
         ...
 
 
 def is_fast() -> bool:
-    """Whether anything but plain torch may be used (`HANDWRITING_FAST`)."""
+    """Whether code other than plain torch may be used (`HANDWRITING_FAST`)."""
     return os.environ.get("HANDWRITING_FAST", "1") != "0"
 
 
 def backend_for(like: Tensor) -> Backend:
-    """The backend for the device and the type of a tensor.
+    """The backend for the device and the dtype of a tensor.
 
     Example:
         >>> import torch
@@ -233,6 +237,6 @@ def _choose(device: str, dtype: torch.dtype) -> Backend:
                 module = importlib.import_module(f".{name}", __package__)
                 return module.BACKEND  # type: ignore[no-any-return]
         except (ImportError, RuntimeError):
-            # The extra is not installed, or Numba finds no folder for its cache.
+            # A package is not installed, or Numba finds no folder for its cache.
             continue
-    raise AssertionError("plain torch is always there")
+    raise AssertionError("torch_backend must always be importable")

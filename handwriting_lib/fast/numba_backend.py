@@ -1,11 +1,11 @@
-"""The operations of a `Backend` compiled for the processor by Numba, in float32.
+"""The operations of a `Backend` compiled for the CPU by Numba, in float32.
 
-Torch goes through memory once for every operation, and at one point of a line there is
-so little of each that starting it costs as much as doing it. Here a cell is read once
-and written once.
+Torch passes through memory once per operation, and at one point of a line each
+operation is so small that starting it costs as much as computing it. Here each cell is
+read once and written once.
 
-Numba compiles a function at its first call and keeps the result in a cache, so only the
-first run on a machine waits. It comes with the extra `fast`.
+Numba compiles a function at its first call and caches the result, so only the first run
+waits. The extra `fast` installs Numba.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from .backend import Backend
 from .torch_backend import INT8_STEPS
 
 _f = np.float32
-# Numba's cache watches this file alone: touch it when one of these changes elsewhere.
+# Numba's cache tracks this file only: touch it when one of these changes elsewhere.
 _RHO_LIMIT, _SIGMA_FLOOR = _f(RHO_LIMIT), _f(SIGMA_FLOOR)
 _ONE, _HALF, _INT8_STEPS = _f(1), _f(0.5), _f(INT8_STEPS)
-# exp(x) = 2^n exp(r), |r| <= log(2)/2; log(2) in two parts, so that r keeps its digits.
+# exp(x) = 2^n exp(r) with |r| <= log(2)/2. The two parts of log(2) keep r accurate.
 _LOG2_E, _LOG_2, _LOG_2_REST = _f(np.log2(np.e)), _f(0.693359375), _f(-2.12194440e-4)
-_LOWEST, _HIGHEST = _f(-87), _f(89)  # below it is 0 in float32, above infinite
+_LOWEST, _HIGHEST = _f(-87), _f(89)  # exp is 0 below and infinite above
 # The polynomial of Cephes' expf (Moshier 1992), from the highest power down.
 _P0, _P1, _P2 = _f(1.9875691500e-4), _f(1.3981999507e-3), _f(8.3334519073e-3)
 _P3, _P4, _P5 = _f(4.1665795894e-2), _f(1.6666665459e-1), _f(5.0000001201e-1)
 _EXPONENT_BIAS, _FRACTION_BITS = np.int32(127), np.int32(23)
 
-# Divisions by zero give infinities as in torch, and a product and a sum may be one
-# instruction; nothing else is reordered.
+# Division by zero gives infinity, as in torch. A product and a sum may be fused into
+# one instruction, but nothing is reordered.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 _function = njit(inline="always", **OPTIONS)
 _compiled = njit(cache=True, nogil=True, **OPTIONS)
@@ -42,7 +42,7 @@ _compiled = njit(cache=True, nogil=True, **OPTIONS)
 
 @_function
 def _exp(x):
-    """To 1e-7 of its value. Comparisons are such that nan stays nan."""
+    """The exponential to a relative error of 1e-7; comparisons let nan stay nan."""
     bounded = _LOWEST if x < _LOWEST else x
     bounded = _HIGHEST if bounded > _HIGHEST else bounded
     n = np.floor(bounded * _LOG2_E + _HALF)
@@ -60,7 +60,7 @@ def _sigmoid(x):
 
 @_function
 def _tanh(x):
-    e = _exp(_f(-2) * abs(x))  # at most 1: nothing overflows
+    e = _exp(_f(-2) * abs(x))  # at most 1, so nothing overflows
     size = (_ONE - e) / (_ONE + e)
     return -size if x < 0 else size
 
@@ -83,7 +83,7 @@ def forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row, first):
         r_g = recurrent[b, 2 * hidden : 3 * hidden]
         r_o = recurrent[b, 3 * hidden :]
         old, new, tanh, h = c[b], new_c[b], tanh_c[b], row[b, first : first + hidden]
-        # a loop for each gate: of short loops the compiler makes vector instructions
+        # one loop per gate: the compiler vectorises short loops
         for j in range(hidden):
             i[j] = _sigmoid(i[j] + r_i[j] + old[j] * p_i[j])
         for j in range(hidden):
@@ -224,7 +224,10 @@ def dequantise(whole, scale, bias, z):
 
 
 class NumbaBackend(Backend):
-    """Arrays of NumPy in the memory of the tensors. Arguments: see `Backend`."""
+    """The Numba backend, on NumPy arrays that share the memory of the tensors.
+
+    The arguments are described in `Backend`.
+    """
 
     name = "numba"
 

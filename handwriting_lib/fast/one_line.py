@@ -1,9 +1,9 @@
-"""One line alone, written by one compiled loop.
+"""A compiled loop that writes a single line.
 
-A point of one line costs little more than reading the weights, so whatever surrounds
-the matrix products has to go: here a whole stretch of points is one call, and the cores
-of the processor share each product. Several lines are worth oneDNN's kernel, and
-`writing.stepper` writes them a point at a time.
+For a single line, the matrix products at a point cost little more than reading the
+weights, so any overhead around them counts. Here one call writes many points, and the
+cores of the CPU share each product. With several lines oneDNN's kernel pays off, and
+`writing.stepper` writes them one point at a time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from . import numba_backend as points
 
-# Columns of a weight that lie side by side: a multiple of the 16 numbers of a vector
-# register, and for long columns so few that every core has some.
+# Columns per panel of a weight: a multiple of VECTOR, the numbers in a vector register;
+# at least WIDTH; and about 1 / SHARES of a large weight, so that every core gets some.
 VECTOR, WIDTH, SHARES = 16, 64, 8
 
 _compiled = njit(cache=True, nogil=True, **points.OPTIONS)
@@ -28,14 +28,14 @@ _in_parallel = njit(cache=True, nogil=True, parallel=True, **points.OPTIONS)
 
 
 def columns(weight: Tensor) -> Any:
-    """A weight in columns, for a product with one row.
+    """Lay out a weight in panels of columns, for products with a single row.
 
     Args:
-        weight: `(N, K)`.
+        weight: `(N, K)` weight.
 
     Returns:
-        `(P, K, n)`: n columns of its transpose in each of P panels; zeros fill up the
-        last.
+        `(P, K, n)` panels with n columns of the transpose each; the last is padded with
+        zeros.
     """
     rows, length = weight.shape
     width = min(max(WIDTH, _up(rows // SHARES, VECTOR)), _up(rows, VECTOR))
@@ -45,20 +45,20 @@ def columns(weight: Tensor) -> Any:
 
 
 def cores() -> int:
-    """How many cores share a product: as many as torch may use."""
+    """The number of cores that share a product: at most as many as torch may use."""
     return min(_pool(), torch.get_num_threads())
 
 
 @cache
 def _pool() -> int:
-    """The threads of Numba's pool, which is started; 1 where it cannot be used.
+    """Start Numba's thread pool and return its size, or 1 if it cannot be used.
 
-    A pool of Numba's own, without OpenMP or TBB, ends the process when two threads of
-    Python use it at once.
+    Numba's own pool, which it uses without OpenMP or TBB, ends the process when two
+    Python threads use it at once.
     """
     threads = torch.get_num_threads()
     number = numba.get_num_threads()
-    torch.set_num_threads(threads)  # with OpenMP, torch shares the setting of the pool
+    torch.set_num_threads(threads)  # with OpenMP, torch and the pool share this number
     return 1 if numba.threading_layer() == "workqueue" else number
 
 
@@ -70,15 +70,16 @@ class LayerWeights(NamedTuple):
     """The weights of one layer, as arrays.
 
     Attributes:
-        panels: of `columns`: what it reads from `first` on in the row of all outputs.
-        first: see there.
-        weight_int8: `(4H, K)` int8, of the cells that it reads, from `first_int8` on;
-            `(0, 1)` where there are none.
-        first_int8: see there.
-        scale: `(4H,)` of `weight_int8`.
-        bias: `(1, 4H)`.
-        peephole: `(3, H)`.
-        own: where its outputs stand in the row.
+        panels: panels of the float32 weight (`columns`), which reads the row of all
+            outputs.
+        first: index of the first number of the row that `panels` reads.
+        weight_int8: `(4H, K)` int8 weight, which reads outputs of cells; `(0, 1)` if
+            there is none.
+        first_int8: index of the first output that `weight_int8` reads.
+        scale: `(4H,)` scale of `weight_int8`.
+        bias: `(1, 4H)` bias.
+        peephole: `(3, H)` peephole weights.
+        own: index of the layer's first output in the row.
     """
 
     panels: Any
@@ -95,13 +96,13 @@ class Weights(NamedTuple):
     """The weights of a network, as arrays.
 
     Attributes:
-        layers: of each.
+        layers: weights of each layer.
         window: panels of the window's weight.
-        window_bias: `(3K,)`.
-        output: panels of the output's.
-        output_bias: `(6M + 1,)`.
-        seen: where the point stands in the row of all outputs, then the window's w.
-        symbols: V.
+        window_bias: `(3K,)` bias of the window.
+        output: panels of the output layer's weight.
+        output_bias: `(6M + 1,)` bias of the output layer.
+        seen: index of the point in the row of all outputs; the window vector follows.
+        symbols: V, the size of the alphabet.
     """
 
     layers: tuple[LayerWeights, ...]
@@ -114,17 +115,17 @@ class Weights(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What a line carries from point to point, as arrays.
+    """The buffers that a line keeps from point to point, as arrays.
 
     Attributes:
-        row: `(1, R)`: outputs of all layers, the point and what the window reads.
-        cells_int8: `(1, LH)` the outputs in int8, or `(1, 0)` in float32.
-        kappa: `(1, K)`.
-        moves: `(1, 3K)`, for the window's parameters.
-        cells: `(L, 2, 1, H)`: before a point and after it, by turns.
-        tanh_c: `(1, H)`, for the cells' tanh.
-        text: `(1, U)` int64.
-        mask: `(1, U)` float32.
+        row: `(1, R)` outputs of all layers, the point and what the window reads.
+        cells_int8: `(1, LH)` outputs in int8, or `(1, 0)` in float32.
+        kappa: `(1, K)` positions of the window's components.
+        moves: `(1, 3K)` alpha, beta and the step of kappa.
+        cells: `(L, 2, 1, H)` cells before and after a point, in alternating places.
+        tanh_c: `(1, H)` tanh of the cells.
+        text: `(1, U)` int64 symbols.
+        mask: `(1, U)` float32 mask of the text.
     """
 
     row: Any
@@ -139,7 +140,7 @@ class Buffers(NamedTuple):
 
 @_compiled
 def _add_up(panel, x, y):
-    """y = x @ panel, one term after another; eight at a time stay in registers."""
+    """Compute y = x @ panel; the sums stay in registers for eight terms at a time."""
     y[:] = 0
     length = len(x)
     whole = length // 8 * 8
@@ -184,7 +185,7 @@ def _multiply_int8_part(weight, x, y, part, parts):
 
 @_in_parallel
 def _multiply(panels, x, y, weight_int8, x_int8, whole, parts):
-    """y = x @ panels and, of whole numbers, whole = x_int8 @ weight_int8.T."""
+    """Compute y = x @ panels, and whole = x_int8 @ weight_int8.T in integers."""
     if parts == 1:
         _multiply_part(panels, x, y, 0, 1)
         _multiply_int8_part(weight_int8, x_int8, whole, 0, 1)
@@ -196,7 +197,7 @@ def _multiply(panels, x, y, weight_int8, x_int8, whole, parts):
 
 @_compiled
 def _write(weights, buffers, turn, noise, sharp, drawn, phi, output, parts):
-    """`LineLoop.write` on arrays, `parts` cores sharing each product."""
+    """`LineLoop.write` on arrays; `parts` cores share each product."""
     row, cells_int8, kappa, moves, cells, tanh_c, text, mask = buffers
     pick, end, normal = noise
     hidden, rounded = tanh_c.shape[1], cells_int8.shape[1] > 0
@@ -243,10 +244,11 @@ def _columns(panels):
 
 
 class LineLoop:
-    """The weights of a network, as the loop takes them.
+    """The compiled loop with the weights of a network.
 
     Args:
-        weights: a `writing.stepper.StepWeights` on a CPU, in float32.
+        weights: weights of the network, a `writing.stepper.StepWeights` on a CPU in
+            float32.
     """
 
     def __init__(self, weights: Any) -> None:
@@ -280,16 +282,16 @@ class LineLoop:
         phi: Tensor,
         output: Tensor,
     ) -> None:
-        """Write points of one line, each drawn from the mixture after the one before.
+        """Write n points of a line, each drawn from the mixture after the previous one.
 
         Args:
-            buffers: the tensors of `Buffers`, which go on.
-            turn: which of the cells are those before the first point.
-            noise: pick, end and normal, as `Backend.draw` takes them, for n points.
-            sharp: as in `Backend.draw`.
-            points: `(n + 1, 1, 3)`; the first is read, the others are filled.
-            phi: `(n, 1, U)` filled.
-            output: `(n, 1, 6M + 1)` filled with the raw output.
+            buffers: tensors of `Buffers`, which are updated in place.
+            turn: index, 0 or 1, of the cells before the first point.
+            noise: `pick`, `end` and `normal` of `Backend.draw`, for n points.
+            sharp: factor of the mixture's log-weights, as in `Backend.draw`.
+            points: `(n + 1, 1, 3)` points; the first is read, the others are filled in.
+            phi: `(n, 1, U)` buffer for the weights of the window.
+            output: `(n, 1, 6M + 1)` buffer for the raw output.
         """
         _write(
             self.weights, Buffers(*(b.numpy() for b in buffers)), turn,

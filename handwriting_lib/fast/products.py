@@ -1,10 +1,10 @@
 """Matrix products with one weight at many points, by oneDNN on a CPU.
 
-A recurrent layer multiplies by one weight at every point, and `torch.mm` brings that
-weight into the order of its kernel each time. `PackedWeight` does so once, with the
-operators that `torch.compile` calls for a linear layer with constant weights (oneDNN's
-inner product). Where a build of torch lacks them, on a GPU, in double precision, and
-with `HANDWRITING_FAST=0`, the products are torch's own.
+A recurrent layer multiplies by the same weight at every point, and `torch.mm` reorders
+that weight for its kernel each time. `PackedWeight` reorders it once, with the
+operators that `torch.compile` uses for linear layers with constant weights (oneDNN's
+inner product). The products are torch's own on a GPU, in double precision, with
+`HANDWRITING_FAST=0`, and where a build of torch lacks these operators.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch.nn.functional import linear
 
 from .backend import is_fast
 
-# oneDNN chooses a layout by the number of rows that it is told to expect. For one row
-# it is another than for several; this one serves any number.
+# oneDNN chooses a layout for the number of rows that it is told to expect. The layout
+# for one row differs from that for several; the one for 32 rows serves any number.
 EXPECTED_ROWS = 32
 
 
 @cache
 def _can_pack(dtype: torch.dtype) -> bool:
-    """Whether this build, on this processor, has the operators: it is tried."""
+    """Try whether the operators work in this build of torch on this processor."""
     if not is_fast() or dtype not in (torch.float32, torch.bfloat16):
         return False
     x = torch.ones(4, 8, dtype=dtype, device="cpu")
@@ -44,10 +44,10 @@ def _multiply(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class PackedWeight:
-    """A copy of a weight, laid out for products.
+    """A copy of a weight, laid out for repeated products.
 
     Args:
-        weight: `(N, K)`.
+        weight: `(N, K)` weight to copy.
 
     Example:
         >>> import torch
@@ -63,6 +63,6 @@ class PackedWeight:
         self.weight = _pack(weight) if self.packed else weight
 
     def product(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """`x @ weight.T + bias`: `(..., K)` to `(..., N)`, without a gradient."""
+        """`x @ weight.T + bias`, from `(..., K)` to `(..., N)`, without a gradient."""
         multiply = _multiply if self.packed else linear
         return multiply(x, self.weight, bias)

@@ -1,14 +1,14 @@
-"""Whole sequences with a backward pass of their own.
+"""Recurrent layers over whole sequences, with a backward pass written by hand.
 
 Autograd records a Python loop point by point and keeps every intermediate tensor. The
-functions here run the same loop in place, keep what the backward pass needs, and write
-that pass out by hand: the derivatives of chapter 05 (peephole LSTM) and chapter 09
-(soft window). What happens between two matrix products is the work of a `Backend`. The
-gradient of a weight is one matrix product over the whole sequence, at the end.
+functions here run the same loop in place, keep only what the backward pass needs, and
+write out that pass with the derivatives of chapter 05 (peephole LSTM) and chapter 09
+(soft window). A `Backend` does the work between two matrix products. The gradient of a
+weight is one matrix product over the whole sequence, at the end.
 
 `matmul_dtype` is the type of the matrix products: `torch.bfloat16` halves their time on
-processors that have it. States and sums stay in the type of the input; what a product
-reads is kept a second time in its type (`hs_low`). Inside, time comes first,
+processors that support it. States and sums stay in the type of the input, and a copy of
+what the products read is kept in their type (`hs_low`). Inside, time comes first,
 `(T, B, ...)`, so that one point of all lines is one block of memory.
 """
 
@@ -30,24 +30,24 @@ from .products import PackedWeight
 
 
 def check_symbols(text: Tensor, symbols: int) -> None:
-    """Raise a ValueError if a text on a CPU holds what a network of V symbols lacks."""
+    """Raise a ValueError if a text on a CPU holds a symbol that the network lacks."""
     if text.device.type == "cpu" and text.numel() and int(text.max()) >= symbols:
         raise InputError(
-            f"the text holds the symbol {int(text.max())}; the network knows "
-            f"{symbols}, from 0 to {symbols - 1}"
+            f"the text holds the symbol {int(text.max())}: use only the {symbols} "
+            f"symbols of the network, 0 to {symbols - 1}"
         )
 
 
 def _new_trace(
     z_input: Tensor, before: Tensor, c: Tensor, matmul_dtype: torch.dtype
 ) -> LSTMTrace:
-    """Room for T points; `z_input` `(T, B, 4H)` becomes the gate values.
+    """Allocate a trace of T points, which takes `z_input` as its buffer of gate values.
 
     Args:
-        z_input: the part of the inputs of the gates that is known beforehand.
-        before: `(B, R)` what the recurrent weights read at the first point.
-        c: `(B, H)` the cell before the first point.
-        matmul_dtype: the type of the matrix products.
+        z_input: `(T, B, 4H)` part of the gates' inputs that is known beforehand.
+        before: `(B, R)` row that the recurrent weights read at the first point.
+        c: `(B, H)` cell before the first point.
+        matmul_dtype: type of the matrix products.
     """
     steps = len(z_input)
     hs = z_input.new_empty(steps + 1, *before.shape)
@@ -58,7 +58,7 @@ def _new_trace(
 
 
 def _low_rows(trace: LSTMTrace) -> Tensor | list[None]:
-    """The second copy of every row, or None for each where there is none."""
+    """The low-precision copy of every row, or None per row if there is no copy."""
     if trace.hs_low is trace.hs:
         return [None] * len(trace.hs)
     return trace.hs_low
@@ -73,7 +73,7 @@ def peephole_forward(
     peephole: Tensor,
     matmul_dtype: torch.dtype,
 ) -> LSTMTrace:
-    """The loop of a peephole layer over T points; overwrites `z_input` `(T, B, 4H)`."""
+    """Run a peephole layer over T points; overwrites `z_input` `(T, B, 4H)`."""
     trace = _new_trace(z_input, h, c, matmul_dtype)
     recurrent = PackedWeight(weight_hh.to(matmul_dtype))
     low = _low_rows(trace)
@@ -97,7 +97,7 @@ def peephole_backward(
     d_c: Tensor,
     limit: float | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The loop backwards; `d_c` becomes that of the cell before the first point.
+    """Run the loop backwards; `d_c` becomes the derivative of the initial cell.
 
     Returns:
         The derivatives of `z_input`, of `h` before the first point, and of `peephole`.
@@ -120,7 +120,7 @@ def peephole_backward(
 
 
 class _PeepholeSequence(torch.autograd.Function):
-    """`z_input (T, B, 4H), h, c, weight_hh, peephole` to `h (T, B, H), last c`."""
+    """Maps `z_input (T, B, 4H), h, c, weight_hh, peephole` to `h (T, B, H), last c`."""
 
     @staticmethod
     def forward(
@@ -156,13 +156,13 @@ class _PeepholeSequence(torch.autograd.Function):
 
 
 def _product_over_time(d_z: Tensor, x: Tensor) -> Tensor:
-    """The gradient of a weight: `(T, B, N)` and `(T, B, I)` to `(N, I)`."""
+    """The gradient `(N, I)` of a weight from `(T, B, N)` and `(T, B, I)`."""
     d_flat = d_z.flatten(0, 1).to(x.dtype)
     return (d_flat.t() @ x.flatten(0, 1)).to(d_z.dtype)
 
 
 class _LinearIn(torch.autograd.Function):
-    """`x @ weight.T + bias` and its gradients, with products in a type of their own."""
+    """Maps `x` to `x @ weight.T + bias`, with products in a type of their own."""
 
     @staticmethod
     def forward(
@@ -173,7 +173,7 @@ class _LinearIn(torch.autograd.Function):
         ctx.full = x.dtype
         if matmul_dtype != x.dtype:
             return linear(x_low, weight_low).to(x.dtype).add_(bias)
-        # no view, as a product may be: nobody could write over it
+        # a product may be a view, which the caller could not overwrite
         product = PackedWeight(weight).product(x, bias)
         return x.new_empty(0).set_(product)  # type: ignore[call-overload]
 
@@ -192,7 +192,7 @@ class _LinearIn(torch.autograd.Function):
 def linear_in(
     x: Tensor, weight: Tensor, bias: Tensor, matmul_dtype: torch.dtype | None = None
 ) -> Tensor:
-    """`torch.nn.functional.linear`, multiplied in the type `matmul_dtype`."""
+    """`torch.nn.functional.linear` with its products in the type `matmul_dtype`."""
     return _LinearIn.apply(x, weight, bias, matmul_dtype or x.dtype)
 
 
@@ -203,17 +203,18 @@ def peephole_sequence(
     matmul_dtype: torch.dtype | None = None,
     gate_limit: float | None = None,
 ) -> tuple[Tensor, LSTMState]:
-    """A peephole layer over whole lines; equal to `layer.forward`, and faster.
+    """Run a peephole layer over whole lines: the same as `layer.forward`, but faster.
 
     Args:
-        x: `(T, B, I)`, time first.
-        layer: the layer whose weights to use.
-        state: before the first point, `(B, H)` each.
-        matmul_dtype: the type of matrix products; None keeps that of `x`.
-        gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
+        x: `(T, B, I)` input, time first.
+        layer: layer whose weights are used.
+        state: state before the first point, `(B, H)` each.
+        matmul_dtype: type of the matrix products; None keeps that of `x`.
+        gate_limit: limit on the derivatives at the inputs of the gates; see
+            `parts.lstm.clip_derivative`.
 
     Returns:
-        Outputs `(T, B, H)` and the state after the last point.
+        The outputs `(T, B, H)` and the state after the last point.
     """
     matmul_dtype = matmul_dtype or x.dtype
     z_input = linear_in(x, layer.weight_ih, layer.bias, matmul_dtype)
@@ -225,10 +226,10 @@ def peephole_sequence(
 
 
 class FusedPeepholeLSTM(PeepholeLSTM):
-    """A `PeepholeLSTM` whose `forward` runs fused; the weights are the same.
+    """A `PeepholeLSTM` with the same weights and a fused `forward`.
 
     Attributes:
-        matmul_dtype: the type of matrix products, such as `torch.bfloat16`; None keeps
+        matmul_dtype: type of the matrix products, such as `torch.bfloat16`; None keeps
             that of the input.
 
     Example:
@@ -255,13 +256,13 @@ class FusedPeepholeLSTM(PeepholeLSTM):
 
 
 class WindowedOutput(NamedTuple):
-    """What the first layer and its window give for whole lines, time first."""
+    """The outputs of the first layer and its window for whole lines, time first."""
 
     h: Tensor  # (T, B, H)
-    w: Tensor  # (T, B, V) what the window reads
+    w: Tensor  # (T, B, V) window vectors
     phi: Tensor  # (T, B, U); no gradient flows through it
     c: Tensor  # (B, H) the last cell
-    kappa: Tensor  # (B, K) the last place of each component
+    kappa: Tensor  # (B, K) the last position of each component
 
 
 def windowed_forward(
@@ -279,10 +280,10 @@ def windowed_forward(
     mask: Tensor,
     matmul_dtype: torch.dtype,
 ) -> tuple[LSTMTrace, WindowTrace]:
-    """The loop of the layer with the window; overwrites `z_input` `(T, B, 4H)`."""
+    """Run the layer with the window; overwrites `z_input` `(T, B, 4H)`."""
     steps, batch, _ = z_input.shape
     symbols, components, slots = w.shape[1], kappa.shape[1], text.shape[1]
-    # What the recurrent weights read is one row: w of the point before, then h.
+    # The recurrent weights read one row: w of the previous point, then h.
     trace = _new_trace(z_input, torch.cat([w, h], 1), c, matmul_dtype)
     kappas = z_input.new_empty(steps + 1, batch, components)
     kappas[0] = kappa
@@ -322,11 +323,11 @@ def windowed_backward(
     d_kappa: Tensor,
     limit: float | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The loop backwards; `d_c`, `d_kappa` become those before the first point.
+    """Run the loop backwards; `d_c` and `d_kappa` become those before the first point.
 
     Returns:
         The derivatives of `z_input`, of `moves` before their exponential, of `w` and
-        `h` before the first point in one, and of `peephole`.
+        `h` before the first point (concatenated), and of `peephole`.
     """
     gates, _, hs_low, cs, tanh_c = trace
     kappas, moves, _, text, mask = window
@@ -356,7 +357,7 @@ def windowed_backward(
 
 
 class _WindowedSequence(torch.autograd.Function):
-    """The first layer, whose input holds the window that it moves itself."""
+    """The first layer, whose input includes the window that it moves itself."""
 
     @staticmethod
     def forward(
@@ -424,19 +425,21 @@ def windowed_sequence(
     matmul_dtype: torch.dtype | None = None,
     gate_limit: float | None = None,
 ) -> WindowedOutput:
-    """The first layer and the soft window over whole lines (Graves 2013, eqs 46 to 52).
+    """Run the first layer and its soft window (Graves 2013, eqs 46 to 52) over lines.
 
     Args:
         x: `(T, B, 3)` points, time first.
-        layer: takes `3 + V` inputs: the point, then the window of the step before.
-        window: from `H` to `3K`: the logarithms of alpha, beta and kappa's step.
-        state: of the layer before the first point, `(B, H)` each.
-        w: `(B, V)` the window before the first point.
-        kappa: `(B, K)` before the first point.
-        text: `(B, U)` int64.
-        text_mask: `(B, U)` bool.
-        matmul_dtype: the type of matrix products; None keeps that of `x`.
-        gate_limit: of the derivatives at the gates' inputs (`lstm.clip_derivative`).
+        layer: layer with `3 + V` inputs: the point, then the previous window vector.
+        window: linear map from `H` to `3K`, the logarithms of alpha, beta and the step
+            of kappa.
+        state: state of the layer before the first point, `(B, H)` each.
+        w: `(B, V)` window vector before the first point.
+        kappa: `(B, K)` positions of the window's components before the first point.
+        text: `(B, U)` int64 symbols.
+        text_mask: `(B, U)` bool mask, true for characters and the end slot.
+        matmul_dtype: type of the matrix products; None keeps that of `x`.
+        gate_limit: limit on the derivatives at the inputs of the gates; see
+            `parts.lstm.clip_derivative`.
     """
     points = x.shape[-1]
     check_symbols(text, layer.weight_ih.shape[1] - points)

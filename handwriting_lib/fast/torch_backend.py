@@ -1,6 +1,6 @@
-"""The operations of a `Backend` in plain torch: on any device, in any type.
+"""The operations of a `Backend` in plain torch, on any device and in any type.
 
-The derivatives are those of chapter 05 (gates) and chapter 09 (window); the draw is
+The derivatives are those of chapter 05 (gates) and chapter 09 (window), and the draw is
 that of chapter 07.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from ..parts.mixture import RHO_LIMIT, SIGMA_FLOOR
 from .backend import Backend
 
-# The output of a cell lies between -1 and 1; this many steps of int8 on either side.
+# The output of a cell lies between -1 and 1, with this many int8 steps on either side.
 INT8_STEPS = 127
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward  # d y (1 - y)
@@ -23,7 +23,7 @@ _tanh_backward = torch.ops.aten.tanh_backward  # d (1 - y^2)
 
 
 class TorchBackend(Backend):
-    """Plain torch. The arguments are described in `Backend`."""
+    """The plain torch backend. The arguments are described in `Backend`."""
 
     name = "torch"
 
@@ -49,7 +49,7 @@ class TorchBackend(Backend):
         z[:, : 2 * hidden].view(batch, 2, hidden).addcmul_(
             peephole[:2], c[:, None]
         ).sigmoid_()
-        g.copy_(g.contiguous().tanh_())  # in one piece, tanh is several times as fast
+        g.copy_(g.contiguous().tanh_())  # tanh is far faster on contiguous memory
         torch.mul(f, c, out=new_c).addcmul_(i, g)
         o.addcmul_(new_c, peephole[2]).sigmoid_()
         torch.mul(o, torch.tanh(new_c, out=tanh_c), out=row[:, own])
@@ -147,7 +147,7 @@ class TorchBackend(Backend):
     ) -> None:
         mixtures = output.shape[1] // 6
         share = torch.softmax(output[:, 1 : mixtures + 1] * sharp, 1).cumsum_(1)
-        # the last is 1, and rounding must not make it less than a number below 1
+        # leave out the last share: it is 1, but rounding may put it below `pick`
         chosen = (share[:, :-1] < pick).sum(1, keepdim=True)  # (B, 1)
         columns = torch.arange(1, 6, device=output.device) * mixtures + 1
         mu, log_sigma, rho = output.gather(1, chosen + columns).split([2, 2, 1], 1)

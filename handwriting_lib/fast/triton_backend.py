@@ -1,9 +1,9 @@
-"""The operations of a `Backend` on a GPU: one Triton kernel for what torch does in ten.
+"""The operations of a `Backend` on a GPU: one Triton kernel where torch launches ten.
 
-At one point of a line there is little to compute, and a GPU spends its time on starting
-kernels. Here everything between two matrix products is one kernel: the gates and the
-cell, the window, and the backward pass of each. What a matrix product reads next is
-written a second time in its type (`low`), where that is another type.
+At one point of a line there is little to compute, and a GPU spends its time launching
+kernels. Here each operation between two matrix products is one kernel: the gates and
+the cell, the window, and the backward pass of each. What the next matrix product reads
+is also written in its type (`low`), if that type differs.
 
 Triton comes with the CUDA builds of torch. Its interpreter runs the same kernels on a
 CPU, slowly, for the tests.
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from .torch_backend import TorchBackend
 
-CELLS = 256  # cells that one program of a gates kernel works on
-SLOTS = 32  # characters that a window kernel takes at a time
+CELLS = 256  # cells per program of a gates kernel
+SLOTS = 32  # characters per iteration of a window kernel
 
 
 @triton.jit
@@ -30,7 +30,7 @@ def _sigmoid(x):
 
 @triton.jit
 def _tanh(x):
-    e = tl.exp(-2 * tl.abs(x))  # at most 1: nothing overflows
+    e = tl.exp(-2 * tl.abs(x))  # at most 1, so nothing overflows
     size = (1 - e) / (1 + e)
     return tl.where(x < 0, -size, size)
 
@@ -40,7 +40,7 @@ def _forward_gates(
     z, recurrent, c, peephole, new_c, tanh_c, h, h_row, low, low_row,
     hidden, cells, CELLS: tl.constexpr,
 ):  # fmt: skip
-    """`z` `(B, 4H)` becomes the gate values; fills `new_c`, `tanh_c`, `h`, `low`."""
+    """Turn `z` `(B, 4H)` into gate values; fill `new_c`, `tanh_c`, `h` and `low`."""
     cell = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
     inside = cell < cells
     row, column = cell // hidden, cell % hidden
@@ -73,7 +73,7 @@ def _backward_gates(
     d_out, d_next, next_row, gates, c, tanh_c, d_c, peephole, d_z, d_low, limit,
     hidden, cells, LIMITED: tl.constexpr, CELLS: tl.constexpr,
 ):  # fmt: skip
-    """Fills `d_z`, and `d_low` alike; `d_c` becomes that of the point before."""
+    """Fill `d_z` and `d_low`; turn `d_c` into that of the previous point."""
     cell = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
     inside = cell < cells
     row, column = cell // hidden, cell % hidden
@@ -116,7 +116,7 @@ def _forward_window(
     slots, symbols, components,
     K: tl.constexpr, V: tl.constexpr, SLOTS: tl.constexpr,
 ):  # fmt: skip
-    """One line: `move` becomes alpha, beta, step; fills `new_kappa`, `phi`, `w`."""
+    """For one line, turn `move` into exponentials; fill `new_kappa`, `phi` and `w`."""
     line = tl.program_id(0)
     k, v = tl.arange(0, K), tl.arange(0, V)
     real = k < components
@@ -149,7 +149,7 @@ def _backward_window(
     d_w, d_next, next_row, move, kappa, text, mask, d_kappa, d_move,
     slots, symbols, components, K: tl.constexpr, SLOTS: tl.constexpr,
 ):  # fmt: skip
-    """One line: fills `d_move`; `d_kappa` becomes that of the point before."""
+    """For one line, fill `d_move`; turn `d_kappa` into that of the previous point."""
     line = tl.program_id(0)
     k = tl.arange(0, K)
     real = k < components
@@ -184,7 +184,10 @@ def _backward_window(
 
 
 class TritonBackend(TorchBackend):
-    """Tensors on a GPU; what has no kernel is plain torch. Arguments: see `Backend`."""
+    """The Triton backend; operations without a kernel run in plain torch.
+
+    The arguments are described in `Backend`.
+    """
 
     name = "triton"
 

@@ -1,9 +1,8 @@
-"""A trained network for other engines: the pack that the page's engine reads.
+"""A trained network for the browser: the pack that `widgets/static/engine.js` reads.
 
-A pack is a safetensors file, which takes a page a few lines to read: in half precision
-or float32 it is a model file as `save_model` writes it. In int8 it has about half the
-bytes of half precision, with a scale for each row of a matrix.
-`widgets/static/engine.js` reads it.
+A pack is a safetensors file, a format that a web page can read in a few lines of code.
+In half precision or float32 it is a model file as `save_model` writes it. In int8 it is
+about half the size of half precision and holds a scale for each row of a matrix.
 """
 
 from __future__ import annotations
@@ -23,16 +22,17 @@ PRECISIONS = {"half": torch.float16, "int8": torch.int8, "float32": torch.float3
 
 @renamed_arguments(weights="precision")
 def browser_pack(model: Model, precision: str = "half") -> bytes:
-    """The bytes of a pack.
+    """A model as the bytes of a pack.
 
     Args:
-        model: with a `SynthesisNetwork`.
-        precision: of the weights: `"half"`, `"float32"`, or `"int8"`, which has half
-            the size of `"half"` and an error whose legibility has to be measured.
+        model: a model with a `SynthesisNetwork`.
+        precision: the number type of the weights: `"half"`, `"float32"`, or `"int8"`,
+            which has half the size of `"half"` and a rounding error whose effect on
+            legibility has to be measured.
 
     Raises:
         ValueError: there is no such precision.
-        ModelError: the page's engine cannot run the network.
+        ModelError: the browser engine cannot run the network.
 
     Example:
         >>> from handwriting_lib import SynthesisConfig, SynthesisNetwork
@@ -46,8 +46,8 @@ def browser_pack(model: Model, precision: str = "half") -> bytes:
         )
     if not hasattr(model.network, "window"):
         raise ModelError(
-            f"{model.name} is a {model.kind} network; the page's engine runs networks "
-            "that read a text through a soft window (synthesis)"
+            f"{model.name} is a {model.kind} network; the browser engine runs only "
+            "networks that read text through a soft window: choose a synthesis network"
         )
     form = INT8_FORMAT if precision == "int8" else FORMAT
     return to_bytes(model, PRECISIONS[precision], form)
@@ -57,5 +57,5 @@ def browser_pack(model: Model, precision: str = "half") -> bytes:
 def export_browser(
     model: Model, path: str | os.PathLike[str], precision: str = "half"
 ) -> None:
-    """Write a pack to a file: see `browser_pack`."""
+    """Write a pack to a file; `browser_pack` describes the arguments."""
     write_whole(path, browser_pack(model, precision))

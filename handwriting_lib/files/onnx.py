@@ -1,9 +1,9 @@
-"""A trained network for onnxruntime and its like: one step, states in and out, ONNX.
+"""A trained network as ONNX: one step with its states, for onnxruntime and the like.
 
-ONNX says what a network computes in a form that many programs run. The file holds
-`SynthesisNetwork.step` alone: whoever runs it draws the point from the output, with
-`StrokeMixture` or code of their own, and hands the new states to the next step. Needs
-the optional extra `onnx`: `pip install handwriting-lib[onnx]`.
+ONNX describes what a network computes in a form that many programs can run. The file
+holds `SynthesisNetwork.step` alone. Its user draws each point from the output, with
+`StrokeMixture` or other code, and passes the new states to the next step. The export
+needs the optional extra `onnx`: `pip install handwriting-lib[onnx]`.
 """
 
 from __future__ import annotations
@@ -46,38 +46,39 @@ class _Step(nn.Module):
 def onnx_step(model: Model) -> bytes:
     """One step of a network, as the bytes of an ONNX file.
 
-    Inputs, for B lines of U characters with the end slot: `point` `(B, 3)`, normalised;
-    `text` `(B, U)` int64; `text_mask` `(B, U)` bool; the states `h1`, `c1`, `h2`, ...
-    `(B, H)` of each layer, `w` `(B, V)` and `kappa` `(B, K)`, zeros to begin with.
-    Outputs: `output` `(B, 6M + 1)`, `phi` `(B, U)`, and each state again with `_next`
-    behind its name. B and U are free. The metadata hold `alphabet` (indices count
-    from 1; 0 is the end slot and padding), `mean` and `std` of the normalisation as
-    JSON (an offset is what it was drawn as times std plus mean) and `fingerprint`.
+    For B lines of U characters, the end slot included, the inputs are `point` `(B, 3)`,
+    normalised; `text` `(B, U)` int64; `text_mask` `(B, U)` bool; the states `h1`, `c1`,
+    `h2`, ... `(B, H)` of the layers, `w` `(B, V)` and `kappa` `(B, K)`. All states are
+    zero at the start. The outputs are `output` `(B, 6M + 1)`, `phi` `(B, U)`, and each
+    state with `_next` appended to its name. B and U are dynamic. The metadata contain
+    `alphabet` (its indices start at 1; 0 is the end slot and padding), `mean` and `std`
+    of the normalisation as JSON (an offset is the value drawn times std plus mean), and
+    `fingerprint`.
 
     Args:
-        model: with a `SynthesisNetwork`.
+        model: a model with a `SynthesisNetwork`.
 
     Raises:
         ImportError: the packages that write ONNX are not installed.
-        ModelError: the model has another network.
+        ModelError: the network of the model has no soft window.
     """
     try:
         import onnx
         import onnxscript  # noqa: F401  torch's exporter is built on it
     except ImportError as error:
         raise MissingPackageError(
-            "an ONNX file needs the packages onnx and onnxscript: "
+            "an ONNX file needs the packages onnx and onnxscript: install them with "
             "pip install handwriting-lib[onnx]"
         ) from error
     network = model.network
     if not hasattr(network, "window"):
         raise ModelError(
-            f"{model.name} is a {model.kind} network; an ONNX step is made of networks "
-            "that read a text through a soft window (synthesis)"
+            f"{model.name} is a {model.kind} network; ONNX export needs one that reads "
+            "text through a soft window: choose a synthesis network"
         )
-    lines, slots = 2, 5  # of the example that is traced; both are free in the file
+    lines, slots = 2, 5  # sizes of the traced example; both are dynamic in the file
     start = network.initial_state(lines)
-    # one tensor each: the exporter takes a tensor that comes twice for one input
+    # distinct tensors, because the exporter merges inputs that are the same tensor
     states = [part.clone() for s in start.layers for part in s]
     states += [start.w, start.kappa]
     names = [f"{part}{n + 1}" for n in range(len(start.layers)) for part in "hc"]
@@ -90,7 +91,7 @@ def onnx_step(model: Model) -> bytes:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's, about its own parts
+            warnings.simplefilter("ignore")  # warnings about the exporter's internals
             program = torch.onnx.export(
                 _Step(network).eval(),
                 (
@@ -117,7 +118,7 @@ def onnx_step(model: Model) -> bytes:
     proto: Any = program.model_proto
     graph = proto.graph
     for part in (graph, *graph.node, *graph.value_info, *graph.initializer):
-        del part.metadata_props[:]  # where the code that was traced lies on this disk
+        del part.metadata_props[:]  # holds local paths of the traced code
     about = {
         "alphabet": CHARACTERS,
         "mean": json.dumps(list(model.normalisation.mean)),
@@ -129,5 +130,5 @@ def onnx_step(model: Model) -> bytes:
 
 
 def export_onnx(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write one step to a file: see `onnx_step`."""
+    """Write one step to a file; `onnx_step` describes its contents."""
     write_whole(path, onnx_step(model))

@@ -1,16 +1,17 @@
-"""The networks, one file each, and the table that names them.
+"""The networks, one per file, and the table that lists them by name.
 
-A network is an `nn.Module` with a `config` (a frozen dataclass) and these class
-attributes, which are all that the rest of the library asks about its kind:
+A network is an `nn.Module` with a `config` (a frozen dataclass) and the following class
+attributes, which are all that the rest of the library needs to know about its kind:
 
 - `kind`: the name under which it is saved and configured;
 - `Config`: the class of its `config`;
-- `carries`: what a model file holds beside the weights, name by name, as classes of
-  frozen dataclasses: ink networks carry the factors between their numbers and ink;
-- `reads_text`: whether it is given a text along with the ink;
-- `recurrent`: whether it has a state, with `initial_state`, `step` and `layer_input`.
+- `carries`: what a model file holds besides the weights, as a mapping from names to
+  frozen dataclasses; networks over ink carry their normalisation and thinning;
+- `reads_text`: whether it reads a text along with the ink;
+- `recurrent`: whether it has a state, and with it the methods `initial_state`, `step`
+  and `layer_input`.
 
-A new network is a file in this folder and a line in `NETWORKS`.
+To add a network, add a file to this folder and an entry to `NETWORKS`.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ __all__ = [
 
 
 def network_class(kind: str) -> type[Any]:
-    """The class of a kind of network.
+    """The class of the networks of a kind.
 
     Raises:
-        ValueError: there is no such kind.
+        ValueError: the kind is not in `NETWORKS`.
     """
     if kind not in NETWORKS:
         raise InputError(
@@ -63,17 +64,19 @@ def network_class(kind: str) -> type[Any]:
 
 
 def build_network(kind: str, config: Mapping[str, Any]) -> nn.Module:
-    """A new network with random weights.
+    """Build a network with random weights.
 
     Args:
-        kind: one of `NETWORKS`.
-        config: the entries of its `Config` that differ from the default.
+        kind: kind of network, a key of `NETWORKS`.
+        config: entries of its `Config` that differ from the defaults.
 
     Raises:
-        ValueError: there is no such kind, or its `Config` lacks one of the entries.
+        ValueError: the kind is not in `NETWORKS`, or its `Config` lacks an entry.
     """
     network = network_class(kind)
     try:
         return network(network.Config(**config))  # type: ignore[no-any-return]
     except TypeError as error:
-        raise InputError(f"the configuration of a {kind} network: {error}") from None
+        raise InputError(
+            f"the configuration of a {kind} network is wrong: {error}"
+        ) from None

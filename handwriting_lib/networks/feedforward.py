@@ -1,4 +1,4 @@
-"""The network without memory: the next point from the last k points.
+"""The feedforward network, which predicts the next point from the last k points.
 
 Chapter 02 builds it.
 """
@@ -21,10 +21,10 @@ class FeedforwardConfig:
     """The sizes of a `FeedforwardPredictor`.
 
     Attributes:
-        points: k, how many points the network sees at once.
-        hidden: units per layer.
-        layers: hidden layers.
-        mixtures: M, components of the output mixture.
+        points: k, the number of points that the network reads at once.
+        hidden: number of units per hidden layer.
+        layers: number of hidden layers.
+        mixtures: M, the number of components of the output mixture.
     """
 
     points: int = 8
@@ -34,7 +34,7 @@ class FeedforwardConfig:
 
 
 class FeedforwardPredictor(nn.Module):
-    """The next point from the last k points, through tanh layers: a fixed memory.
+    """Predicts the next point from the last k points with a stack of tanh layers.
 
     Example:
         >>> import torch
@@ -70,13 +70,14 @@ class FeedforwardPredictor(nn.Module):
         matmul_dtype: torch.dtype | None = None,
         gate_limit: float | None = None,
     ) -> NetworkOutput:
-        """The output at each point; before the first point the network sees zeros.
+        """The output at each point; before the first point the network reads zeros.
 
         Args:
             ink: `(B, T, 3)` points.
-            matmul_dtype: accepted so that one task trains all networks; the products
-                here are few and stay in the type of the input.
-            gate_limit: accepted for the same reason; there are no gates.
+            matmul_dtype: ignored, because the products here are few and stay in the
+                type of the input; accepted so that one task trains all networks.
+            gate_limit: ignored, because there are no gates; accepted for the same
+                reason.
         """
         k = self.config.points
         padded = nn.functional.pad(ink, (0, 0, k - 1, 0))  # (B, T + k - 1, 3)

@@ -1,4 +1,4 @@
-"""Widening a trained network: the wide one starts with what the small one knows."""
+"""Widening a trained network without changing its output."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from .synthesis import SynthesisNetwork
 
 @torch.no_grad()
 def grow(small: nn.Module, wide: nn.Module) -> None:
-    """Give a wide network what a small one has learned: at first both write alike.
+    """Copy a small network into a wide one, which then gives the same output.
 
     The small network's cells become the first cells of each layer. The new cells keep
-    the random weights they read with, and are read with weights of zero, so they change
-    nothing until training lets them.
+    their random input weights, but the old cells, the window and the output read them
+    with weights of zero, so they change nothing until training changes these weights.
 
     Args:
-        small: a trained `PredictionNetwork` or `SynthesisNetwork`.
-        wide: a network of the same kind with as many cells a layer or more, otherwise
-            of the same sizes; it is changed in place.
+        small: trained `PredictionNetwork` or `SynthesisNetwork`.
+        wide: network of the same kind with at least as many cells per layer, and
+            otherwise of the same sizes; it is changed in place.
 
     Raises:
-        ValueError: the networks do not fit.
+        ValueError: the networks differ in more than their numbers of cells, or `wide`
+            has fewer cells.
 
     Example:
         >>> import torch
@@ -45,11 +46,14 @@ def grow(small: nn.Module, wide: nn.Module) -> None:
         and new.hidden >= old.hidden  # type: ignore[union-attr]
     )
     if not fits:
-        raise InputError(f"a network with {old} cannot grow into one with {new}")
+        raise InputError(
+            f"a network with {old} cannot grow into one with {new}: use the same kind "
+            "and sizes, with at least as many cells per layer"
+        )
     few, many = old.hidden, new.hidden  # type: ignore[union-attr]
 
     def fill(target: Tensor, source: Tensor) -> None:
-        """The old cells' weights; zeros where an old cell would read a new one."""
+        """Copy the old cells' weights; zero those with which they read new cells."""
         target.zero_()
         target[..., : source.shape[-1]] = source
 

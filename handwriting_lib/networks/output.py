@@ -1,4 +1,4 @@
-"""What the `forward` of a network over ink returns."""
+"""The return value of `forward` for networks over ink."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from ..parts.mixture import StrokeMixture
 
 
 class NetworkOutput(NamedTuple):
-    """The raw output at every point, and what is needed to go on.
+    """The raw output at every point, and the state to continue from.
 
     Attributes:
-        output: `(B, T, 6M + 1)` raw output; `mixture()` reads it.
-        phi: `(B, T, U)` the weights of the window, or None for a network that reads no
+        output: `(B, T, 6M + 1)` raw output, which `mixture` turns into a density.
+        phi: `(B, T, U)` weights of the window, or None for a network that reads no
             text.
-        state: the state after the last point, to continue from; None for a network
-            without memory.
+        state: state after the last point, or None for a network without memory.
     """
 
     output: Tensor
@@ -25,5 +24,5 @@ class NetworkOutput(NamedTuple):
     state: Any
 
     def mixture(self, bias: float = 0.0, temperature: float = 1.0) -> StrokeMixture:
-        """The density of the next point, at each point."""
+        """The density of the next point at each point."""
         return StrokeMixture.from_output(self.output, bias, temperature)

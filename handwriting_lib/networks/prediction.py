@@ -1,6 +1,7 @@
-"""The recurrent network that writes without a text (Graves 2013, section 4).
+"""The prediction network, which writes without a text (Graves 2013, section 4).
 
-Every hidden layer sees the input and feeds the output. Chapter 08 builds it.
+Skip connections lead from the input to every hidden layer, and from every hidden layer
+to the output. Chapter 08 builds it.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from .output import NetworkOutput
 
 @dataclass(frozen=True)
 class PredictionConfig:
-    """The sizes of a `PredictionNetwork`; the paper's by default.
+    """The sizes of a `PredictionNetwork`; the defaults are the paper's.
 
     Attributes:
-        hidden: H, cells per layer.
-        layers: how many.
-        mixtures: M, components of the output mixture.
-        peepholes: False makes the cells those of a plain LSTM: the weights from the
-            cells to the gates are zero and stay zero.
+        hidden: H, the number of cells per layer.
+        layers: number of hidden layers.
+        mixtures: M, the number of components of the output mixture.
+        peepholes: whether the cells have peepholes; if not, the weights from the cells
+            to the gates are zero and stay zero, as in a plain LSTM.
     """
 
     hidden: int = 400
@@ -45,7 +46,7 @@ class PredictionState(NamedTuple):
 
 @renamed_attributes(start="initial_state")
 class PredictionNetwork(nn.Module):
-    """Stacked peephole LSTMs that predict the next point from all before it.
+    """Stacked peephole LSTMs that predict the next point from all previous points.
 
     Example:
         >>> import torch
@@ -74,14 +75,14 @@ class PredictionNetwork(nn.Module):
                 nn.init.zeros_(layer.peephole.requires_grad_(False))  # type: ignore[union-attr, arg-type]
 
     def initial_state(self, batch_size: int) -> PredictionState:
-        """The state before the first point."""
+        """The state before the first point: zeros."""
         layers: Any = self.layers
         return PredictionState(tuple(one.initial_state(batch_size) for one in layers))
 
     def step(
         self, point: Tensor, state: PredictionState
     ) -> tuple[Tensor, PredictionState]:
-        """One point `(B, 3)`: the raw output `(B, 6M + 1)` and the next state."""
+        """Read a point `(B, 3)`; return the raw output `(B, 6M + 1)` and the state."""
         states: list[LSTMState] = []
         for layer, old in zip(self.layers, state.layers, strict=True):
             x = torch.cat([point, states[-1].h], -1) if states else point
@@ -96,13 +97,13 @@ class PredictionNetwork(nn.Module):
         before: PredictionState,
         after: PredictionState,
     ) -> Tensor:
-        """What a layer reads at one step: `(B, I)`.
+        """The input `(B, I)` of a layer at one step.
 
         Args:
-            number: of the layer, from 0.
-            point: `(B, 3)` the point of this step.
-            before: the state before the step.
-            after: the state after it.
+            number: index of the layer, from 0.
+            point: `(B, 3)` point of this step.
+            before: state before the step.
+            after: state after the step.
         """
         below = [after.layers[number - 1].h] if number else []
         return torch.cat([point, *below], -1)
@@ -114,13 +115,15 @@ class PredictionNetwork(nn.Module):
         matmul_dtype: torch.dtype | None = None,
         gate_limit: float | None = None,
     ) -> NetworkOutput:
-        """Whole lines, `(B, T, 3)`, through the fused layers.
+        """Run whole lines through the fused layers.
 
         Args:
-            ink: points.
-            state: to go on from.
-            matmul_dtype: the type of matrix products, such as `torch.bfloat16`.
-            gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
+            ink: `(B, T, 3)` points.
+            state: state to continue from; None starts with zeros.
+            matmul_dtype: type of the matrix products, such as `torch.bfloat16`; None
+                keeps that of `ink`.
+            gate_limit: limit on the derivatives at the inputs of the gates; see
+                `clip_derivative`.
         """
         state = self.initial_state(ink.shape[0]) if state is None else state
         x = ink.transpose(0, 1)  # (T, B, 3)

@@ -1,8 +1,8 @@
-"""The synthesis network: it writes a text (Graves 2013, section 5).
+"""The synthesis network, which writes a given text (Graves 2013, section 5).
 
-The prediction network with a soft window over the text. Every hidden layer sees the
-input and feeds the output. `step` takes one point at a time and gives the same numbers
-as `forward` on a whole line. Chapter 10 builds it.
+It is the prediction network with a soft window over the text, and it has the same skip
+connections. `step` takes one point at a time and gives the same numbers as `forward` on
+a whole line. Chapter 10 builds it.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .output import NetworkOutput
 
 @dataclass(frozen=True)
 class SynthesisConfig:
-    """The sizes of a `SynthesisNetwork`; the paper's, but for the alphabet.
+    """The sizes of a `SynthesisNetwork`; all defaults but `symbols` are the paper's.
 
     The paper's alphabet has 57 characters; ours has 95 and the padding symbol.
 
     Attributes:
-        hidden: H, cells per layer.
-        layers: how many.
-        mixtures: M, components of the output mixture.
-        components: K, components of the window.
+        hidden: H, the number of cells per layer.
+        layers: number of hidden layers.
+        mixtures: M, the number of components of the output mixture.
+        components: K, the number of components of the window.
         symbols: V, the size of the alphabet.
-        step: how far kappa moves per point when training starts, in characters.
+        step: initial step of kappa, in characters per point.
     """
 
     hidden: int = 400
@@ -46,12 +46,12 @@ class SynthesisConfig:
 
 
 class SynthesisState(NamedTuple):
-    """The state of each layer, and of the window.
+    """The state of each layer and of the window.
 
     Attributes:
         layers: output and cell of each layer.
-        w: `(B, V)` what the window read at the last point.
-        kappa: `(B, K)` where its components are.
+        w: `(B, V)` window vector: what the window read at the last point.
+        kappa: `(B, K)` positions of the window's components.
     """
 
     layers: tuple[LSTMState, ...]
@@ -61,10 +61,10 @@ class SynthesisState(NamedTuple):
 
 @renamed_attributes(start="initial_state")
 class SynthesisNetwork(nn.Module):
-    """Writes a text: the prediction network with a soft window on it (section 5).
+    """The prediction network with a soft window over the text that it writes.
 
-    The window is moved by the first layer alone. What it reads goes to layers 2 and up
-    at the same point, and to layer 1 at the next.
+    Only the first layer moves the window. What the window reads goes to layers 2 and up
+    at the same point, and to layer 1 at the next point.
 
     Example:
         >>> import torch
@@ -105,13 +105,13 @@ class SynthesisNetwork(nn.Module):
     def step(
         self, point: Tensor, state: SynthesisState, text: Tensor, text_mask: Tensor
     ) -> tuple[Tensor, SynthesisState, Tensor]:
-        """One point of each line.
+        """Read one point of each line.
 
         Args:
-            point: `(B, 3)` the point just written.
-            state: of the point before.
-            text: `(B, U)` int64 with the end slot.
-            text_mask: `(B, U)` bool.
+            point: `(B, 3)` points just written.
+            state: state after the previous point.
+            text: `(B, U)` int64 symbols, with the end slot.
+            text_mask: `(B, U)` bool mask, true for characters and the end slot.
 
         Returns:
             The raw output `(B, 6M + 1)`, the next state, and phi `(B, U)`.
@@ -129,15 +129,15 @@ class SynthesisNetwork(nn.Module):
     def layer_input(
         self, number: int, point: Tensor, before: SynthesisState, after: SynthesisState
     ) -> Tensor:
-        """What a layer reads at one step: `(B, I)`.
+        """The input `(B, I)` of a layer at one step.
 
         Args:
-            number: of the layer, from 0.
-            point: `(B, 3)` the point of this step.
-            before: the state before the step.
-            after: the state after it.
+            number: index of the layer, from 0.
+            point: `(B, 3)` point of this step.
+            before: state before the step.
+            after: state after the step.
         """
-        if not number:  # layer 1 reads the window of the step before
+        if not number:  # layer 1 reads the window of the previous step
             return torch.cat([point, before.w], -1)
         return torch.cat([point, after.w, after.layers[number - 1].h], -1)
 
@@ -150,15 +150,17 @@ class SynthesisNetwork(nn.Module):
         matmul_dtype: torch.dtype | None = None,
         gate_limit: float | None = None,
     ) -> NetworkOutput:
-        """Whole lines, through the fused layers.
+        """Run whole lines through the fused layers.
 
         Args:
             ink: `(B, T, 3)` points.
-            text: `(B, U)` int64 with the end slot.
-            text_mask: `(B, U)` bool.
-            state: to go on from.
-            matmul_dtype: the type of matrix products, such as `torch.bfloat16`.
-            gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
+            text: `(B, U)` int64 symbols, with the end slot.
+            text_mask: `(B, U)` bool mask, true for characters and the end slot.
+            state: state to continue from; None starts with zeros.
+            matmul_dtype: type of the matrix products, such as `torch.bfloat16`; None
+                keeps that of `ink`.
+            gate_limit: limit on the derivatives at the inputs of the gates; see
+                `clip_derivative`.
         """
         state = self.initial_state(ink.shape[0]) if state is None else state
         x = ink.transpose(0, 1)  # (T, B, 3)

@@ -1,1 +1,1 @@
-"""What the chapters build: the LSTM cell, the soft window, the mixture."""
+"""The parts that the chapters build: LSTM cell, soft window and mixture density."""

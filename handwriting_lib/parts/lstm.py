@@ -1,8 +1,8 @@
-"""The LSTM cell by hand, and the peephole LSTM as a loop over points.
+"""The LSTM cell written out, and the peephole LSTM as a loop over points.
 
-Graves 2013, eqs 7 to 11: input and forget gates look at the cell before the step
-(`c_{t-1}`), the output gate at the cell after it (`c_t`); peephole weights are
-diagonal. Gates are ordered i, f, g, o as in torch. Chapters 04 and 05 build this.
+Graves 2013, eqs 7 to 11: the input and forget gates see the cell before the step
+(`c_{t-1}`), and the output gate sees the cell after it (`c_t`). Peephole weights are
+diagonal. Gates are ordered i, f, g, o as in torch. Built in chapters 04 and 05.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..deprecation import renamed_arguments, renamed_attributes
 
 
 class LSTMState(NamedTuple):
-    """Hidden output and cell of a layer, `(B, H)` each."""
+    """The output and the cell state of a layer, `(B, H)` each."""
 
     h: Tensor
     c: Tensor
@@ -36,15 +36,15 @@ class _ClipDerivative(torch.autograd.Function):
 
 
 def clip_derivative(x: Tensor, limit: float | None) -> Tensor:
-    """The same numbers; the derivative that comes back through them is clipped.
+    """Return `x` unchanged, but clip the gradient in the backward pass.
 
-    Graves 2013, section 4.1, clips the derivatives of the loss at the inputs of the
-    LSTM layers' gates and of the output layer, at every point, so that none grows on
-    its way back through a line.
+    Graves 2013, section 4.1, clips the derivatives of the loss with respect to the
+    inputs of the LSTM layers' gates and of the output layer. This happens at every
+    point, so that no derivative grows as it travels back through a line.
 
     Args:
-        x: of any shape.
-        limit: the largest size of a derivative; None clips nothing.
+        x: a tensor of any shape.
+        limit: the largest absolute value of a derivative; None disables clipping.
 
     Example:
         >>> import torch
@@ -65,16 +65,17 @@ def lstm_cell(
     peephole: Tensor | None = None,
     gate_limit: float | None = None,
 ) -> LSTMState:
-    """One step of an LSTM layer, written out.
+    """Run one step of an LSTM layer, written out.
 
     Args:
         x: `(B, I)` input.
-        state: `(B, H)` output and cell of the step before.
-        weight_ih: `(4H, I)` weights of the input, gates in the order i, f, g, o.
-        weight_hh: `(4H, H)` weights of the output of the step before.
-        bias: `(4H,)`; `nn.LSTMCell` keeps it as a sum of two.
-        peephole: `(3, H)` weights from the cell to i, f, o; None for an LSTM without.
-        gate_limit: of the derivatives at the gates' inputs: see `clip_derivative`.
+        state: output and cell of the previous step, `(B, H)` each.
+        weight_ih: `(4H, I)` weights of the input, with gates in the order i, f, g, o.
+        weight_hh: `(4H, H)` weights of the previous output.
+        bias: `(4H,)` bias; `nn.LSTMCell` keeps it as a sum of two.
+        peephole: `(3, H)` weights from the cell to i, f, o; None for a plain LSTM.
+        gate_limit: the limit of the derivatives at the gate inputs; see
+            `clip_derivative`.
 
     Returns:
         Output and cell after the step, `(B, H)` each.
@@ -94,13 +95,14 @@ def lstm_cell(
 def gates_to_state(
     z: Tensor, c: Tensor, peephole: Tensor | None, gate_limit: float | None = None
 ) -> LSTMState:
-    """From the gates' inputs to the new state: everything after the matrix products.
+    """Compute the new state from the gate inputs: all that follows the matrix products.
 
     Args:
-        z: `(B, 4H)` inputs of the gates i, f, g, o.
-        c: `(B, H)` the cell before the step.
-        peephole: `(3, H)` or None.
-        gate_limit: of the derivatives at the inputs, peepholes included.
+        z: `(B, 4H)` inputs of the gates i, f, g, o, without the peephole terms.
+        c: `(B, H)` cell before the step.
+        peephole: `(3, H)` weights from the cell to i, f, o, or None.
+        gate_limit: the limit of the derivatives at the gate inputs, which include the
+            peephole terms.
     """
     z_i, z_f, z_g, z_o = z.chunk(4, dim=-1)  # (B, H) each
     if peephole is not None:
@@ -115,15 +117,15 @@ def gates_to_state(
 
 
 class LSTMTrace(NamedTuple):
-    """What a pass over whole lines leaves for the way back, time first.
+    """The tensors that a forward pass keeps for the backward pass, time first.
 
     Attributes:
         gates: `(T, B, 4H)` values of i, f, g, o.
-        hs: `(T + 1, B, H)` outputs, that before the first point too; the layer with the
-            window has `(T + 1, B, V + H)`, what the window read before the output.
-        hs_low: the same in the type that products are made in.
-        cs: `(T + 1, B, H)` cells.
-        tanh_c: `(T, B, H)` their tanh.
+        hs: `(T + 1, B, H)` outputs, from the one before the first point on; in the
+            layer with the window `(T + 1, B, V + H)`, the window's output first.
+        hs_low: `hs` in the dtype of the matrix products.
+        cs: `(T + 1, B, H)` cells, from the one before the first point on.
+        tanh_c: `(T, B, H)` tanh of the cells after each point.
     """
 
     gates: Tensor
@@ -134,11 +136,11 @@ class LSTMTrace(NamedTuple):
 
 
 def peephole_gradient(d_z: Tensor, cs: Tensor) -> Tensor:
-    """Of the peephole weights, `(3, H)`.
+    """Compute the gradient of the peephole weights, `(3, H)`.
 
     Args:
-        d_z: `(T, B, 4H)` derivatives at the gates' inputs.
-        cs: `(T + 1, B, H)` the cells before, between and after the points.
+        d_z: `(T, B, 4H)` derivatives at the gate inputs.
+        cs: `(T + 1, B, H)` cells, from the one before the first point on.
     """
     d_i, d_f, _, d_o = d_z.chunk(4, -1)
     pairs = (d_i, cs[:-1]), (d_f, cs[:-1]), (d_o, cs[1:])
@@ -147,15 +149,15 @@ def peephole_gradient(d_z: Tensor, cs: Tensor) -> Tensor:
 
 @renamed_attributes(inputs="input_size", hidden="hidden_size", start="initial_state")
 class PeepholeLSTM(nn.Module):
-    """One layer of peephole LSTM cells, as a Python loop over the points.
+    """A layer of peephole LSTM cells, as a Python loop over the points.
 
     Args:
-        input_size: I, the size of an input.
+        input_size: I, the size of the input at each point.
         hidden_size: H, the number of cells.
-        forget_bias: where the bias of the forget gate starts; 1 keeps the memory open
-            early in training.
-        device: where to make the weights.
-        dtype: of the weights.
+        forget_bias: the initial bias of the forget gate; 1 keeps the gate open early in
+            training, so that the cell remembers.
+        device: the device of the weights.
+        dtype: the dtype of the weights.
 
     Shapes:
         `forward`: `(B, T, I)` to `(B, T, H)`.
@@ -193,14 +195,14 @@ class PeepholeLSTM(nn.Module):
             self.bias[hidden_size : 2 * hidden_size] = forget_bias
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        """The state before the first point: zeros, `(B, H)` each."""
+        """Return the state before the first point: zeros, `(B, H)` each."""
         zero = self.bias.new_zeros(batch_size, self.hidden_size)
         return LSTMState(zero, zero)
 
     def step(
         self, x: Tensor, state: LSTMState, gate_limit: float | None = None
     ) -> LSTMState:
-        """One point: `(B, I)` and a state to the next state."""
+        """Return the state that follows `state` after the input `x` `(B, I)`."""
         weights = self.weight_ih, self.weight_hh, self.bias, self.peephole
         return lstm_cell(x, state, *weights, gate_limit)
 
@@ -210,12 +212,12 @@ class PeepholeLSTM(nn.Module):
         state: LSTMState | None = None,
         gate_limit: float | None = None,
     ) -> tuple[Tensor, LSTMState]:
-        """All points of a batch of lines.
+        """Run the layer over all points of a batch of lines.
 
         Args:
-            x: `(B, T, I)`.
-            state: to continue from; None starts with zeros.
-            gate_limit: of the derivatives at the inputs of the gates, see
+            x: `(B, T, I)` inputs.
+            state: the state to continue from; None starts with zeros.
+            gate_limit: the limit of the derivatives at the gate inputs; see
                 `clip_derivative`.
 
         Returns:

@@ -1,9 +1,9 @@
-"""Where the pen goes next, as a density: bivariate Gaussians and a pen lift.
+"""The density of the next point: bivariate Gaussians and a Bernoulli for the pen.
 
 Graves 2013, eqs 15 to 26: a mixture of M bivariate Gaussians over the next offset and a
-Bernoulli for the end of the stroke. Everything is kept and computed in log space: a
-product of small numbers is a sum of logarithms, and no epsilon is needed anywhere.
-Chapters 06 and 07 build it.
+Bernoulli for the end of the stroke. Densities are computed in log space, where a
+product of small numbers becomes a sum of logarithms, so no epsilon is needed. Built in
+chapters 06 and 07.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch.nn.functional import log_softmax, logsigmoid
 from ..deprecation import warn
 from ..errors import InputError, NumericalError
 
-# Tablets count in whole units, so many offsets are exactly 0 in one axis: without a
-# floor a component could shrink onto them and the likelihood would have no bound. The
-# floor is added, not clamped at, so that the gradient never stops.
+# Tablets count in whole units, so many offsets are exactly 0 along one axis. Without a
+# floor, a component could shrink onto them and the likelihood would be unbounded. The
+# floor is added instead of clamped at, so that the gradient is never 0.
 SIGMA_FLOOR = 0.01
 # A correlation of 1 would make the covariance singular.
 RHO_LIMIT = 0.999
@@ -32,13 +32,13 @@ class StrokeMixture(Distribution):
     """A density over points `(dx, dy, end_of_stroke)`, one for each leading index.
 
     Args:
-        log_pi: `(..., M)` logarithms of the weights; they sum to 1.
+        log_pi: `(..., M)` logarithms of the mixture weights, which sum to 1.
         mu: `(..., M, 2)` means.
         log_sigma: `(..., M, 2)` logarithms of the standard deviations.
         rho: `(..., M)` correlations, in (-1, 1).
         end_logit: `(...)` log-odds that this point is the last of its stroke.
 
-    The arguments are attributes as well.
+    The arguments are also attributes.
 
     Example:
         >>> import torch
@@ -58,7 +58,7 @@ class StrokeMixture(Distribution):
         "rho": constraints.independent(constraints.interval(-1.0, 1.0), 1),
         "end_logit": constraints.real,
     }
-    support = constraints.real_vector  # its last number is 0 or 1
+    support = constraints.real_vector  # the last number is 0 or 1
 
     def __init__(
         self,
@@ -75,27 +75,27 @@ class StrokeMixture(Distribution):
         super().__init__(end_logit.shape, torch.Size([3]), validate_args)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> StrokeMixture:
-        """The mixture whose parameters are a function of these."""
+        """Return the mixture with `function` applied to each parameter."""
         return StrokeMixture(*map(function, self.parts()))
 
     def replace(self, **changes: Tensor) -> StrokeMixture:
-        """The mixture with some of its parameters changed."""
+        """Return a copy of the mixture with some parameters changed."""
         names = ("log_pi", "mu", "log_sigma", "rho", "end_logit")
         parts = dict(zip(names, self.parts(), strict=True)) | changes
         return StrokeMixture(*(parts[name] for name in names))
 
     def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """The parameters, in the order of the arguments."""
+        """Return the parameters, in the order of the arguments."""
         return self.log_pi, self.mu, self.log_sigma, self.rho, self.end_logit
 
     def __getitem__(self, index: Any) -> StrokeMixture:
-        """The mixtures at some of the leading indices."""
+        """Return the mixtures at some of the leading indices."""
         return self.map(lambda part: part[index])
 
     def expand(
         self, batch_shape: torch.Size | list[int] | tuple[int, ...], _: Any = None
     ) -> StrokeMixture:
-        """The same mixtures, repeated along leading sizes."""
+        """Return the mixtures expanded to `batch_shape`."""
         lead = len(self.batch_shape)
         return self.map(lambda part: part.expand(*batch_shape, *part.shape[lead:]))
 
@@ -103,16 +103,17 @@ class StrokeMixture(Distribution):
     def from_output(
         cls, output: Tensor, bias: Tensor | float = 0.0, temperature: float = 1.0
     ) -> StrokeMixture:
-        """From a network's raw output (eqs 18 to 22), with the bias of section 5.4.
+        """Read a network's raw output (eqs 18 to 22), with the bias of section 5.4.
 
         Args:
-            output: `(..., 6M + 1)`: end of stroke, then pi, mu x, mu y, sigma x,
-                sigma y and rho, M of each.
-            bias: b of eqs 61 and 62, at least 0: sharper weights and smaller standard
-                deviations; a tensor `(...)` gives each line its own. For sampling
-                only: never train with it.
-            temperature: each of the distributions raised to the power 1 / temperature
-                and normalised again, above 0.
+            output: `(..., 6M + 1)` raw numbers: end of stroke, then pi, mu x, mu y,
+                sigma x, sigma y and rho, M of each.
+            bias: b of eqs 61 and 62, at least 0; a larger bias gives sharper weights
+                and smaller standard deviations. A tensor `(...)` gives one for each
+                leading index. For sampling only: never train with it.
+            temperature: the temperature of sampling, above 0: the mixture weights, each
+                component and the Bernoulli are raised to the power 1 / temperature and
+                normalised again.
 
         Raises:
             ValueError: the last size is not 6M + 1, the bias is negative, or the
@@ -120,7 +121,7 @@ class StrokeMixture(Distribution):
         """
         size = output.shape[-1]
         if size % 6 != 1 or size < 7:
-            raise InputError(f"a mixture's output has 6M + 1 numbers, not {size}")
+            raise InputError(f"a mixture needs 6M + 1 numbers, not {size}")
         valid = (bias >= 0).all() if isinstance(bias, Tensor) else bias >= 0
         if not valid:
             raise InputError(f"the bias must be at least 0, not {bias}")
@@ -143,10 +144,13 @@ class StrokeMixture(Distribution):
         )
 
     def component_log_prob(self, offset: Tensor) -> Tensor:
-        """The log-density of each component (eqs 24 and 25) at `(..., 2)` offsets.
+        """Return the log-density of each component (eqs 24 and 25).
+
+        Args:
+            offset: `(..., 2)` offsets.
 
         Returns:
-            `(..., M)`, without the weights.
+            `(..., M)` log-densities, without the mixture weights.
         """
         z = (offset[..., None, :] - self.mu) * torch.exp(-self.log_sigma)  # (..., M, 2)
         z_x, z_y = z.unbind(-1)
@@ -161,13 +165,13 @@ class StrokeMixture(Distribution):
         )
 
     def log_prob(self, point: Tensor) -> Tensor:
-        """The log-density of points (eq. 26 without the sum and the sign), in nats.
+        """Return the log-density of points (eq. 26 without the sum and the sign).
 
         Args:
-            point: `(..., 3)`; end_of_stroke is 0 or 1.
+            point: `(..., 3)` points, whose `end_of_stroke` is 0 or 1.
 
         Returns:
-            `(...)`.
+            `(...)` log-densities, in nats.
         """
         offset = torch.logsumexp(
             self.log_pi + self.component_log_prob(point[..., :2]), -1
@@ -175,7 +179,7 @@ class StrokeMixture(Distribution):
         return offset + self.end_log_prob(point[..., 2])
 
     def end_log_prob(self, end: Tensor) -> Tensor:
-        """The log-probability of the pen column `(...)` alone."""
+        """Return the log-probability of the pen column `(...)` alone."""
         return logsigmoid(torch.where(end > 0.5, self.end_logit, -self.end_logit))
 
     def sample(  # type: ignore[override]
@@ -187,13 +191,14 @@ class StrokeMixture(Distribution):
         """Draw a point for each leading index.
 
         Args:
-            sample_shape: how many, in front of the leading indices.
-            generator: the source of randomness.
-            noise: `(..., 4)`, in place of the generator: two uniform numbers (for the
-                component and the pen) and two normal ones (for the offset).
+            sample_shape: the shape of the draws, in front of the leading indices.
+            generator: the random generator.
+            noise: `(*sample_shape, ..., 4)` numbers to use instead of the generator:
+                two uniform ones (for the component and the pen) and two normal ones
+                (for the offset).
 
         Returns:
-            `(*sample_shape, ..., 3)`.
+            `(*sample_shape, ..., 3)` points.
         """
         if isinstance(sample_shape, torch.Generator):
             warn("sample(generator)", "sample(generator=generator)")
@@ -232,7 +237,7 @@ class StrokeMixture(Distribution):
 
     @property
     def covariance(self) -> Tensor:
-        """Of the offset, `(..., 2, 2)`: within the components and between them."""
+        """The `(..., 2, 2)` covariance of the offset, over all components."""
         pi = self.log_pi.exp()[..., None, None]
         s_x, s_y = self.log_sigma.exp().unbind(-1)
         cross = self.rho * s_x * s_y
@@ -246,7 +251,7 @@ class StrokeMixture(Distribution):
 def draw_noise(
     shape: torch.Size | tuple[int, ...], generator: torch.Generator | None, like: Tensor
 ) -> Tensor:
-    """`(*shape, 4)`: the uniform and normal numbers that `sample` turns into points."""
+    """Draw the `(*shape, 4)` noise of `sample`: two uniform and two normal numbers."""
     device = generator.device if generator is not None else like.device
     uniform = torch.rand(
         *shape, 2, generator=generator, dtype=like.dtype, device=device
@@ -258,12 +263,12 @@ def draw_noise(
 
 
 def mixture_loss(mixture: StrokeMixture, target: Tensor, mask: Tensor) -> Tensor:
-    """Negative log-likelihood a point (eq. 26), the mean over unmasked points, in nats.
+    """Return the mean negative log-likelihood (eq. 26) in nats per point.
 
     Args:
-        mixture: leading shape `(B, T)`.
-        target: `(B, T, 3)`.
-        mask: `(B, T)` bool; other points do not count and get no gradient.
+        mixture: the predictions, of the leading shape `(B, T)`.
+        target: `(B, T, 3)` points to predict.
+        mask: `(B, T)` bool, true for the points that count; the others get no gradient.
 
     Raises:
         FloatingPointError: the loss is not finite; a NaN is never turned into a zero.
@@ -271,19 +276,19 @@ def mixture_loss(mixture: StrokeMixture, target: Tensor, mask: Tensor) -> Tensor
     log_prob = torch.where(mask, mixture.log_prob(target), 0.0)
     loss = -log_prob.sum() / mask.sum()
     if loss.is_cuda and torch.cuda.is_current_stream_capturing():
-        return loss  # nobody can look at it yet: `check_loss` when the graph has run
+        return loss  # has no value until the graph runs; call `check_loss` then
     return check_loss(loss)
 
 
 def check_loss(loss: Tensor) -> Tensor:
-    """The same loss.
+    """Return `loss` if it is finite.
 
     Raises:
-        FloatingPointError: it is not finite.
+        FloatingPointError: the loss is not finite.
     """
     if not torch.isfinite(loss):
         raise NumericalError(
-            f"the loss is {loss.item()}: a weight, an input or a learning rate has "
-            "run away; look at the gradient norms before this step"
+            f"the loss is {loss.item()}: a weight or an input has run away, or the "
+            "learning rate is too high; check the gradient norms before this step"
         )
     return loss

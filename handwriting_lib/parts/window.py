@@ -1,9 +1,9 @@
-"""The soft window: where in the text the network is while it writes.
+"""The soft window: the position of the network in the text while it writes.
 
-Graves 2013, eqs 46 to 51. K Gaussian bumps over the character positions u = 1..U give
-each position a weight phi(t, u); what the network reads is the weighted sum of one-hot
-characters. Each bump's place kappa only ever moves forward. Nothing is normalised.
-Chapter 09 builds it.
+Graves 2013, eqs 46 to 51: K Gaussian bumps over the character positions u = 1..U give
+each position a weight phi(t, u), and the network reads the weighted sum of the one-hot
+characters. The location kappa of each bump only ever moves forward. The weights are not
+normalised. Built in chapter 09.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 
 class Window(NamedTuple):
-    """What the window gives at one step.
+    """The output of the window at one step.
 
     Attributes:
-        w: `(B, V)` the weighted sum of one-hot characters.
-        kappa: `(B, K)` the places after this step; position 1 is the first character.
-        phi: `(B, U)` the weight of each position.
+        w: `(B, V)` weighted sum of the one-hot characters.
+        kappa: `(B, K)` locations after this step; location 1 is the first character.
+        phi: `(B, U)` weight of each position.
     """
 
     w: Tensor
@@ -38,15 +38,16 @@ def soft_window(
     text_mask: Tensor,
     symbols: int,
 ) -> Window:
-    """One step of the window.
+    """Run one step of the window.
 
     Args:
         log_alpha: `(B, K)` logarithms of the heights (eq. 49).
         log_beta: `(B, K)` logarithms of the inverse widths (eq. 50).
-        log_step: `(B, K)` logarithms of the way to go (eq. 51).
-        kappa: `(B, K)` the places before this step.
-        text: `(B, U)` int64.
-        text_mask: `(B, U)` bool; masked positions get no weight.
+        log_step: `(B, K)` logarithms of the steps of kappa (eq. 51).
+        kappa: `(B, K)` locations before this step.
+        text: `(B, U)` int64 indices of the characters.
+        text_mask: `(B, U)` bool, true for characters and the end slot; positions where
+            it is false get no weight.
         symbols: V, the size of the alphabet.
 
     Example:
@@ -67,14 +68,14 @@ def soft_window(
 
 
 class WindowTrace(NamedTuple):
-    """What a pass over whole lines leaves for the way back, time first.
+    """The tensors that a forward pass keeps for the backward pass, time first.
 
     Attributes:
-        kappas: `(T + 1, B, K)` places, those before the first point too.
-        moves: `(T, B, 3K)` alpha, beta and kappa's step.
-        phis: `(T, B, U)` weights.
-        text: `(B, U)` int64.
-        mask: `(B, U)` 1 for characters and the end slot, in the type of the weights.
+        kappas: `(T + 1, B, K)` locations, from those before the first point on.
+        moves: `(T, B, 3K)` alpha, beta and the step of kappa.
+        phis: `(T, B, U)` weights of the positions.
+        text: `(B, U)` int64 indices of the characters.
+        mask: `(B, U)` mask in the dtype of `phis`, 1 for characters and the end slot.
     """
 
     kappas: Tensor
@@ -85,16 +86,16 @@ class WindowTrace(NamedTuple):
 
 
 class WindowParameters(nn.Linear):
-    """From the first layer's output to the logarithms of alpha, beta and kappa's step.
+    """Maps the first layer's output to the logarithms of alpha, beta and kappa's step.
 
     Args:
-        hidden: H.
-        components: K.
-        step: where kappa's step starts, in characters a point: about one over the
-            number of points that a character takes.
+        hidden: H, the size of the first layer's output.
+        components: K, the number of Gaussian bumps.
+        step: the initial step of kappa, in characters per point: about one over the
+            number of points per character.
 
-    The start matters: small weights, widths of about a character, and steps of the
-    right size let the window walk within a few hundred updates.
+    The initial values matter: small weights, widths of about a character and steps of
+    the right size let the window move along the text within a few hundred updates.
     """
 
     def __init__(self, hidden: int, components: int, step: float = 0.06) -> None:
@@ -110,6 +111,6 @@ class WindowParameters(nn.Linear):
     def read(
         self, h: Tensor, kappa: Tensor, text: Tensor, text_mask: Tensor, symbols: int
     ) -> Window:
-        """The window for the first layer's output `h` `(B, H)`: see `soft_window`."""
+        """Run `soft_window` for the first layer's output `h`, `(B, H)`."""
         alpha, beta, step = self(h).chunk(3, -1)
         return soft_window(alpha, beta, step, kappa, text, text_mask, symbols)

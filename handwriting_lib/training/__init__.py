@@ -1,1 +1,1 @@
-"""Training: the loop, its tasks and configurations, optimisers, CUDA graphs."""
+"""Training: the loop, tasks, configurations, optimisers and CUDA graphs."""

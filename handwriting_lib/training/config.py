@@ -1,4 +1,4 @@
-"""What decides a training: a recipe and the data, read from TOML."""
+"""Training configurations: a recipe and the data to train on, read from TOML."""
 
 from __future__ import annotations
 
@@ -51,32 +51,31 @@ class Recipe:
     """How a network is trained.
 
     Attributes:
-        steps: updates in all.
-        seed: of weights, batches and augmentation.
-        points_per_batch: about how many points a batch holds.
+        steps: total number of updates.
+        seed: seed of the initial weights, the batches and the augmentation.
+        points_per_batch: approximate number of points per batch.
         optimiser: `"adam"`, `"muon"`, or `"rmsprop"` as in the paper, whose learning
-            rate is for gradients of the nats of a line; see `optim.build_optimisers`.
-        learning_rate: at its height.
-        warmup_steps: steps until the learning rate is at its height.
-        decay_share: the share of the steps, at the end, over which the learning rate
-            falls.
-        final_rate_share: the learning rate at the end, as a share of `learning_rate`.
-        clip_norm: the largest norm of the gradient; 0 leaves it as it is.
-        clip_derivatives: clip derivatives at every point, as in the paper: see
-            `DerivativeLimits`.
-        weight_noise: the standard deviation that adaptive weight noise starts with; 0
-            trains without. Begin with a trained model (`TrainingConfig.init_from`).
-        word_share: the share of batches of single words: at the start, and from
-            `word_share_until` on.
-        word_share_until: the share of the steps after which the second share holds.
-        character_share: the share of batches of single characters.
-        synthetic_share: the share of batches of synthetic lines.
+            rate is meant for gradients of nats per line; see `optim.build_optimisers`.
+        learning_rate: peak learning rate.
+        warmup_steps: number of steps over which the learning rate rises to its peak.
+        decay_share: share of the steps, at the end, over which the learning rate falls.
+        final_rate_share: learning rate at the end, as a share of `learning_rate`.
+        clip_norm: largest norm of the gradient; 0 turns this clipping off.
+        clip_derivatives: whether to clip the derivatives at every point, as in the
+            paper; see `DerivativeLimits`.
+        weight_noise: initial standard deviation of the adaptive weight noise; 0 trains
+            without noise. Start from a trained model (`TrainingConfig.init_from`).
+        word_share: share of batches of single words at the start, and from
+            `word_share_until` on; in between it falls linearly.
+        word_share_until: share of the steps after which the second `word_share` holds.
+        character_share: share of batches of single characters.
+        synthetic_share: share of batches of synthetic lines.
         matmul_dtype: `"float32"` or `"bfloat16"`, the type of the matrix products.
-        validate_every: steps between validations.
-        validation_batches: how many batches a validation reads.
+        validate_every: number of steps between validations.
+        validation_batches: number of batches that a validation reads.
 
     Raises:
-        ConfigError: `matmul_dtype` is no type of matrix products.
+        ConfigError: `matmul_dtype` is neither `"float32"` nor `"bfloat16"`.
     """
 
     steps: int = 10_000
@@ -106,7 +105,7 @@ class Recipe:
             )
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate: warm-up, a constant stretch, then half a cosine down."""
+        """The learning rate at a step: warm-up, a constant phase, then cosine decay."""
         up = min(1.0, (step + 1) / max(1, self.warmup_steps))
         begin = self.steps * (1 - self.decay_share)
         done = min(1.0, max(0.0, (step - begin) / max(1.0, self.steps - begin)))
@@ -115,7 +114,7 @@ class Recipe:
         return self.learning_rate * up * falling
 
     def word_share_at(self, step: int) -> float:
-        """The share of batches of words at a step."""
+        """The share of batches of single words at a step."""
         first, last = self.word_share
         done = step / max(1.0, self.steps * self.word_share_until)
         return max(last, first + (last - first) * done) if first > last else last
@@ -124,24 +123,24 @@ class Recipe:
 @renamed_fields(start="init_from")
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that decides a training; `read_config` reads it from TOML.
+    """Everything that determines a training run; `read_config` reads it from TOML.
 
     Attributes:
         network: `"synthesis"`, `"prediction"` or `"feedforward"`.
-        model: the network's sizes.
-        corpus: a source as `load_corpus` takes it.
-        corpus_options: for the reader.
-        validation_options: for the reader, once more: what it reads with them is the
-            validation side, such as an official list of IAM-OnDB. Empty: writers and
-            texts of the corpus are held out (`split_by_writer`).
-        synthetic: what `corpora.synthetic.load` takes, for the synthetic lines that
-            `recipe.synthetic_share` mixes in; they are never validated on.
-        init_from: the name or path of a model to begin with; a wider network is grown
-            from it (`networks.grow`). Empty: begin with random weights.
-        thinning: which points stay.
-        limits: which samples stay.
-        augmentation: changes to each line.
-        recipe: how it is trained.
+        model: sizes of the network, under the names that its `Config` gives them.
+        corpus: source of the ink, in the form that `load_corpus` takes.
+        corpus_options: options of the corpus reader.
+        validation_options: options with which the reader loads the validation side,
+            such as an official list of IAM-OnDB. If empty, writers and texts of the
+            corpus are held out (`split_by_writer`).
+        synthetic: arguments of `corpora.synthetic.load` for the synthetic lines that
+            `recipe.synthetic_share` mixes in; they are never used for validation.
+        init_from: name or path of a model to start from; a wider network is grown from
+            it (`networks.grow`). If empty, training starts from random weights.
+        thinning: rule that decides which points are kept.
+        limits: bounds that decide which samples are kept.
+        augmentation: random changes to each line.
+        recipe: recipe by which the network is trained.
     """
 
     network: str = "synthesis"
@@ -158,10 +157,10 @@ class TrainingConfig:
 
 
 def read_config(path: str | Path) -> TrainingConfig:
-    """Read a TOML file with the tables of `TrainingConfig`.
+    """Read a `TrainingConfig` from a TOML file.
 
     Raises:
-        ConfigError: the file is missing, is not TOML, or has an unknown entry.
+        ConfigError: the file is missing, is not TOML, or has an unknown or wrong entry.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -179,7 +178,7 @@ def read_config(path: str | Path) -> TrainingConfig:
 
 
 def _from_table(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
-    """A frozen dataclass from a table, with lists as tuples; errors name the entry."""
+    """Build a frozen dataclass from a table; errors name the entry that is wrong."""
     known = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
     renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
@@ -188,7 +187,7 @@ def _from_table(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
     for key, value in current(table, renamed).items():
         if key not in known:
             raise ConfigError(
-                f"{where}: there is no entry {key!r}; there are {', '.join(known)}"
+                f"{where}: there is no entry {key!r}; choose one of {', '.join(known)}"
             )
         if dataclasses.is_dataclass(known[key]) and isinstance(value, Mapping):
             values[key] = _from_table(known[key], value, f"{where} [{key}]")  # type: ignore[arg-type]
@@ -198,16 +197,18 @@ def _from_table(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
 
 
 def _from_entry(kind: Any, value: Any, where: str) -> Any:
-    """A value of type `kind`: a number, a text, a tuple of such, or a table."""
+    """Check that a TOML value has the type `kind`; lists become tuples."""
     parts = typing.get_args(kind)
     if typing.get_origin(kind) is tuple:
         if isinstance(value, list) and len(value) == len(parts):
             pairs = zip(parts, value, strict=True)
             return tuple(_from_entry(part, entry, where) for part, entry in pairs)
-        raise ConfigError(f"{where} must be a list of {len(parts)}, not {value!r}")
+        raise ConfigError(
+            f"{where} must be a list of {len(parts)} values, not {value!r}"
+        )
     if kind is float and type(value) is int:
         return float(value)
-    names = {int: "a whole number", float: "a number", str: "a text"}
+    names = {int: "a whole number", float: "a number", str: "a string"}
     names[bool] = "true or false"
     fits = isinstance(value, typing.get_origin(kind) or kind)
     if not fits or (type(value) is bool and kind is not bool):

@@ -1,8 +1,9 @@
 """A training step as a CUDA graph: recorded once for each shape, then replayed.
 
-A line is written point by point, so a step on a GPU is tens of thousands of small
-kernels, and starting them from Python takes far longer than running them. A CUDA graph
-starts them all at once. A graph has fixed shapes: batches are padded to a few of them.
+A network reads a line point by point, so a training step on a GPU launches tens of
+thousands of small kernels, and launching them from Python takes far longer than running
+them. A CUDA graph launches them all at once. Because the shapes in a graph are fixed,
+batches are padded to a few shapes.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from torch import Tensor, nn
 
 from ..data.batches import Batch
 
-# Batches are padded up to multiples of these.
+# Batches are padded to multiples of these numbers of lines, points and characters.
 LINES, POINTS, SLOTS = 16, 64, 32
 
 
 def pad_batch(batch: Batch) -> Batch:
-    """A batch in one of a few shapes; what is added is masked.
+    """Pad a batch to one of a few shapes; the padding is masked.
 
     Example:
         >>> import torch
@@ -30,7 +31,7 @@ def pad_batch(batch: Batch) -> Batch:
         [(16, 129, 3), (16, 129), (16, 32), (16, 32)]
     """
     lines, points = batch.mask.shape
-    below, after = -lines % LINES, -(points - 1) % POINTS  # the first is only read
+    below, after = -lines % LINES, -(points - 1) % POINTS  # T points make T - 1 steps
     right = -batch.text.shape[1] % SLOTS
     pad = nn.functional.pad
     return Batch(
@@ -43,18 +44,20 @@ def pad_batch(batch: Batch) -> Batch:
 
 class _Recording(NamedTuple):
     graph: torch.cuda.CUDAGraph
-    batch: Batch  # what the graph reads
-    loss: Tensor  # and writes
+    batch: Batch  # the graph's input
+    loss: Tensor  # the graph's output
 
 
 class GraphedLoss:
-    """The loss of a batch, and its gradients in `parameter.grad`, by CUDA graphs.
+    """Computes the loss of a batch, and the gradients in `grad`, as CUDA graphs.
 
     Args:
-        network: on a GPU; its parameters may change in place, but not be replaced.
-        loss: of a batch; nothing in it may wait for the GPU. While a shape is recorded
-            no other loss of the network may wait for its backward pass: autograd would
-            join the recording with the stream that it came from.
+        network: network on a GPU; its parameters may change in place, but must not be
+            replaced.
+        loss: function that computes the loss of a batch without waiting for the GPU.
+            While a shape is recorded, no other loss of the network may be waiting for
+            its backward pass, because autograd would join the stream of that loss to
+            the recording.
     """
 
     def __init__(self, network: nn.Module, loss: Callable[[Batch], Tensor]) -> None:
@@ -65,11 +68,11 @@ class GraphedLoss:
         self.pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, batch: Batch, scale: float = 1.0) -> Tensor:
-        """The loss of a batch on any device; its gradients replace those of before.
+        """The loss of a batch on any device; its gradients replace the previous ones.
 
         Args:
-            batch: it is padded and copied to the GPU.
-            scale: factor of the gradients, not of the loss.
+            batch: batch to score, which is padded and copied to the GPU.
+            scale: factor that multiplies the gradients, but not the loss.
         """
         batch = pad_batch(batch)
         shape = *batch.mask.shape, batch.text.shape[1]
@@ -98,7 +101,7 @@ class GraphedLoss:
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
-            self._run(batch)  # what is compiled or loaded at first use is so now
+            self._run(batch)  # warm-up: compile and load before recording
         torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(

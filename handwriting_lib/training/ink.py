@@ -1,8 +1,9 @@
 """The task of every network over ink: predict the next point of a line.
 
-The data are scaled, thinned, selected and split by writer; batches of lines, words,
-characters and synthetic lines take turns; the loss is the negative log-likelihood of
-the next point under the network's mixture. Built in chapters 08 and 10.
+The ink is scaled, thinned, filtered and split by writer. Each batch is drawn at random
+from the lines, words, characters or synthetic lines. The loss is the negative
+log-likelihood of the next point under the network's mixture (Graves 2013, eq. 26).
+Chapters 08 and 10 build it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Prepared ink, split by writer, and the factors measured on the training side."""
+    """Prepared ink, split by writer, and the normalisation of the training side."""
 
     train: list[Sample]
     validation: list[Sample]
@@ -49,34 +50,34 @@ class TrainingData:
 
 
 def _prepare(corpus: Corpus, config: TrainingConfig) -> list[Sample]:
-    """Scale, thin and select; what is left out is logged."""
-    # a writer of characters alone has no letter-body height to scale them by
+    """Scale, thin and filter the ink; log how many samples are left out and why."""
+    # without lines or words, a writer has no letter-body height to scale by
     scaled = {(s.writer, s.units) for s in corpus.samples if s.kind != "character"}
     known = [s for s in corpus.samples if (s.writer, s.units) in scaled]
     if len(known) < len(corpus.samples):
         log.info(
-            "left out %d: character of a writer without lines or words",
+            "left out %d samples: character of a writer without lines or words",
             len(corpus.samples) - len(known),
         )
     corpus = dataclasses.replace(corpus, samples=known)
     prepared = prepare(corpus, config.thinning, config.limits)
     for reason, count in prepared.skipped.items():
-        log.info("left out %d: %s", count, reason)
+        log.info("left out %d samples: %s", count, reason)
     return prepared.samples
 
 
 def prepare_data(
     corpus: Corpus, config: TrainingConfig, validation: Corpus | None = None
 ) -> TrainingData:
-    """Scale, thin, select and split a corpus as a configuration says.
+    """Scale, thin, filter and split a corpus as a configuration says.
 
     Args:
-        corpus: what to train on, and to validate on when nothing else is given.
-        config: its thinning, limits and shares.
-        validation: the validation side; then all of `corpus` is for training.
+        corpus: corpus to train on, and to validate on if no other is given.
+        config: configuration with the thinning, the limits and the synthetic lines.
+        validation: corpus to validate on; if given, all of `corpus` is for training.
 
     Raises:
-        ConfigError: nothing is left for one side.
+        ConfigError: no samples are left for training or for validation.
     """
     samples = _prepare(corpus, config)
     if validation is None:
@@ -84,12 +85,14 @@ def prepare_data(
     else:
         split = Split(samples, _prepare(validation, config))
     if split.left_out:
-        log.info("left out %d: training line with a held-out text", split.left_out)
+        log.info(
+            "left out %d samples: training line with a held-out text", split.left_out
+        )
     if not split.train or not split.validation:
         raise ConfigError(
             f"{corpus.name} leaves {len(split.train)} samples for training and "
-            f"{len(split.validation)} for validation; both need some: more writers, "
-            "or wider limits"
+            f"{len(split.validation)} for validation, but both need some: use more "
+            "writers or wider limits"
         )
     made: list[Sample] = []
     if config.recipe.synthetic_share:
@@ -101,14 +104,14 @@ def prepare_data(
 
 
 class DerivativeLimits(NamedTuple):
-    """The largest derivatives that go back through a network (section 4.1).
+    """Limits on the derivatives in the backward pass (Graves 2013, section 4.1).
 
-    They hold for the nats of one line, summed over its points. A mean over N points has
-    derivatives N times as small, so its limits are `times(1 / N)`.
+    They apply to the loss of one line, in nats summed over its points. The derivatives
+    of a mean over N points are N times smaller, so its limits are `times(1 / N)`.
 
     Attributes:
-        gates: at the inputs of the gates of every layer, at every point.
-        output: at the inputs of the output layer's functions, at every point.
+        gates: limit at the inputs of the gates of every layer, at every point.
+        output: limit at the raw output of the network, at every point.
     """
 
     gates: float = 10.0
@@ -125,20 +128,21 @@ def batch_loss(
     matmul_dtype: torch.dtype | None = None,
     limits: DerivativeLimits | None = None,
 ) -> Tensor:
-    """The negative log-likelihood a point of a batch, in nats and normalised units.
+    """The negative log-likelihood per point of a batch, in nats and normalised units.
 
     Args:
-        network: any of the library's networks.
-        batch: the network reads all points but the last and is asked for the next.
-        matmul_dtype: the type of matrix products.
-        limits: of the derivatives of what this returns, on their way back; None clips
-            none.
+        network: any network of the library.
+        batch: batch to score; at each point but the last, the network predicts the
+            next.
+        matmul_dtype: type of the matrix products; None keeps that of the ink.
+        limits: limits on the derivatives of the returned loss in the backward pass;
+            None clips nothing.
 
     Raises:
         FloatingPointError: the loss is not finite.
     """
     seen, target = batch.ink[:, :-1], batch.ink[:, 1:]
-    bare: Any = getattr(network, "module", network)  # of DistributedDataParallel
+    bare: Any = getattr(network, "module", network)  # unwrap DistributedDataParallel
     out = network(
         seen,
         *batch.texts(bare.reads_text),
@@ -151,11 +155,11 @@ def batch_loss(
 
 
 class InkTask(Task):
-    """Predict the next point of lines of ink, with or without their text.
+    """The task of predicting the next point of a line, with or without its text.
 
     Args:
-        config: what is trained and how.
-        data: as `prepare_data` gives it.
+        config: configuration of the training run.
+        data: prepared ink, as returned by `prepare_data`.
     """
 
     def __init__(self, config: TrainingConfig, data: TrainingData) -> None:
@@ -182,7 +186,7 @@ class InkTask(Task):
 
     @classmethod
     def load(cls, config: TrainingConfig) -> InkTask:
-        """The task of a configuration, on the corpus that it names."""
+        """Build the task of a configuration, with the corpus that it names."""
         corpus = load_corpus(config.corpus, **config.corpus_options)
         validation = None
         if config.validation_options:
@@ -209,7 +213,7 @@ class InkTask(Task):
         )
 
     def _held_out(self) -> list[Batch]:
-        """The same batches each time: lines and words by turns, of all lengths."""
+        """The validation batches: a fixed choice of lines and words of all lengths."""
         chosen: list[list[Sample]] = []
         half = max(1, self.config.recipe.validation_batches // 2)
         kinds = {s.kind for s in self.data.validation}
@@ -232,7 +236,7 @@ class InkTask(Task):
 
     @torch.no_grad()
     def validate(self, network: nn.Module, device: torch.device) -> float:
-        """Nats per point over all points of the held-out batches, in float32."""
+        """The mean nats per point of the held-out batches, computed in float32."""
         total = points = 0.0
         for batch in self.held_out:
             total += float(batch_loss(network, batch.to(device))) * batch.targets
@@ -243,6 +247,6 @@ class InkTask(Task):
         return Model(network, self.data.normalisation, self.config.thinning, about)
 
     def recorded(self, network: nn.Module) -> Callable[[Batch, float], Tensor] | None:
-        if self.config.recipe.clip_derivatives:  # the limits differ between batches
+        if self.config.recipe.clip_derivatives:  # the limits depend on the batch
             return None
         return GraphedLoss(network, lambda b: batch_loss(network, b, self.matmul_dtype))

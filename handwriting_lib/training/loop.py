@@ -1,8 +1,8 @@
-"""The training loop: schedule, validation, checkpoints that a run resumes from.
+"""The training loop: schedule, validation, and checkpoints to resume from.
 
-`fit` trains whatever task it is given (`training.task`). What a step sees is a function
-of the seed and the number of the step alone, so a run that was killed and resumed
-reaches the same losses as one that was not. Built in chapter 10.
+`fit` trains the network of any task (`training.task`). What a step sees depends only on
+the seed and the step number, so a run that was killed and resumed reaches the same
+losses as one that was not. Chapter 10 builds it.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from .team import Team
 
 @dataclass
 class Progress:
-    """One line of the log of a training: what `log.jsonl` holds.
+    """The record of one step, which is one line of `log.jsonl`.
 
     Attributes:
-        step: updates so far.
-        loss: of the batch.
-        gradient_norm: before clipping.
-        rate: the learning rate.
-        points: points or tokens seen so far.
-        seconds: of training so far.
-        validation: the validation loss, where there was a validation.
-        description: under weight noise, the description length of the weights in nats
-            per training point.
+        step: number of updates so far.
+        loss: loss of the batch.
+        gradient_norm: norm of the gradient before clipping.
+        rate: learning rate of the step.
+        points: number of points or tokens seen so far.
+        seconds: training time so far, in seconds.
+        validation: validation loss, or None if the step had no validation.
+        description: description length of the weights in nats per training point, or
+            None without weight noise.
     """
 
     step: int
@@ -62,7 +62,7 @@ class Progress:
 
 
 class _Batches(Dataset[Any]):
-    """The batches of a task, by the number of the step."""
+    """The batches of a task, indexed by step."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -71,7 +71,7 @@ class _Batches(Dataset[Any]):
         return self.task.batch(step)
 
     def in_order(self, first: int, end: int, workers: int) -> Iterator[Any]:
-        """Those of steps `first` to `end - 1`; `workers` make them ahead of time."""
+        """The batches of steps `first` to `end - 1`; `workers` processes prefetch."""
         return iter(
             DataLoader(
                 self, None, sampler=range(first, end), num_workers=workers,
@@ -81,7 +81,7 @@ class _Batches(Dataset[Any]):
 
 
 class _Run:
-    """Everything of a training that a checkpoint holds."""
+    """The state of a training run, which a checkpoint saves and restores."""
 
     def __init__(
         self, task: Task, folder: Path, device: torch.device, resume: bool
@@ -109,10 +109,10 @@ class _Run:
             self._resume()
 
     def _resume(self) -> None:
-        """Take everything from the checkpoint.
+        """Restore the state from the checkpoint.
 
         Raises:
-            ConfigError: it was made by another kind of training.
+            ConfigError: the checkpoint was made with another configuration.
         """
         state = load_checkpoint(self.checkpoint)
         try:
@@ -129,13 +129,13 @@ class _Run:
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         made, saved = state["optimiser"], state.get("optimisers")
-        if saved is None:  # as checkpoints were when there was Adam alone
+        if saved is None:  # older checkpoints hold one Adam
             made, saved = "adam", [made]
         optimiser = self.task.config.recipe.optimiser
         if made != optimiser:
             raise InputError(f"it was trained by {made}, not by {optimiser}")
         if (state.get("noise") is None) != (self.noise is None):
-            raise InputError("one has weight noise and the other has not")
+            raise InputError("only one of the two uses weight noise")
         for each, old in zip(self.optimisers, saved, strict=True):
             each.load_state_dict(old)
         if self.noise:
@@ -143,8 +143,8 @@ class _Run:
                 self.noise.log_sds.copy_(state["noise"])
 
     def model(self) -> Model:
-        """The model as it is now, with what its card says."""
-        # which corpus, not where on this machine it lies
+        """The current model, with the metadata for its card."""
+        # the name of the corpus, but not its path on this machine
         config = self.task.config
         source = Path(config.corpus.partition(":")[0]).name
         about = {
@@ -161,7 +161,7 @@ class _Run:
         return self.task.model(self.network, about)
 
     def save(self) -> None:
-        """Write the checkpoint and the model, and the best model if this is it."""
+        """Write the checkpoint and the model, and save a new best model as such."""
         model = self.model()
         if self.validation is not None and self.validation < self.best:
             self.best = self.validation
@@ -183,14 +183,14 @@ class _Run:
         save_model(model, self.folder / "model.safetensors", half=False)
 
     def noise_generator(self) -> torch.Generator:
-        """The source of this step's weight noise: a resumed run draws the same."""
+        """The generator of this step's weight noise; a resumed run draws the same."""
         seed = self.task.config.recipe.seed * 1_000_003 + self.step + 2**40
         device = next(self.network.parameters()).device
         return torch.Generator(device).manual_seed(seed)
 
 
 def _cut_log(file: Path, step: int) -> None:
-    """Drop what a run that was killed logged after its last checkpoint."""
+    """Drop the lines that a killed run logged after its last checkpoint."""
     size = 0
     if file.exists():
         with file.open("rb") as lines:
@@ -214,23 +214,24 @@ def fit(
     """Train the network of a task, with validation and checkpoints.
 
     Args:
-        task: what to train, and how.
-        folder: gets `checkpoint.pt` (to resume from), `model.safetensors` as it is now,
-            `best.safetensors` as it was when validation was at its best, and
-            `log.jsonl`.
-        minutes: stop after so many, at a step that `resume` continues from.
-        resume: continue from the checkpoint in the folder.
-        device: where to train.
-        quiet: show no progress bar.
-        on_step: called after each step.
+        task: task that provides the configuration, the batches and the loss.
+        folder: folder for `checkpoint.pt` (to resume from), `model.safetensors` (the
+            latest model), `best.safetensors` (the model with the best validation loss)
+            and `log.jsonl`.
+        minutes: time after which training stops, at a step that `resume` continues
+            from; None sets no limit.
+        resume: whether to continue from the checkpoint in `folder`.
+        device: device to train on.
+        quiet: whether to hide the progress bar.
+        on_step: function called with the `Progress` of each step.
 
     Returns:
-        The model as it is at the end.
+        The model after the last step.
 
     Raises:
         ConfigError: the checkpoint was made with another configuration.
-        ValueError: there is no such optimiser, or not in this version of torch.
-        FileNotFoundError: `resume` without a checkpoint.
+        ValueError: the optimiser is unknown, or this version of torch lacks it.
+        FileNotFoundError: `resume` is true, but there is no checkpoint.
         FloatingPointError: the loss or a gradient is not finite.
     """
     recipe, folder = task.config.recipe, Path(folder)
@@ -260,7 +261,7 @@ def fit(
                 break
             batch = next(coming)
             run.points += batch.targets
-            # the paper's optimiser has its rate for the nats of a whole line
+            # the learning rate of the paper's optimiser is meant for nats per line
             scale = 1.0
             if recipe.optimiser == "rmsprop":
                 scale = batch.targets / len(batch)
@@ -288,7 +289,7 @@ def fit(
             if not torch.isfinite(norm):
                 raise NumericalError(
                     f"the gradient is not finite at step {run.step + 1}: lower the "
-                    "learning rate and continue from the last checkpoint with resume"
+                    "learning rate and resume from the last checkpoint"
                 )
             for optimiser in run.optimisers:
                 optimiser.step()

@@ -1,9 +1,10 @@
-"""How the paper trains: its RMSprop, and adaptive weight noise. Beside them Adam, Muon.
+"""The paper's RMSprop and adaptive weight noise, and the choice of Adam or Muon.
 
-Graves 2013, section 4.1 (eqs 38 to 41) for the optimiser; Graves 2011, "Practical
-Variational Inference for Neural Networks", for the noise. The third part of the paper's
-training, clipped derivatives, happens on the way back through a line:
-`lstm.clip_derivative`. The page on optimisers in the back of the book builds each.
+The optimiser follows Graves 2013, section 4.1 (eqs 38 to 41), and the noise follows
+Graves 2011, "Practical Variational Inference for Neural Networks". The third part of
+the paper's training, the clipping of derivatives, belongs to the backward pass of a
+network: see `parts.lstm.clip_derivative`. The page on optimisers at the back of the
+book builds RMSprop, Adam and Muon.
 """
 
 from __future__ import annotations
@@ -23,27 +24,27 @@ OPTIMISERS = ("adam", "rmsprop", "muon")
 
 
 class GravesRMSprop(Optimizer):
-    """Centred RMSprop with momentum, epsilon INSIDE the square root (eqs 38 to 41).
+    """Centred RMSprop with momentum, and epsilon INSIDE the square root (eqs 38 to 41).
 
     With the gradient e of a weight w:
 
         n <- decay n + (1 - decay) e^2
         g <- decay g + (1 - decay) e
-        step <- momentum step - rate e / sqrt(n - g^2 + epsilon)
+        step <- momentum step - lr e / sqrt(n - g^2 + eps)
         w <- w + step
 
     `torch.optim.RMSprop` adds its epsilon outside the root. With the paper's 1e-4, a
-    gradient far below .01 then moves a weight 100 times as far as it does here.
+    gradient far below .01 then moves a weight up to 100 times as far as it does here.
 
     Args:
-        params: weights, or groups of them.
-        lr: the rate; the paper's is 1e-4, for the gradient of the nats of a LINE.
-        decay: of the two running means.
-        momentum: the share of the last step that is made again.
-        eps: added to the variance.
+        params: weights to optimise, or parameter groups.
+        lr: learning rate; the paper's is 1e-4, for gradients of nats per LINE.
+        decay: decay rate of the two running means.
+        momentum: share of the previous step that is repeated.
+        eps: constant added to the variance.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: an argument is outside its range.
 
     Example:
         >>> import torch
@@ -65,7 +66,7 @@ class GravesRMSprop(Optimizer):
     ) -> None:
         if not (lr >= 0 and 0 <= decay < 1 and 0 <= momentum < 1 and eps > 0):
             raise InputError(
-                "lr must be at least 0, decay and momentum in [0, 1), eps above 0, "
+                "lr must be at least 0, decay and momentum in [0, 1) and eps above 0, "
                 f"not {lr}, {decay}, {momentum} and {eps}"
             )
         defaults = {"lr": lr, "decay": decay, "momentum": momentum, "eps": eps}
@@ -73,7 +74,7 @@ class GravesRMSprop(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -90,7 +91,7 @@ class GravesRMSprop(Optimizer):
                 n, g, step = state["n"], state["g"], state["step"]
                 n.mul_(keep).addcmul_(w.grad, w.grad, value=1 - keep)
                 g.mul_(keep).add_(w.grad, alpha=1 - keep)
-                # n is at least g^2, but for rounding where the gradient hardly changes
+                # n >= g^2, except for rounding when the gradient hardly changes
                 variance = (n - g * g).clamp_min_(0).add_(group["eps"])
                 step.mul_(group["momentum"])
                 step.addcdiv_(w.grad, variance.sqrt_(), value=-group["lr"])
@@ -101,18 +102,18 @@ class GravesRMSprop(Optimizer):
 def build_optimisers(
     kind: str, network: nn.Module, rate: float, others: Sequence[Tensor] = ()
 ) -> list[Optimizer]:
-    """The optimisers that together move every weight of a network.
+    """Build the optimisers that together update every weight of a network.
 
     Args:
-        kind: `"adam"`; `"rmsprop"`, the paper's; or `"muon"`: `torch.optim.Muon` for
-            the matrices of the hidden layers, with steps of the size of Adam's, and
-            Adam for the rest.
-        network: any of the library's.
-        rate: the learning rate.
-        others: tensors to move along that are no weights of the network.
+        kind: `"adam"`; `"rmsprop"`, the paper's optimiser; or `"muon"`, which uses
+            `torch.optim.Muon` for the matrices of the hidden layers, with steps of the
+            size of Adam's, and Adam for the other weights.
+        network: any network of the library.
+        rate: learning rate.
+        others: tensors to optimise that are not weights of the network.
 
     Raises:
-        ValueError: there is no such optimiser, or not in this version of torch.
+        ValueError: the optimiser is unknown, or this version of torch lacks it.
 
     Example:
         >>> import torch
@@ -126,13 +127,13 @@ def build_optimisers(
         return [GravesRMSprop([*weights.values(), *others], lr=rate)]
     if kind != "muon":
         raise InputError(
-            f"there is no optimiser {kind!r}: say one of {', '.join(OPTIMISERS)}"
+            f"there is no optimiser {kind!r}: choose one of {', '.join(OPTIMISERS)}"
         )
     muon = getattr(torch.optim, "Muon", None)
     if muon is None:
         raise InputError(
             f"torch {torch.__version__} has no Muon: install torch 2.9 or later, or "
-            "say adam"
+            "choose adam"
         )
     matrices = {
         name: w
@@ -144,7 +145,7 @@ def build_optimisers(
         muon(
             matrices.values(),
             lr=rate,
-            weight_decay=0.0,  # Adam has none either
+            weight_decay=0.0,  # Adam's is zero as well
             adjust_lr_fn="match_rms_adamw",
         ),
         torch.optim.Adam([*rest, *others], lr=rate),
@@ -155,21 +156,21 @@ def build_optimisers(
 
 
 class Prior(NamedTuple):
-    """The Gaussian that all weights are thought to come from before any ink is seen."""
+    """The Gaussian prior that all weights share before any ink is seen."""
 
     mean: Tensor
     variance: Tensor
 
 
 def fit_prior(means: Tensor, sds: Tensor) -> Prior:
-    """The prior with the smallest divergence from the posterior, in closed form.
+    """The prior with the smallest KL divergence from the posterior, in closed form.
 
-    Its mean is the mean of the means, its variance the mean of
+    Its mean is the mean of the means, and its variance is the mean of
     `sd^2 + (mean - prior mean)^2` (Graves 2011, "Diagonal Gaussian posterior").
 
     Args:
-        means: `(W,)` of the posterior of each weight.
-        sds: `(W,)` its standard deviations.
+        means: `(W,)` means of the posterior, one per weight.
+        sds: `(W,)` standard deviations of the posterior, one per weight.
 
     Example:
         >>> import torch
@@ -181,14 +182,14 @@ def fit_prior(means: Tensor, sds: Tensor) -> Prior:
 
 
 def description_length(means: Tensor, sds: Tensor) -> Tensor:
-    """The nats that it takes to hand on the weights: KL(posterior, fitted prior).
+    """The nats that it takes to transmit the weights: KL(posterior, fitted prior).
 
-    Graves 2011, summed over all weights, with the prior of `fit_prior` put in: what is
-    left of the divergence is `sum log(prior sd / sd)`.
+    This is the divergence of Graves 2011, summed over all weights. With the prior of
+    `fit_prior` it reduces to `sum log(prior sd / sd)`.
 
     Args:
-        means: `(W,)` of the posterior of each weight.
-        sds: `(W,)` its standard deviations.
+        means: `(W,)` means of the posterior, one per weight.
+        sds: `(W,)` standard deviations of the posterior, one per weight.
 
     Example:
         >>> import torch
@@ -200,26 +201,26 @@ def description_length(means: Tensor, sds: Tensor) -> Tensor:
 
 
 class WeightNoise:
-    """A Gaussian about each weight, whose width is learned: adaptive weight noise.
+    """Adaptive weight noise: a Gaussian around each weight, whose width is learned.
 
-    The network's own weights are the means, so what is validated, saved and shipped is
-    the network as it stands. A training step reads it with noise::
+    The network's own weights are the means, so the network can be validated, saved and
+    shipped as it is. A training step runs it with noise::
 
         with noise.sampled(generator):
             loss.backward()  # the network's weights are mean + sd * noise
         noise.add_description_length(1 / points)
 
-    After the block the weights are the means again, with the gradient of the means, and
-    `log_sds` has the gradient of the widths: for w = mean + sd * noise that is
+    After the block the weights are the means again and hold the gradients of the means,
+    and `log_sds` holds the gradients of the widths: for w = mean + sd * noise these are
     `d w * noise * sd`.
 
     Args:
-        network: its weights that ask for a gradient get a width each.
-        sd: where all standard deviations start; the paper's is .075.
+        network: network whose trainable weights get a standard deviation each.
+        sd: initial value of all standard deviations; the paper's is .075.
 
     Attributes:
         log_sds: `(W,)` natural logarithms of the standard deviations, in the order of
-            the network's parameters; hand it to the optimiser as well.
+            the network's parameters; give it to the optimiser along with them.
 
     Raises:
         ValueError: `sd` is not positive.
@@ -247,20 +248,20 @@ class WeightNoise:
         self.log_sds.requires_grad_()
 
     def _split(self, flat: Tensor) -> list[Tensor]:
-        """`(W,)` as tensors of the shapes of the weights."""
+        """Split a vector `(W,)` into tensors of the shapes of the weights."""
         parts = flat.split([w.numel() for w in self.weights])
         return [p.view_as(w) for p, w in zip(parts, self.weights, strict=True)]
 
     def means(self) -> Tensor:
-        """`(W,)` all weights in one row."""
+        """All weights as one vector `(W,)`."""
         return torch.cat([w.flatten() for w in self.weights])
 
     @contextlib.contextmanager
     def sampled(self, generator: torch.Generator) -> Iterator[None]:
-        """The network with one draw of its weights, see above.
+        """Give the network one random draw of its weights inside a `with` block.
 
         Args:
-            generator: on the device of the network.
+            generator: random generator on the device of the network.
         """
         with torch.no_grad():
             noise = torch.randn(
@@ -274,7 +275,7 @@ class WeightNoise:
             yield
         finally:
             with torch.no_grad():
-                # copies, not differences: rounding must not move the means
+                # copy instead of subtracting the noise: rounding would move the means
                 for w, mean in zip(self.weights, means, strict=True):
                     w.copy_(mean)
         with torch.no_grad():
@@ -288,12 +289,13 @@ class WeightNoise:
         """Add the gradient of `scale` times the description length of the weights.
 
         Args:
-            scale: one over the number of training points, for a loss in nats a point.
+            scale: factor, which is one over the number of training points for a loss in
+                nats per point.
 
         Returns:
             The description length times `scale`.
         """
-        # nn.Parameter or not, backward adds to the gradients that are there
+        # backward adds to the gradients that are already there
         length = scale * description_length(self.means(), self.log_sds.exp())
         length.backward()
         return float(length.detach())

@@ -1,8 +1,8 @@
-"""What the training loop asks of a task.
+"""The interface between the training loop and a task.
 
-A *task* is what is trained: where the batches come from, what the loss of one is, how
-the network is validated, and what its model file says. The loop knows nothing else, so
-another system brings a task of its own and leaves the loop as it is.
+A *task* defines what is trained: where the batches come from, how their loss is
+computed, how the network is validated, and what its model file holds. The loop knows
+nothing else, so a new system defines a task of its own and leaves the loop unchanged.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .config import TrainingConfig
 
 
 class TrainingBatch(Protocol):
-    """One batch: some sequences and what is to be predicted of them."""
+    """A batch of sequences and the targets to predict."""
 
     @property
     def targets(self) -> int:
-        """How many points or tokens the loss is a mean over."""
+        """The number of points or tokens that the loss is averaged over."""
         ...
 
     def __len__(self) -> int:
-        """How many sequences there are."""
+        """The number of sequences."""
         ...
 
     def to(self, device: torch.device | str) -> Any:
@@ -35,7 +35,7 @@ class TrainingBatch(Protocol):
         ...
 
     def every(self, step: int, first: int) -> Any:
-        """Each `step`-th sequence, from number `first` on."""
+        """Every `step`-th sequence, starting with number `first`."""
         ...
 
 
@@ -43,9 +43,9 @@ class Task(ABC):
     """A training task; subclasses also define `targets`.
 
     Attributes:
-        config: what is trained and how.
-        targets: points or tokens in the whole training set.
-        unit: of the loss, for logs and model files.
+        config: configuration of the training run.
+        targets: number of points or tokens in the whole training set.
+        unit: unit of the loss, for logs and model files.
     """
 
     config: TrainingConfig
@@ -54,16 +54,17 @@ class Task(ABC):
 
     @abstractmethod
     def batch(self, step: int) -> Any:
-        """The `TrainingBatch` of a step: a function of the seed and the step alone."""
+        """The `TrainingBatch` of a step; it depends only on the seed and the step."""
 
     @abstractmethod
     def loss(self, network: nn.Module, batch: Any, scale: float = 1.0) -> Tensor:
         """The mean loss of a batch over its targets.
 
         Args:
-            network: the network, perhaps wrapped by DistributedDataParallel.
-            batch: as `batch` gives it, on the device of the network.
-            scale: what the loop multiplies the loss by before the backward pass.
+            network: network to train, possibly wrapped in DistributedDataParallel.
+            batch: batch that `batch` returned, on the device of the network.
+            scale: factor by which the loop multiplies the loss before the backward
+                pass.
 
         Raises:
             FloatingPointError: the loss is not finite.
@@ -75,12 +76,12 @@ class Task(ABC):
 
     @abstractmethod
     def model(self, network: nn.Module, about: Mapping[str, Any]) -> Model:
-        """The network as it is saved, with what its kind carries."""
+        """The model to save: the network, what its kind carries, and `about`."""
 
     def recorded(self, network: nn.Module) -> Callable[[Any, float], Tensor] | None:
-        """The loss of a batch by CUDA graphs (`cuda_graphs`), or None: not this task.
+        """A function that computes the loss as CUDA graphs, or None without support.
 
-        It takes the batch and the scale, and leaves the gradients of the scaled loss in
-        the parameters, so it needs no backward pass.
+        It takes a batch and a scale, and leaves the gradients of the scaled loss in the
+        parameters, so it needs no backward pass (see `cuda_graphs`).
         """
         return None

@@ -1,4 +1,4 @@
-"""The processes of one training: one by itself, or those that `torchrun` started."""
+"""The processes of a training run: one alone, or those that `torchrun` started."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 class Team:
-    """Shares out batches, and brings together what the processes found.
+    """Splits batches among the processes and combines their results.
 
     Each process takes its share of the sequences of every batch, and
-    DistributedDataParallel averages the gradients, so the losses are those of one
+    DistributedDataParallel averages the gradients, so the losses are those of a single
     process with the whole batch.
     """
 
@@ -33,8 +33,8 @@ class Team:
         return DistributedDataParallel(network) if self.size > 1 else network
 
     def share(self, batch: Any) -> tuple[Any, float]:
-        """The sequences of this process, and the weight of their mean loss."""
-        if self.size == 1 or len(batch) < self.size:  # too few: each takes them all
+        """This process's share of a batch, and the weight of its mean loss."""
+        if self.size == 1 or len(batch) < self.size:  # too few to split
             return batch, 1.0
         own = batch.every(self.size, self.rank)
         return own, own.targets * self.size / batch.targets
@@ -46,7 +46,7 @@ class Team:
         return float(value) / self.size
 
     def agrees_with_first(self, answer: bool) -> bool:
-        """What the first process answers: clocks differ."""
+        """The answer of the first process, which decides because clocks differ."""
         return self.mean(torch.tensor(float(answer and self.rank == 0))) > 0
 
     def finish(self) -> None:

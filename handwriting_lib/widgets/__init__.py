@@ -1,9 +1,10 @@
-"""Figures that answer a hand: they run in the page, without a kernel.
+"""Interactive figures that run in the page, without a kernel.
 
-A widget is one JavaScript file under `static/`, put together with what all share by
-`host.py`, and a thin class over it that turns arrays into data. As the last value of a
-cell it shows itself in Jupyter, VS Code and Colab, and on a static page; where scripts
-do not run, a still picture stays. None asks another host for anything.
+A widget is one JavaScript file under `static/`, which `host.py` joins with the code
+that all widgets share, and a thin Python class that turns arrays into data. As the last
+value of a cell it displays itself in Jupyter, VS Code and Colab, and on a static page;
+where scripts do not run, a still picture stays. No widget requests anything from
+another host.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""One idea under the reader's hand: a unit's shape, gates, a mixture, the window.
+"""Widgets that show one idea each: activation shapes, gates, a mixture, the window.
 
-Small widgets on the same base as the Player. Chapters 02 (activation shapes), 04 and 05
-(gates), 06 and 07 (mixtures) and 09 (the window) show them.
+They share the base of the Player. The equations are those of Graves 2013: 7 to 11 (the
+gates), 15 to 26 (the mixture) and 46 to 51 (the window). Chapters 02 (activation
+shapes), 04 and 05 (gates), 06 (mixtures) and 09 (the window) show them.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
 from .player import POINTS_PER_SECOND, in_letter_bodies
 
-# The colours of the script's light theme; they hold on a dark page too.
+# The colours of the scripts' light theme, which are legible on a dark page too.
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#00805c", "#a8508a"
 
 
 class ActivationShapes(Widget):
-    """What weight and bias do to a unit `f(w x + b)`: sigmoid, tanh and ReLU.
+    """Shows how weight and bias change a unit `f(w x + b)`: sigmoid, tanh and ReLU.
 
     Args:
-        weight: where its slider starts, -5 to 5.
-        bias: where its slider starts, -5 to 5.
-        caption: below the figure; any text.
+        weight: initial value of the weight's slider, from -5 to 5.
+        bias: initial value of the bias's slider, from -5 to 5.
+        caption: text below the figure.
 
     Example:
         >>> ActivationShapes(weight=2.0)
@@ -71,13 +72,13 @@ class ActivationShapes(Widget):
 
 
 class WindowSliders(Widget):
-    """The soft window over a text, its bumps moved by hand.
+    """Shows the soft window over a text, with bumps that the reader moves.
 
     Args:
-        text: whose characters are weighted, 1 to 24 of them.
-        bumps: `(alpha, beta, kappa)` of each, one to three: height, inverse squared
-            width, and place, where 1 is the first character.
-        caption: below the figure; any text.
+        text: text whose characters the window weights, 1 to 24 of them.
+        bumps: one to three tuples `(alpha, beta, kappa)` of height, inverse squared
+            width and position, where position 1 is the first character.
+        caption: text below the figure.
 
     Example:
         >>> WindowSliders("letters", [(1.0, 0.6, 3.5)])
@@ -119,15 +120,15 @@ class WindowSliders(Widget):
 
 
 class MixtureSliders(Widget):
-    """A mixture of bivariate Gaussians, its parameters moved by hand.
+    """Shows a mixture of bivariate Gaussians whose parameters the reader moves.
 
-    Shows the density, an ellipse of one standard deviation a component, drawn points,
-    and what the bias of section 5.4 does to all of them.
+    It draws the density, an ellipse of one standard deviation per component and sampled
+    points, and shows what the bias of section 5.4 does to all of them.
 
     Args:
-        components: `(weight, mu x, mu y, sigma x, sigma y, rho)` of each, one to three;
-            weights are divided by their sum.
-        caption: below the figure; any text.
+        components: one to three tuples `(weight, mu x, mu y, sigma x, sigma y, rho)`,
+            whose weights are divided by their sum.
+        caption: text below the figure.
 
     Example:
         >>> MixtureSliders([(1.0, 0.0, 0.0, 1.0, 0.5, 0.7)])
@@ -172,13 +173,13 @@ class MixtureSliders(Widget):
 
 
 class Gates(NamedTuple):
-    """What the gates of a layer did along a line, each `(T, H)`.
+    """Gates and cells of a layer along a line, each `(T, H)`.
 
     Attributes:
-        i: the input gate.
-        f: the forget gate.
-        o: the output gate.
-        c: the cell after the step.
+        i: activation of the input gate.
+        f: activation of the forget gate.
+        o: activation of the output gate.
+        c: state of the cell after the step.
     """
 
     i: Tensor
@@ -189,17 +190,17 @@ class Gates(NamedTuple):
 
 @torch.inference_mode()
 def trace_gates(model: Model, ink: Tensor, text: str = "", layer: int = 0) -> Gates:
-    """Run a network over ink and keep the gates of one layer.
+    """Run a network over ink and return the gates of one layer.
 
     Args:
-        model: with a `PredictionNetwork` or a `SynthesisNetwork`.
+        model: model with a `PredictionNetwork` or a `SynthesisNetwork`.
         ink: `(T, 3)` offsets in letter-body heights.
-        text: what the ink says; only a `SynthesisNetwork` looks at it.
-        layer: which one, from 0; -1 is the last.
+        text: text of the ink, which only a `SynthesisNetwork` reads.
+        layer: index of the layer, from 0; -1 is the last.
 
     Raises:
-        ValueError: another network, no such layer, or a text that the model lacks
-            characters for.
+        ValueError: the network has no gates, there is no such layer, or the text has
+            characters that the model lacks.
 
     Example:
         >>> from handwriting_lib import PredictionConfig, PredictionNetwork
@@ -209,10 +210,14 @@ def trace_gates(model: Model, ink: Tensor, text: str = "", layer: int = 0) -> Ga
     """
     network = model.network
     if not network.recurrent:
-        raise InputError(f"a {model.kind} network has no gates to look at")
+        raise InputError(
+            f"a {model.kind} network has no gates: choose a model with LSTM layers"
+        )
     layers = list(network.layers)
     if not -len(layers) <= layer < len(layers):
-        raise InputError(f"layer must be below {len(layers)}, not {layer}")
+        raise InputError(
+            f"layer must be from {-len(layers)} to {len(layers) - 1}, not {layer}"
+        )
     layer %= len(layers)
     cells = layers[layer]
     device = network.output.bias.device
@@ -239,17 +244,19 @@ def trace_gates(model: Model, ink: Tensor, text: str = "", layer: int = 0) -> Ga
 
 
 class GateTraces(Widget):
-    """Gates and cells of an LSTM layer along a line, the ink coloured by them.
+    """Shows gates and cells of an LSTM layer along a line, as colours of its ink.
 
     Args:
-        line: from `write`, a corpus `Sample`, or ink `(T, 3)`, in letter-body heights.
-        model: whose gates; see `trace_gates`.
-        layer: which one, from 0.
-        cells: their numbers, or how many: those are taken whose output varies most.
-        caption: below the figure; any text.
+        line: line from `write`, `Sample` or ink `(T, 3)`, in letter-body heights.
+        model: model whose gates are shown; see `trace_gates`.
+        layer: index of the layer, from 0; -1 is the last.
+        cells: indices of the cells, or their number, which takes those whose output
+            varies most.
+        caption: text below the figure.
 
     Raises:
-        ValueError: as `trace_gates`, or no such cell.
+        ValueError: there is no such cell, or `trace_gates` refuses the model, the layer
+            or the text.
     """
 
     def __init__(
@@ -310,7 +317,7 @@ def _polyline(points: Sequence[tuple[float, float]], color: str) -> str:
 
 
 def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
-    """Shapes as a picture with words for those who cannot see it."""
+    """Wrap shapes in an SVG with a title for readers who cannot see it."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img"><title>{escape(title)}</title>'

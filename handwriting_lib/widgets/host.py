@@ -1,9 +1,10 @@
-"""From arrays to a widget in a page: what is common to all widgets on Python's side.
+"""Turn arrays into a widget in a page: the Python side that all widgets share.
 
-A widget's HTML is a `<figure>` with a still picture, a caption, a block of JSON and an
-inline module script. External module scripts are blocked on `file://`; inline ones are
-not. The script is whole in each figure, so an output in a notebook lives on when its
-neighbours are deleted. Ids come from the content: a page built again stays the same.
+A widget's HTML is a `<figure>` with a still picture, a caption, a block of JSON and a
+module script, which is inline because browsers block external ones on `file://`. Each
+figure has the whole script, so that an output in a notebook keeps working when its
+neighbours are deleted. Ids are hashes of the content, so that rebuilding a page does
+not change it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ..errors import InputError
 from ..ink import offsets_to_positions
 
 STATIC = Path(__file__).parent / "static"
-# Stored as these; the script reads all of them as float32.
+# The types in which arrays are stored; the script reads all of them as float32.
 DTYPES = {"float32": np.float32, "int16": np.int16, "uint8": np.uint8}
 PAGE = """<!doctype html>
 <html lang="en">
@@ -48,19 +49,19 @@ body {{ font-family: system-ui, sans-serif; margin: 1rem auto; max-width: 52rem;
 
 
 def pack(array: Tensor | np.ndarray, dtype: str = "float32") -> dict[str, Any]:
-    """An array for the page: base64, little-endian, row by row.
+    """Encode an array for the page, in base64, little-endian and row by row.
 
     Args:
-        array: numbers of any shape.
-        dtype: `"float32"`; `"int16"` or `"uint8"` spread the array's range over the
-            integers, with an error of at most half a step.
+        array: array of any shape.
+        dtype: `"float32"`, or `"int16"` or `"uint8"`, which spread the array's range
+            over the integers, with an error of at most half a step.
 
     Returns:
-        `dtype`, `shape`, `data`, and `scale` and `offset` for integers:
-        a number is `offset + scale * integer`.
+        A dictionary of `dtype`, `shape` and `data`, and for integers also of `scale`
+        and `offset`: a number is `offset + scale * integer`.
 
     Raises:
-        ValueError: a number that is not finite.
+        ValueError: a number is not finite.
 
     Example:
         >>> pack(np.array([0.0, 0.5, 1.0]), "uint8")["data"]
@@ -84,7 +85,7 @@ def pack(array: Tensor | np.ndarray, dtype: str = "float32") -> dict[str, Any]:
 
 
 def pack_ink(ink: Tensor) -> dict[str, Any]:
-    """A line of ink for the page: positions, y up, in 16 bits each, and stroke ends.
+    """Encode a line of ink for the page: 16-bit positions, y up, and ends of strokes.
 
     Args:
         ink: `(T, 3)` offsets.
@@ -95,10 +96,14 @@ def pack_ink(ink: Tensor) -> dict[str, Any]:
 
 @cache
 def module_source(*names: str) -> str:
-    """The JavaScript of a widget: the shared base, then files of `static/` in order.
+    """Join the JavaScript of a widget: the shared base, then files of `static/`.
 
     Args:
-        names: without `.js`; the last one exports `mount` and a default.
+        names: names of the files without `.js`, in order; the last file exports `mount`
+            and a default.
+
+    Raises:
+        ValueError: the source would end its `<script>` early.
     """
     style = (STATIC / "base.css").read_text(encoding="utf-8")
     parts = [f"const STYLE = {script_json(style)};"]
@@ -106,12 +111,15 @@ def module_source(*names: str) -> str:
         parts.append((STATIC / f"{name}.js").read_text(encoding="utf-8").strip())
     source = "\n".join(parts) + "\n"
     if "</script" in source.lower() or "<!--" in source:
-        raise InputError(f"the source of {names} would end its <script> early")
+        raise InputError(
+            f"the source of {names} would end its <script> early: it must have neither "
+            "</script nor <!--"
+        )
     return source
 
 
 def script_json(data: Any) -> str:
-    """JSON that can stand inside a `<script>`, whatever the strings in it hold.
+    """Serialise data to JSON that is safe in a `<script>`, whatever its strings hold.
 
     Example:
         >>> script_json("</script>")
@@ -131,15 +139,15 @@ def to_html(
     label: str,
     caption: str = "",
 ) -> str:
-    """The figure of a widget.
+    """Return the HTML of a widget.
 
     Args:
         modules: files of `static/`, without `.js`, in order; the last is the widget.
-        data: what `mount` gets; JSON can hold it.
-        still: SVG or HTML of our own making, with all text in it escaped: what shows
-            until the script takes over, and where scripts do not run.
-        label: what the figure is, in words; any text is safe.
-        caption: below the figure; any text is safe.
+        data: JSON-serialisable data for `mount`.
+        still: trusted SVG or HTML, with all text in it escaped, which shows until the
+            script takes over and where scripts do not run.
+        label: description of the figure in words; any text is safe.
+        caption: text below the figure; any text is safe.
     """
     source = module_source(*modules)
     block = script_json(dict(data))
@@ -160,14 +168,14 @@ def to_html(
 
 
 class Widget:
-    """A figure that shows itself where HTML is shown, and can be saved as a page.
+    """A figure that displays itself as HTML and can be saved as a page.
 
     Args:
         modules: files of `static/`, without `.js`, in order; the last is the widget.
-        data: what the script gets; JSON can hold it.
-        still: SVG, for where scripts do not run.
-        label: what the figure is, in words.
-        caption: below the figure.
+        data: JSON-serialisable data for the script.
+        still: trusted SVG that shows where scripts do not run.
+        label: description of the figure in words.
+        caption: text below the figure.
     """
 
     def __init__(
@@ -189,6 +197,6 @@ class Widget:
         return self.html
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a page of its own that works from the disk, without any other file."""
+        """Write a standalone page, which works from disk without any other file."""
         page = PAGE.format(title=html.escape(self.label), body=self.html)
         write_whole(path, page.encode())

@@ -1,8 +1,9 @@
-"""Pad: ink from the reader's own hand, drawn in the page, as samples in Python.
+"""Pad: collect the reader's own handwriting in the page, as samples in Python.
 
-With `anywidget` and a kernel the ink is in `pad.samples` as soon as a line is kept.
-Without them the same pad draws, keeps what was drawn in the browser and saves it to a
-file, which `load_corpus` reads. Either way `corpora/collected.py` is the one reader.
+With `anywidget` and a kernel, the ink is in `pad.samples` as soon as a line is kept.
+Without them, the same pad keeps the ink in the browser and saves it to a file that
+`load_corpus` reads. In both cases `corpora/collected.py` is the one reader. Chapters 01
+and 12 use the pad.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .host import Widget, module_source
 MODULES = ("collected", "pad")  # files of `static/`
 INSTALL = 'pip install "handwriting-lib[widgets]"'
 
-# Short, so that a line fits a phone; together they have all 95 characters.
+# Short, so that a line fits on a phone; together they have all 95 characters.
 PROMPTS = (
     "the pen remembers",
     "a lazy dog jumps",
@@ -55,17 +56,18 @@ _STILL = """<svg viewBox="0 0 700 150" width="700" height="150" role="img"
 class Pad(Widget):
     """Asks for lines of text one by one and records how they are written.
 
-    Kept lines stay in the browser: they are there again when the page or the notebook
-    is opened anew, for each list of prompts. "Start over" removes them. "Open file"
-    takes files of pads, and banks of words as `load_corpus` reads them.
+    Kept lines stay in the browser, separately for each list of prompts, and are there
+    again when the page or the notebook is reopened. "Start over" removes them. "Open
+    file" reads files that a pad saved, and word banks in the formats of `load_corpus`.
 
     Args:
-        prompts: the texts to write; None takes a list with all 95 characters.
-        writer: the name that the samples carry.
-        caption: below the pad; any text.
+        prompts: texts to write; None takes a list with all 95 characters.
+        writer: name of the writer, which the samples carry.
+        caption: text below the pad.
 
     Raises:
-        ValueError: there is no prompt, or one that the alphabet cannot hold.
+        ValueError: there is no prompt, a prompt is empty or has characters that the
+            alphabet lacks, or `writer` is not a name.
 
     Example:
         >>> Pad(["hello", "world"])
@@ -74,7 +76,7 @@ class Pad(Widget):
 
     def __new__(cls, *args: Any, **options: Any) -> Pad:
         kind = (_live_class() or cls) if cls is Pad else cls
-        # not super(): a live pad is made by anywidget's own __new__
+        # super() would skip anywidget's own __new__, which makes a live pad
         made: Pad = super(Pad, kind).__new__(kind)
         return made
 
@@ -97,18 +99,18 @@ class Pad(Widget):
 
     @property
     def samples(self) -> list[Sample]:
-        """All lines that were kept, in that order.
+        """All kept lines, in the order in which they were kept.
 
-        Ink is `(T, 3)`, in pixels of the surface, y up; `points_per_second` comes from
-        the times of the points.
+        Ink is `(T, 3)` offsets in pixels of the surface, y up; `points_per_second`
+        comes from the times of the points.
 
         Raises:
-            ImportError: without `anywidget` the page cannot reach Python.
+            ImportError: `anywidget`, through which the page reaches Python, is missing.
         """
         raise MissingPackageError(
-            f"the ink reaches Python through anywidget: {INSTALL}, restart the kernel "
-            "and run the cell again. Or press 'Save file' on the pad and read what it "
-            "saves with load_corpus('ink.json')"
+            f"the ink reaches Python through anywidget: run {INSTALL}, restart the "
+            "kernel and run the cell again, or press 'Save file' on the pad and read "
+            "the saved file with load_corpus('ink.json')"
         )
 
     @property
@@ -116,8 +118,8 @@ class Pad(Widget):
         """The line that was kept last.
 
         Raises:
-            ImportError: as for `samples`.
-            ValueError: no line was kept yet.
+            ImportError: `anywidget` is missing, as for `samples`.
+            ValueError: no line has been kept yet.
         """
         samples = self.samples
         if not samples:
@@ -128,14 +130,14 @@ class Pad(Widget):
         return samples[-1]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the samples to `.json`, or the pad as a page of its own to `.html`.
+        """Write the samples as `.json`, or the pad as a standalone page in `.html`.
 
         Args:
-            path: what it ends in decides. `load_corpus` reads the JSON.
+            path: file to write, whose ending decides; `load_corpus` reads the JSON.
 
         Raises:
-            ValueError: another ending, or no line was kept yet.
-            ImportError: `.json`, and as for `samples`.
+            ValueError: the path has another ending, or no line has been kept yet.
+            ImportError: the path ends in `.json`, and `anywidget` is missing.
         """
         ending = Path(path).suffix.lower()
         if ending == ".html":
@@ -144,11 +146,11 @@ class Pad(Widget):
             raise InputError(
                 f"{os.fspath(path)} must end in .json (the ink) or .html (the pad)"
             )
-        assert self.sample  # or say that there is none
+        assert self.sample  # raises if no line has been kept
         return collected.save(self.samples, Path(path))
 
     def _receive(self, _: object, message: object, __: object) -> None:
-        """Take in what the page says about one line."""
+        """Handle a message of the page that a line was kept or dropped."""
         if not isinstance(message, dict) or not isinstance(message.get("id"), str):
             return
         name = message["id"]
@@ -160,31 +162,31 @@ class Pad(Widget):
 
 def _check_prompts(prompts: Sequence[str]) -> list[str]:
     if isinstance(prompts, str):
-        raise InputError(f"prompts must be a list: Pad([{prompts!r}])")
+        raise InputError(f"prompts must be a list, as in Pad([{prompts!r}])")
     for prompt in prompts:
         if not isinstance(prompt, str) or not prompt.strip():
             raise InputError(
-                f"the prompt {prompt!r} is no text: give something to write"
+                f"each prompt must be a text with something to write, not {prompt!r}"
             )
         if unknown := missing(prompt):
             raise InputError(
                 f"the prompt {prompt!r} has {unknown[0]!r}, which the alphabet lacks: "
-                "alphabet.to_ascii replaces accents"
+                "use alphabet.to_ascii to replace accents"
             )
     if not prompts:
-        raise InputError("a pad needs at least one prompt: Pad(['hello'])")
+        raise InputError("a pad needs at least one prompt, as in Pad(['hello'])")
     return list(prompts)
 
 
 def _key(texts: Sequence[str]) -> str:
-    """Where the browser keeps this pad's lines: one place for each list of texts."""
+    """The key of this pad's lines in the browser's storage, one per list of texts."""
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
     return f"handwriting_lib/pad/{digest[:12]}"
 
 
 @cache
 def _live_class() -> type[Pad] | None:
-    """The pad as an anywidget, made when first asked for; None without anywidget."""
+    """Create the class of pads that are anywidgets, or None without anywidget."""
     try:
         import anywidget
         import traitlets
@@ -192,7 +194,7 @@ def _live_class() -> type[Pad] | None:
         return None
 
     class LivePad(Pad, anywidget.AnyWidget):
-        """A pad that tells Python what was written; also a figure for static pages."""
+        """A pad that sends its ink to Python, and still is a figure on static pages."""
 
         _esm = module_source(*MODULES)
         data = traitlets.Dict().tag(sync=True)

@@ -1,8 +1,9 @@
-"""Player: ink replayed point by point, with what the network read and expected.
+"""Player: replay ink point by point, with what the network read and expected.
 
-From a line that `write` made, a line of a corpus, or bare ink. A model adds where it
-reads (phi of chapter 09), where it expects the pen (the density of chapter 07) and
-whether the stroke will end. What is not known is left out.
+The ink is a line that `write` returned, a line of a corpus, or bare ink. A model adds
+where it reads (phi, chapter 09), where it expects the pen (the density, chapter 07) and
+whether the stroke will end. What is not known is left out. Chapter 01 is the first to
+show a Player.
 """
 
 from __future__ import annotations
@@ -24,28 +25,29 @@ from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
 
 POINTS_PER_SECOND = 60.0
-# Components lower than this share of the highest add nothing that one could see: the
-# picture is of the density's height, and of none thinner than so many letter bodies.
+# The picture shows the height of the density, so components lower than this share of
+# the highest one add nothing visible. Standard deviations below THINNEST letter-body
+# heights count as THINNEST when heights are compared.
 LEAST_HEIGHT, THINNEST = 0.005, 0.02
 
 
 class Player(Widget):
-    """Replays a line: play, scrub, and look at every point.
+    """Replays a line: the reader plays it, scrubs, and inspects every point.
 
     Args:
-        line: from `write`, a corpus `Sample`, or ink `(T, 3)`.
-        model: the network whose reading is shown. It is run over the ink, whoever wrote
-            it; a line with its raw output kept is not read again. Ink that it reads
-            must be in letter-body heights.
-        bias: of the density that is shown, as in `write`.
-        temperature: of the density that is shown.
-        at: the point to show first; None takes the last, or one on the way where a
-            model reads.
-        caption: below the figure; any text.
+        line: line from `write`, corpus `Sample` or ink `(T, 3)`.
+        model: model whose predictions are shown. It is run over the ink, whoever wrote
+            it, unless the line has kept its raw output. Ink that it is run over must be
+            in letter-body heights.
+        bias: bias of the density that is shown, as in `write`.
+        temperature: temperature of the density that is shown, as in `write`.
+        at: index of the point to show first; None takes the last, or one in mid-line
+            if there is phi or a density to show.
+        caption: text below the figure.
 
     Raises:
-        ValueError: not a line of ink; a line with its raw output, but no model to say
-            what units it is in; a text that the model cannot read; or no such point.
+        ValueError: `line` is not a line of ink, it has raw output and no model that
+            gives its units, the model cannot read the text, or there is no point `at`.
 
     Example:
         >>> ink = torch.tensor([[0., 0., 0.], [3., 4., 1.], [1., 0., 1.]])
@@ -70,8 +72,8 @@ class Player(Widget):
         truth = line.character_of_point if isinstance(line, Sample) else None
         if output is not None and model is None:
             raise InputError(
-                "the line has its raw output, in the units of the network: give the "
-                "model that wrote it as well, as in Player(line, model)"
+                "the line has raw output in the units of its network: give the model "
+                "that wrote it as well, as in Player(line, model)"
             )
         if model is not None and output is None:
             output, phi = read(model, ink, text)
@@ -105,15 +107,15 @@ class Player(Widget):
 
 @torch.inference_mode()
 def read(model: Model, ink: Tensor, text: str = "") -> tuple[Tensor, Tensor | None]:
-    """Run a network over ink that is there.
+    """Run a network over existing ink.
 
     Args:
-        model: any of the library's networks.
+        model: model with any network of the library.
         ink: `(T, 3)` offsets in letter-body heights.
-        text: what the ink says; only a `SynthesisNetwork` looks at it.
+        text: text of the ink, which only a `SynthesisNetwork` reads.
 
     Returns:
-        Raw output `(T, 6M + 1)`, and phi `(T, U)` or None.
+        The raw output `(T, 6M + 1)`, and phi `(T, U)`, or None without a window.
 
     Raises:
         ValueError: the text is empty or has characters that the model lacks.
@@ -136,18 +138,19 @@ def read(model: Model, ink: Tensor, text: str = "") -> tuple[Tensor, Tensor | No
 def pack_mixture(
     mixture: StrokeMixture, normalisation: Normalisation, unit: float = 1.0
 ) -> dict[str, Any]:
-    """Densities of the next offset for the page, 8 bytes a component.
+    """Encode the densities of the next offset for the page, 8 bytes per component.
 
-    Components that one could not see are left out: see `LEAST_HEIGHT`.
+    Components that would be invisible are left out: see `LEAST_HEIGHT`.
 
     Args:
-        mixture: leading shape `(T,)`.
-        normalisation: between its offsets and letter-body heights.
-        unit: letter-body heights a unit of the picture.
+        mixture: mixture of leading shape `(T,)`.
+        normalisation: normalisation of the mixture's offsets.
+        unit: letter-body heights per unit of the picture.
 
     Returns:
-        `mixture`, its arrays point after point with `count` components each, and
-        `end`, the probability that the next point ends its stroke.
+        A dictionary of `mixture`, whose arrays list the components point by point,
+        `count` of them at each, and `end`, the probability that the next point ends
+        its stroke.
     """
     mean = mixture.mu.new_tensor(normalisation.mean)
     std = mixture.mu.new_tensor(normalisation.std)
@@ -171,18 +174,18 @@ def pack_mixture(
 
 
 def in_letter_bodies(ink: Tensor, unit: float | None = None) -> Tensor:
-    """Ink in any unit, scaled to a letter body of about 1, as the scripts draw it.
+    """Scale ink in any unit to a letter body of about 1, as the scripts draw it.
 
     Args:
         ink: `(T, 3)` offsets.
-        unit: the letter-body height; None measures it.
+        unit: letter-body height in the units of the ink; None measures it.
     """
     unit = measure_unit(ink) if unit is None else unit
     return torch.cat([ink[:, :2] / unit, ink[:, 2:]], 1)
 
 
 def measure_unit(ink: Tensor) -> float:
-    """The letter-body height, within reason for dots and dashes."""
+    """The letter-body height, bounded below for dots and dashes."""
     size = offsets_to_positions(ink)[:, :2]
     across, up = (size.amax(0) - size.amin(0)).tolist()
     return max(letter_body_height(ink), 0.15 * up, 0.005 * across) or 1.0

@@ -1,8 +1,9 @@
-"""Studio: the network itself, writing in the page.
+"""Studio: the network itself writes in the page, without a kernel.
 
-The page gets the weights and an engine with the numbers of torch (`static/engine.js`):
-whatever the reader types is written there and then, without a kernel. A seed writes the
-line that `write` gives in Python, unless the pack has int8 weights, which are coarser.
+The page gets the weights and an engine that computes the same numbers as torch
+(`static/engine.js`), and writes whatever the reader types. A seed gives the line that
+`write` returns in Python, unless the pack has int8 weights, which are coarser. Chapter
+11 shows it.
 """
 
 from __future__ import annotations
@@ -26,36 +27,36 @@ from ..systems import write
 from ..writing.styles import Style, find_style, save_style, style_names
 from .host import Widget
 
-# The files of `static/` that are the engine; they need nothing else.
+# The files of `static/` that form the engine; they need no other file.
 ENGINE = ("arithmetic", "randomness", "engine")
-COLUMNS = 30  # characters a line, as in static/studio.js
-# Where a site has the files of `write_pack`: its pages then share one copy of a shipped
-# model, in place of one in each page.
+COLUMNS = 30  # characters per line, as in static/studio.js
+# Environment variable that names the folder of a site with the files of `write_pack`.
+# Its pages then share one copy of a shipped model instead of holding one each.
 FOLDER = "HANDWRITING_PACKS"
 
 
 class Studio(Widget):
-    """A network that writes in the page: text, hand, bias, temperature and seed are
-    the reader's.
+    """Writes in the page; the reader sets text, style, bias, temperature and seed.
 
-    The line of Python under it says `model` for a network of yours, and `style` or
-    `styles[0]`, as it was given here, for a `Style`.
+    The line of Python below the ink says `model` for a model of your own, and `style`
+    or `styles[0]`, as it was given here, for a `Style`.
 
     Args:
-        model: with a `SynthesisNetwork`, yours perhaps; None takes the library's own.
-        text: to begin with, of printable ASCII; long texts are broken into lines.
-        styles: the hands to choose from, each as in `write`; None takes all that come
-            with the model.
-        style: the hand to begin with, as in `write`.
-        bias: as in `write`.
-        temperature: as in `write`.
-        seed: as in `write`.
-        precision: `"half"`, `"int8"` or `"float32"`, of the weights in the page.
-        caption: below the figure; any text.
+        model: model with a `SynthesisNetwork`; None takes the default of the library.
+        text: initial text, of printable ASCII; long texts are broken into lines.
+        styles: styles to choose from, each as in `write`; None takes all that come with
+            the model.
+        style: initial style, as in `write`.
+        bias: initial bias, as in `write`.
+        temperature: initial temperature, as in `write`.
+        seed: initial seed, as in `write`.
+        precision: precision of the weights in the page: `"half"`, `"int8"` or
+            `"float32"`.
+        caption: text below the figure.
 
     Raises:
-        ValueError: the text is empty, or has characters that the model lacks; or
-            `styles` is no list.
+        ValueError: the text is empty or has characters that the model lacks, `styles`
+            is not a list, or there is no such precision.
         ModelError: the network does not read text.
         StyleError: there is no such style, or it belongs to another model.
 
@@ -81,7 +82,7 @@ class Studio(Widget):
         ours = load_pretrained()
         model = ours if model is None else model
         ships = _ships(model)
-        name = "model"  # how a line of Python names it
+        name = "model"  # its name in the line of Python
         if ships:
             default = model.name == ours.name
             name = "" if default else f'hw.load_pretrained("{model.name}")'
@@ -90,7 +91,7 @@ class Studio(Widget):
         if not (folder and ships):
             pack = {"data": base64.b64encode(browser_pack(model, precision)).decode()}
         if isinstance(styles, (Style, str, Path)):
-            raise InputError("styles must be a list; for one hand: styles=[hand]")
+            raise InputError("styles must be a list: give one style as styles=[style]")
         listed = style_names(model) if styles is None else list(styles)
         hands = [(one, f"styles[{i}]") for i, one in enumerate(listed)]
         if style is not None and style not in listed:
@@ -129,7 +130,7 @@ class Studio(Widget):
 
 
 def _hand(style: Style | str | Path, variable: str, model: Model) -> dict[str, str]:
-    """A style for the page: its name, how Python says it, and its file in base64."""
+    """A style for the page: its name, its Python expression and its file in base64."""
     found = find_style(style, model)
     python = variable if isinstance(style, Style) else json.dumps(str(style))
     with tempfile.TemporaryDirectory() as folder:
@@ -140,17 +141,21 @@ def _hand(style: Style | str | Path, variable: str, model: Model) -> dict[str, s
 
 
 def _ships(model: Model) -> bool:
-    """Whether it is one of the library's, and unchanged."""
+    """Whether the model is one of the library's, and unchanged."""
     return model.name in pretrained_names() and (
         load_pretrained(model.name).fingerprint() == model.fingerprint()
     )
 
 
 def write_pack(name: str, folder: str | os.PathLike[str]) -> None:
-    """Write what a site serves for a pack such as `unipen-256-half`.
+    """Write the files that a site serves for a pack such as `unipen-256-half`.
 
-    Two files: `NAME.bin` for pages that come over http, and `NAME.js` with the same
-    bytes for pages on a disk, which may load nothing but scripts.
+    There are two: `NAME.bin` for pages that come over HTTP, and `NAME.js` with the same
+    bytes for pages on disk, which can load nothing but scripts.
+
+    Args:
+        name: name of the pack, the name of the model and the precision.
+        folder: folder to write the files to.
 
     Raises:
         ValueError: there is no such precision.

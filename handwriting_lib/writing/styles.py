@@ -1,10 +1,10 @@
-"""A hand as the state of a network that has just read a line by somebody.
+"""A hand, kept as the state of a network that has just read a line by its writer.
 
-Graves 2013, section 5.5 (primed sampling): the network reads a line of ink together
-with its text, the *prime*, and then goes on with another text as if one hand wrote
-both. A `Style` keeps what is left of the reading: the state of each layer and of the
-window, the last point, and the prime's text. It holds no ink but that one point, and it
-means nothing to any other model. Chapter 12.
+In primed sampling (Graves 2013, section 5.5) the network reads a line of ink together
+with its text, the *prime*, and then continues with another text as if one hand wrote
+both. A `Style` keeps what the network needs to continue: the state of each layer and of
+the window, the last point, and the text of the prime. It holds no ink but that one
+point, and only the model that made it can use it. Chapter 12 builds it.
 """
 
 from __future__ import annotations
@@ -35,30 +35,32 @@ from ..networks import SynthesisState
 from ..parts.lstm import LSTMState
 
 FORMAT = "handwriting_lib.style.2"
-# Format 1 names its model by a fingerprint of version 1.
+# A file of format 1 names its model by a fingerprint of version 1.
 READABLE = ("handwriting_lib.style.1", FORMAT)
 HANDS = PRETRAINED / "styles"  # MODEL/NAME.safetensors
-SCALED = "letter-body heights"  # what `scale_by_writer` calls its unit
-# The window may be so many characters short of the prime's end, or something is wrong.
+SCALED = "letter-body heights"  # the `units` that `scale_by_writer` sets
+# The window may stop this many characters before the end of the prime; if it stops
+# earlier, the text is probably not that of the ink.
 SHORT_OF_THE_END = 2
 
 log = logging.getLogger(__name__)
 
 
 class StyleError(InputError):
-    """A style cannot be made, found or used; the message says what would be right."""
+    """A style cannot be made, found or used; the message says how to correct it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """What a network knows after it has read a line.
+    """The state of a network after it has read a line.
 
     Attributes:
-        text: of the line that was read.
-        state: of the network, a batch of one, before it reads `point`.
+        text: the text of the line.
+        state: the state of the network before it reads `point`, for a batch of one.
         point: `(3,)` the last point of the line, normalised; the pen lifts after it.
-        model: the fingerprint of the model that read it.
-        name: of the file, or what it was called when made.
+        model: the fingerprint of the model that read the line.
+        name: the name of the style file without its ending, or the name given to
+            `make_style`.
     """
 
     text: str
@@ -69,18 +71,18 @@ class Style:
 
     @property
     def prime(self) -> str:
-        """The text that was read and a space, which stand before the text to write."""
+        """The text that was read, and a space; both precede the text to write."""
         return self.text.rstrip() + " "
 
     def start(self, lines: int, like: Tensor) -> tuple[SynthesisState, Tensor]:
-        """The state and the point that so many lines begin with.
+        """The state and the points that a batch of lines starts from.
 
         Args:
-            lines: B.
-            like: a tensor of the network, for its device and type.
+            lines: the number of lines B.
+            like: a tensor of the network, which gives the device and the dtype.
 
         Returns:
-            A state with rows for B lines, and points `(B, 3)`.
+            The state with B rows, and the points `(B, 3)`.
         """
 
         def rows(x: Tensor) -> Tensor:
@@ -95,19 +97,20 @@ class Style:
 
 @torch.inference_mode()
 def make_style(model: Model, sample: Sample, name: str = "style") -> Style:
-    """Read a line of ink, and keep the state.
+    """Let a network read a line of ink, and keep its state.
 
     Args:
-        model: with a `SynthesisNetwork`.
-        sample: ink as its reader or the drawing pad gives it, or from
-            `scale_by_writer`; not thinned: that is done here, as the model has it. Ink
-            in other units is divided by the letter-body height of this one sample.
-            Lines of 15 to 35 characters work best.
-        name: how to call it.
+        model: a model with a `SynthesisNetwork`.
+        sample: a line of ink from a corpus reader, the drawing pad or
+            `scale_by_writer`. It must not be thinned, because it is thinned here as the
+            model requires. Ink that is not in letter-body heights is divided by the
+            letter-body height of this one sample. Lines of 15 to 35 characters work
+            best.
+        name: the name of the style.
 
     Raises:
-        StyleError: the model has another network.
-        ValueError: the ink is no line of ink or has a single point, or the text has
+        StyleError: the network of the model reads no text.
+        ValueError: the ink is not a line of ink or has a single point, or the text has
             characters that the model lacks.
 
     Example:
@@ -121,30 +124,30 @@ def make_style(model: Model, sample: Sample, name: str = "style") -> Style:
     network = model.network
     if not network.reads_text:
         raise StyleError(
-            f"{model.name} is a {model.kind} network: it reads no text, and so it has "
-            "no styles"
+            f"{model.name} is a {model.kind} network, which reads no text and has no "
+            "styles: choose a synthesis network"
         )
     if sample.units != SCALED:
         sample = scale_by_writer([sample])[0]
     like = network.output.bias
     ink = model.normalisation.apply(check_ink(model.thinning(sample.ink)[0])).to(like)
     if len(ink) < 2:
-        raise StyleError("ink of a single point says nothing of a hand: give a line")
+        raise StyleError("a single point does not show a hand: give a line of ink")
     ink[0, :2] = 0  # "no offset yet", as in training
     ink[-1, 2] = 1
     text = sample.text.rstrip()
     slots, mask = (t.to(like.device) for t in pad_texts([text + " "]))
-    mask[:, -1] = False  # the text goes on: there is no end slot yet
+    mask[:, -1] = False  # the text continues, so there is no end slot yet
     out = network(ink[None, :-1], slots, mask)
     assert out.phi is not None
     at = int(out.phi[0, -1].argmax())
     if at < len(text) - 1 - SHORT_OF_THE_END:
         log.warning(
-            "at the end of the ink the window is at %r, character %d of %d of %r: does "
-            "the text say what the ink says?",
+            "at the end of the ink the window is at %r, character %d of %d of %r: "
+            "check that the text is what the ink says",
             text[at], at + 1, len(text), text,
         )  # fmt: skip
-    # rounded as the file has it: a style in memory is the style in its file
+    # rounded as in the file, so that a style in memory equals the style read back
     layers = tuple(
         LSTMState(s.h.half().float().cpu(), s.c.half().float().cpu())
         for s in out.state.layers
@@ -159,22 +162,24 @@ def make_style(model: Model, sample: Sample, name: str = "style") -> Style:
 
 
 def save_style(style: Style, path: str | Path) -> None:
-    """Write a style file: safetensors of a few kilobytes.
+    """Write a style file, a safetensors file of a few kilobytes.
 
-    The layers' states are in half precision, the rest in float32.
+    The states of the layers are stored in half precision, everything else in float32.
 
     Args:
-        style: what to save.
-        path: ends in `.safetensors`.
+        style: the style to save.
+        path: the path of the file, which must end in `.safetensors`.
 
     Raises:
-        StyleError: the path ends otherwise, or there is no such folder.
+        StyleError: the path has another ending, or its folder does not exist.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise StyleError(f"a style file ends in .safetensors, not {path.name!r}")
+        raise StyleError(f"a style file must end in .safetensors, not {path.name!r}")
     if not path.absolute().parent.is_dir():
-        raise StyleError(f"there is no folder {path.absolute().parent}")
+        raise StyleError(
+            f"there is no folder {path.absolute().parent}: choose one that exists"
+        )
     tensors = {
         "w": style.state.w,
         "kappa": style.state.kappa,
@@ -193,11 +198,13 @@ def load_style(path: str | Path, model: Model) -> Style:
     """Read a style file.
 
     Args:
-        path: of the file.
-        model: the one to write with.
+        path: the path of the file.
+        model: the model to write with.
 
     Raises:
-        StyleError: the file is missing, is no style file, or belongs to another model.
+        FileNotFoundError: there is no such file.
+        StyleError: the file is not a style file, is damaged, or belongs to another
+            model.
     """
     path = Path(path)
     header = _read_header(path)
@@ -210,7 +217,9 @@ def load_style(path: str | Path, model: Model) -> Style:
         found = {key: file.get_tensor(key).float() for key in file.keys()}
     fits = {key: tuple(t.shape) for key, t in found.items()} == shapes
     if not fits or not all(t.isfinite().all() for t in found.values()):
-        raise StyleError(f"{path} is damaged: its tensors are not those of a style")
+        raise StyleError(
+            f"{path} is damaged, its tensors are not those of a style: make it again"
+        )
     layers = tuple(
         LSTMState(found[f"layers.{i}.h"], found[f"layers.{i}.c"])
         for i in range(config.layers)
@@ -220,10 +229,11 @@ def load_style(path: str | Path, model: Model) -> Style:
 
 
 def _read_header(path: Path) -> Mapping[str, str]:
-    """What a style file says of itself.
+    """Read the text and the model's fingerprint from the header of a style file.
 
     Raises:
-        StyleError: the file is missing or is no style file.
+        FileNotFoundError: there is no such file.
+        StyleError: the file is not a style file.
     """
     if not path.is_file():
         raise MissingFileError(f"there is no style file {path}")
@@ -245,8 +255,8 @@ def _read_header(path: Path) -> Mapping[str, str]:
 def _check_model(fingerprint: str, model: Model, what: str) -> None:
     if not model.is_called(fingerprint):
         raise StyleError(
-            f"{what} was made with the model {fingerprint}, and this is {model.name}, "
-            f"{model.fingerprint()}: make a style with this model, or write with that"
+            f"{what} was made with the model {fingerprint}, not with {model.name} "
+            f"({model.fingerprint()}): make a style with this model or use the other"
         )
 
 
@@ -254,7 +264,10 @@ def _check_model(fingerprint: str, model: Model, what: str) -> None:
 
 
 def style_names(model: Model | None = None) -> list[str]:
-    """The hands that come with the library for a model; None takes its own.
+    """The names of the hands that come with the library for a model.
+
+    Args:
+        model: the model; None takes the one that `load_pretrained` loads by default.
 
     Example:
         >>> "nobody" in style_names()
@@ -266,19 +279,20 @@ def style_names(model: Model | None = None) -> list[str]:
 
 
 def _fingerprints(model: Model) -> tuple[str, str]:
-    """All by which a style may name a model."""
+    """The fingerprints by which a style file may name a model."""
     return model.fingerprint(1), model.fingerprint(2)
 
 
 def find_style(style: Style | str | Path, model: Model) -> Style:
-    """A style by its name, or by the path of its file; a `Style` is checked.
+    """Find a style by its name or by the path of its file; a `Style` is only checked.
 
     Args:
-        style: one of `style_names(model)`, a path, or a style.
-        model: the one to write with.
+        style: one of `style_names(model)`, the path of a style file, or a style.
+        model: the model to write with.
 
     Raises:
-        StyleError: there is none, or it belongs to another model.
+        FileNotFoundError: the path names no file.
+        StyleError: there is no such style, or it belongs to another model.
     """
     if isinstance(style, Style):
         _check_model(style.model, model, f"the style {style.name!r}")
@@ -291,7 +305,7 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
         if file.stem == text and _read_header(file)["model"] in own:
             return load_style(file, model)
     names = ", ".join(style_names(model))
-    known = f"say one of {names}, or give" if names else "it comes with none; give"
+    known = f"choose one of {names}, or give" if names else "it comes with none; give"
     raise StyleError(
         f"{model.name} has no style {text!r}: {known} the path of a style file"
     )
@@ -299,11 +313,11 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
 
 @dataclass(frozen=True)
 class Hand:
-    """Where a named hand comes from: one entry of a list of hands.
+    """The line that a named hand comes from: one entry of a list of hands.
 
     Attributes:
-        text: of the line.
-        ink: `sample_id` of the line in its corpus.
+        text: the text of the line.
+        ink: the `sample_id` of the line in its corpus.
     """
 
     text: str
@@ -311,15 +325,17 @@ class Hand:
 
 
 def sample_id(sample: Sample) -> str:
-    """Twelve digits that tell a corpus's samples apart and name nobody."""
+    """Twelve hexadecimal digits that identify a sample without naming its writer."""
     return hashlib.sha256(f"{sample.kind} {sample.source}".encode()).hexdigest()[:12]
 
 
 def read_hands(path: str | Path) -> dict[str, Hand]:
-    """Read a list of hands, a TOML file with a table `text`, `ink` for each name.
+    """Read a list of hands, a TOML file with one table per name and keys as in `Hand`.
 
     Raises:
-        StyleError: the file is missing, is no TOML, or an entry is not as it should be.
+        FileNotFoundError: there is no such file.
+        StyleError: the file is not TOML, or an entry has other keys or values that are
+            not strings.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -337,20 +353,22 @@ def read_hands(path: str | Path) -> dict[str, Hand]:
     for name, entry in table.items():
         valid = isinstance(entry, dict) and sorted(entry) == sorted(entries)
         if not valid or not all(isinstance(value, str) for value in entry.values()):
-            raise StyleError(f"{path}: [{name}] must have the texts {entries}, no more")
+            raise StyleError(
+                f"{path}: [{name}] must have strings for exactly the keys {entries}"
+            )
     return {name: Hand(**entry) for name, entry in table.items()}
 
 
 def make_hands(
     hands: Mapping[str, Hand], samples: Sequence[Sample], model: Model
 ) -> list[Style]:
-    """The styles of a list of hands.
+    """Make the styles of a list of hands.
 
     Args:
-        hands: by name, as `read_hands` gives them.
-        samples: of the corpus, as its reader gives them, with all lines and words of
-            the writers concerned: they decide the scale.
-        model: the one to read with.
+        hands: the hands by name, as `read_hands` returns them.
+        samples: the samples of the corpus as its reader returns them, with all lines
+            and words of the writers concerned, because these decide the scale.
+        model: the model that reads the lines.
 
     Raises:
         StyleError: a line is not among the samples, or has another text.

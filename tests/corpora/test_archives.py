@@ -103,7 +103,7 @@ def test_nothing_there_and_not_an_archive(tmp_path):
     with pytest.raises(CorpusError, match=r"no file or folder .*none\.tar\.xz"):
         list(read_files(tmp_path / "none.tar.xz"))
     (tmp_path / "x.rar").write_bytes(b"Rar!")
-    with pytest.raises(CorpusError, match=r"x\.rar is neither .*\.zip can be read"):
+    with pytest.raises(CorpusError, match=r"x\.rar is neither .*\.zip"):
         list(read_files(tmp_path / "x.rar"))
 
 

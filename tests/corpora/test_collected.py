@@ -245,7 +245,7 @@ def test_the_wrong_reading_of_pen_is_noticed(
     """Read the wrong way round, a bank gives ink without an error: dots and jumps."""
     bank = [word(points=points)] * 20
     assert len(from_json(bank, pen=other).samples) == 20
-    with pytest.raises(CorpusError, match=f"say pen='{other}'"):
+    with pytest.raises(CorpusError, match=f"use pen='{other}'"):
         from_json(bank, pen=pen)
 
 
@@ -326,7 +326,7 @@ def test_the_frame_of_a_pad_file(obj: object, message: str) -> None:
         ({"strokes": None}, "strokes is None"),
         ({"strokes": []}, "has no strokes"),
         ({"strokes": [[[0, 0]], []]}, "stroke 2 has no points"),
-        ({"strokes": [[0, 0], [1, 1]]}, "stroke 1, point 1 is 0.*missing a level"),
+        ({"strokes": [[0, 0], [1, 1]]}, "stroke 1, point 1 is 0.*brackets missing"),
         ({"strokes": [[[[0, 0]]]]}, r"stroke 1, point 1 is \[\[0, 0\]\]"),
         ({"strokes": [[[0]]]}, r"point 1 is \[0\]: it must be \[x, y\]"),
         ({"strokes": [[[0, 1, 2, 3, 4]]]}, r"point 1 is \[0, 1, 2, 3, 4\]"),

@@ -23,8 +23,8 @@ from handwriting_lib.corpora.iam import (
 )
 from handwriting_lib.ink import check_ink, offsets_to_positions
 
-UNEQUAL = "forms whose numbers of lines of text and of stroke files differ"
-NO_WRITER = "forms without a writerID, the form stands in (kept)"
+UNEQUAL = "forms with different numbers of text lines and stroke files"
+NO_WRITER = "forms without a writerID, the form id stands in (kept)"
 HEAD = '<?xml version="1.0" encoding="ISO-8859-1"?>\n'
 
 

@@ -99,7 +99,7 @@ def test_hershey_arcs_are_merged():
 
 
 def test_unknown_font_is_an_error():
-    with pytest.raises(ValueError, match="no font 'Comic': say EMSTech"):
+    with pytest.raises(ValueError, match="no font 'Comic': choose from EMSTech"):
         load_font("Comic")
 
 
@@ -395,8 +395,8 @@ def test_through_the_one_door():
         ({"samples": 0}, "samples=0"),
         ({"writers": 0}, "writers=0"),
         ({"kinds": ("page",)}, "page"),
-        ({"kinds": "line"}, "take a tuple"),
-        ({"kinds": ()}, "take a tuple"),
+        ({"kinds": "line"}, "give a tuple"),
+        ({"kinds": ()}, "give a tuple"),
         ({"texts": []}, "at least one text"),
         ({"texts": "one"}, "give a list"),
         ({"texts": ["caf\u00e9"]}, "'\u00e9'"),
@@ -409,5 +409,5 @@ def test_bad_options_are_errors(options, says):
 
 
 def test_an_option_that_no_reader_has():
-    with pytest.raises(CorpusError, match="option 'sample'; there are samples, seed"):
+    with pytest.raises(CorpusError, match="option 'sample': choose from samples, seed"):
         load_corpus("synthetic", sample=3)

@@ -301,7 +301,7 @@ def test_tokenised_labels_are_joined(label, text):
         ('WORD 0:9-0:3 OK "ab"', "word: delineation beyond the last point"),
         ('WORD 3-1 OK "ab"', "word: delineation that cannot be read"),
         ('WORD x OK "ab"', "word: delineation that cannot be read"),
-        ('WORD 0 OK "sevenletters"', "word: fewer than two points a character"),
+        ('WORD 0 OK "sevenletters"', "word: fewer than two points per character"),
     ],
 )
 def test_what_is_left_out_is_counted_with_its_reason(tmp_path, segment, reason):

@@ -192,7 +192,7 @@ def test_command_prints_a_table_and_writes_json(model, corpus, tmp_path, capsys)
     command += ["--only", "likelihood, alignment", "--seed", "3", "--json", str(file)]
     assert main(command) == 0
     table = capsys.readouterr().out
-    assert "nats a point" in table and "all texts" in table
+    assert "nats per point" in table and "all texts" in table
     report = json.loads(file.read_text())
     assert report["command"].startswith("handwriting evaluate --model tiny --corpus")
     assert report["command"].endswith("--only likelihood,alignment")

@@ -301,7 +301,7 @@ def test_a_checkpoint_of_another_kind_of_training_is_an_error(tmp_path):
     train(config(steps=1), data(), tmp_path, quiet=True)
     for change, message in [
         ({"optimiser": "rmsprop"}, "trained by adam, not by rmsprop"),
-        ({"weight_noise": 0.1}, "one has weight noise and the other has not"),
+        ({"weight_noise": 0.1}, "only one of the two uses weight noise"),
     ]:
         with pytest.raises(ConfigError, match=message):
             train(config(**change), data(), tmp_path, quiet=True, resume=True)
@@ -582,7 +582,7 @@ def test_characters_of_writers_without_lines_are_left_out_and_logged(caplog):
     wide = TrainingConfig(thinning=Thinning(0.01, 0), limits=Limits(max_points=100))
     with caplog.at_level(logging.INFO, "handwriting_lib.training"):
         prepared = prepare_data(Corpus("c", [*crowd(60), *kept, *lone]), wide)
-    assert "left out 7: character of a writer without lines or words" in caplog.text
+    assert "left out 7 samples: character of a writer without lines" in caplog.text
     everything = [*prepared.train, *prepared.validation]
     assert not any(s.writer.startswith("lone") for s in everything)
     assert sum(s.kind == "character" for s in everything) == 60
@@ -755,26 +755,26 @@ def test_a_configuration_is_read_with_its_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("steps = 5", r"c\.toml: there is no entry 'steps'; there are network, model"),
+        ("steps = 5", r"c\.toml: there is no entry 'steps'; choose one of network"),
         ("[recipe]\nspeed = 5", r"\[recipe\]: there is no entry 'speed'; .*steps"),
         ("[recipe]\nsteps = 5.5", r"\[recipe\]: steps must be a whole number, not 5"),
         ("[recipe]\nsteps = '5'", "steps must be a whole number, not '5'"),
         ("[recipe]\nsteps = true", "steps must be a whole number, not True"),
         ("[recipe]\nrate = 'fast'", "rate must be a number, not 'fast'"),
         ("[recipe]\nrate = [1]", "rate must be a number"),
-        ("[recipe]\nproducts = 16", "products must be a text, not 16"),
+        ("[recipe]\nproducts = 16", "products must be a string, not 16"),
         (
             "[recipe]\nclip_derivatives = 1",
             "clip_derivatives must be true or false, no",
         ),
         ("[recipe]\nweight_noise = true", "weight_noise must be a number, not True"),
-        ("[recipe]\nwords = 0.5", r"words must be a list of 2, not 0\.5"),
+        ("[recipe]\nwords = 0.5", r"words must be a list of 2 values, not 0\.5"),
         ("[recipe]\nwords = [0.5]", "words must be a list of 2"),
         ("[recipe]\nwords = [0.5, 'x']", "words must be a number, not 'x'"),
         ("[limits]\nwidth = [1, 2, 3]", r"\[limits\]: width must be a list of 2"),
         ("recipe = 5", r"c\.toml: recipe must be a table, not 5"),
         ("model = 'large'", "model must be a table, not 'large'"),
-        ("corpus = 1", "corpus must be a text, not 1"),
+        ("corpus = 1", "corpus must be a string, not 1"),
         ("this is not TOML", r"c\.toml is not TOML"),
     ],
 )

@@ -170,7 +170,7 @@ def test_a_torch_without_muon_says_so(monkeypatch):
     monkeypatch.delattr(torch.optim, "Muon", raising=False)
     with pytest.raises(ValueError, match=r"has no Muon: install torch 2\.9 or later"):
         build_optimisers("muon", NETWORKS["prediction"], 1e-3)
-    with pytest.raises(ValueError, match="no optimiser 'sgd': say one of adam, rms"):
+    with pytest.raises(ValueError, match="no optimiser 'sgd': choose one of adam"):
         build_optimisers("sgd", NETWORKS["prediction"], 1e-3)
 
 

@@ -74,9 +74,9 @@ def test_gates_are_those_of_the_layer(kind, layer, scribble):
 
 
 def test_what_has_no_gates_is_refused(line, model):
-    with pytest.raises(ValueError, match="FeedforwardPredictor has no gates"):
+    with pytest.raises(ValueError, match="feedforward network has no gates"):
         trace_gates(Model(FeedforwardPredictor(FeedforwardConfig())), line.ink)
-    with pytest.raises(ValueError, match="layer must be below 3, not 3"):
+    with pytest.raises(ValueError, match="layer must be from -3 to 2, not 3"):
         GateTraces(line, model, layer=3)
     with pytest.raises(ValueError, match="cells must be from 0 to 399"):
         GateTraces(line, model, cells=[3, 400])

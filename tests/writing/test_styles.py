@@ -83,11 +83,11 @@ def test_a_text_that_the_ink_does_not_say_is_noticed(model, sample, caplog):
         hw.make_style(model, sample)
         assert not caplog.records
         hw.make_style(model, sample.replace(text=sample.text * 2))
-    assert "does the text say what the ink says?" in caplog.text
+    assert "check that the text is what the ink says" in caplog.text
 
 
 def test_what_cannot_be_read_is_an_error(model, sample):
-    with pytest.raises(hw.StyleError, match="not a synthesis network"):
+    with pytest.raises(hw.StyleError, match="choose a synthesis network"):
         hw.make_style(hw.Model(hw.PredictionNetwork()), sample)
     with pytest.raises(ValueError, match="'ü'"):
         hw.make_style(model, sample.replace(text="Zürich"))
@@ -277,7 +277,7 @@ def test_a_list_of_hands_makes_one_file_each(tmp_path, capsys):
         assert main(made) == 2
         return capsys.readouterr().err
 
-    assert "must have the texts" in says("[oak]\ntext = 'a'\n")
+    assert "strings for exactly the keys" in says("[oak]\ntext = 'a'\n")
     assert "not TOML" in says("[oak")
     assert "no sample of the corpus" in says("[oak]\ntext = 'a'\nink = '0'\n")
     other = f"[oak]\ntext = 'other'\nink = '{styles.sample_id(lines[0])}'\n"

@@ -1,1 +1,1 @@
-"""Single-line fonts, and the strokes that a hand would draw them with."""
+"""Single-line fonts, and the pen strokes that draw their glyphs."""

@@ -1,12 +1,13 @@
 """Single-line fonts: letters as the lines that a pen follows, not as outlines.
 
-`load_font` reads one of the SVG fonts that ship in `fonts/` (authors and licences in
-`fonts/README.md`) and makes pen movements of its glyphs. These fonts were drawn for
-plotters, which do not care where a line begins: pieces whose ends touch are merged,
-lines that run upwards are turned round, dots become ticks, dots and bars come last.
+`load_font` reads one of the SVG fonts in this folder (`README.md` names the authors and
+licences) and turns its glyphs into pen strokes. The fonts were drawn for plotters, for
+which it does not matter where a line begins. Pieces whose ends touch are therefore
+merged, lines that run upwards are reversed, dots become ticks, and dots and bars come
+last.
 
-Each stroke then becomes targets to aim at (`motor.py`), and `synthetic.py` writes with
-them. Chapter 01 uses all three.
+Each stroke is then cut into targets for the motor model (`motor.py`), with which
+`synthetic.py` writes. Chapter 01 uses all three modules.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from ..motor import Points, aim, even
 FOLDER = Path(__file__).parent
 
 # Distances are in x-heights.
-TOUCHING = 0.05  # two ends are one when they are no farther apart than this
-RETRACED = 1.5  # how far a pen goes back along its own line instead of lifting
-DOT = 0.25  # a stroke no wider and no higher than this is a dot
+TOUCHING = 0.05  # ends less than this apart are treated as one
+RETRACED = 1.5  # the pen retraces its line up to this far instead of lifting
+DOT = 0.25  # a stroke that is both narrower and lower than this is a dot
 
 TOKEN = re.compile(r"([A-Za-z])|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 TAKES = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "Z": 0}
@@ -41,10 +42,11 @@ class Stroke:
     """One pen-down movement of a glyph, as the targets of a motor plan.
 
     Attributes:
-        targets: `(N + 1, 2)`: where the pen starts, and where each of N arcs ends.
-        middles: `(N, 2)`: the point halfway along each arc.
-        mark: the dot of an i or a j, the bar of a t or an f, the second line of an x:
-            what a cursive hand may add when the word is finished.
+        targets: `(N + 1, 2)`, the point where the pen starts and the end of each arc.
+        middles: `(N, 2)`, the point halfway along each arc.
+        mark: whether a cursive hand may add the stroke when the word is finished, as
+            for the dot of an i or a j, the bar of a t or an f, or the second line of an
+            x.
     """
 
     targets: Points
@@ -54,7 +56,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Glyph:
-    """The strokes of a character in the order of writing, and how far it advances."""
+    """The strokes of a character in the order of writing, and its advance width."""
 
     strokes: tuple[Stroke, ...]
     advance: float
@@ -65,11 +67,12 @@ class Font:
     """Glyphs for the 95 printable ASCII characters, measured in x-heights, y up.
 
     Attributes:
-        name: the name of its file, such as `"EMSTech"`.
+        name: the name of its file without the ending, such as `"EMSTech"`.
         cursive: whether neighbouring letters are joined.
-        clock: readings of the pen per second. Letters that take more movements have a
-            slower clock, so that a character has 23 to 30 points in every font.
-        glyphs: the glyph of each character; the baseline is at y = 0.
+        clock: the number of readings of the pen per second. A font whose letters take
+            more movements has a slower clock, so that a character has 23 to 30 points
+            in every font.
+        glyphs: the glyph of each character, with the baseline at y = 0.
     """
 
     name: str
@@ -80,11 +83,11 @@ class Font:
 
 @dataclass(frozen=True)
 class _Hand:
-    """What a font's file does not say.
+    """The properties of a font that its file does not state.
 
-    `upwards` are the characters whose lines may run upwards, as letters do that begin
-    with a joining stroke. Some signs are no good for a pen (Hershey's digits and
-    brackets consist of double lines): `borrowed` ones come from the font `lender`.
+    `upwards` holds the characters whose lines may run upwards, as in letters that begin
+    with a joining stroke. Some signs do not suit a pen (Hershey's digits and brackets
+    consist of double lines), so the `borrowed` ones come from the font `lender`.
     """
 
     cursive: bool
@@ -108,18 +111,18 @@ FONTS = tuple(_HANDS)
 
 
 def parse_path(path: str, curve_points: int = 8) -> list[Points]:
-    """The lines of an SVG path: M, L, H, V, C and Z, absolute and relative.
+    """Parse an SVG path of the commands M, L, H, V, C and Z, absolute or relative.
 
     Args:
-        path: the `d` attribute, such as `"M 0 0 L 1e+03 0"`.
-        curve_points: how many points a Bezier curve becomes.
+        path: the `d` attribute of the path, such as `"M 0 0 L 1e+03 0"`.
+        curve_points: the number of points that replace a Bezier curve.
 
     Returns:
-        One array `(n, 2)` a line, n at least 2, in the units of the path.
+        One array `(n, 2)` per line, n at least 2, in the units of the path.
 
     Raises:
-        ValueError: something that is not a number or one of these commands, a number
-            too few, or a path that does not begin with M.
+        ValueError: the path has something that is neither a number nor one of these
+            commands, has a wrong count of numbers, or does not begin with M.
 
     Example:
         >>> parse_path("M 0 0 h 2 v 1 z")[0].tolist()
@@ -127,7 +130,10 @@ def parse_path(path: str, curve_points: int = 8) -> list[Points]:
     """
     rest = TOKEN.sub("", path).strip(" ,\t\r\n")
     if rest:
-        raise InputError(f"the path {path!r} has something unreadable: {rest!r}")
+        raise InputError(
+            f"the path {path!r} has something unreadable: {rest!r}; use numbers and "
+            f"the commands {', '.join(TAKES)}"
+        )
     tokens: list[str] = [match.group() for match in TOKEN.finditer(path)]
     lines: list[list[Points]] = []
     here, command, i = np.zeros(2), "", 0
@@ -138,8 +144,8 @@ def parse_path(path: str, curve_points: int = 8) -> list[Points]:
         takes = TAKES.get(kind)
         if takes is None or (not lines and kind != "M"):
             raise InputError(
-                f"the path {path!r} has {command or tokens[i]!r} where one of "
-                f"{', '.join(TAKES)} should be, and M first"
+                f"the path {path!r} has {command or tokens[i]!r} where it should have "
+                f"one of the commands {', '.join(TAKES)}, and M first"
             )
         words = tokens[i : i + takes]
         if len(words) < takes or any(word.isalpha() for word in words):
@@ -184,7 +190,7 @@ def load_font(name: str) -> Font:
         (95, False, 2)
     """
     if name not in _HANDS:
-        raise InputError(f"there is no font {name!r}: say {', '.join(FONTS)}")
+        raise InputError(f"there is no font {name!r}: choose from {', '.join(FONTS)}")
     hand = _HANDS[name]
     root = ElementTree.parse(FOLDER / f"{name}.svg").getroot()
     lines: dict[str, tuple[list[Points], float]] = {}
@@ -193,7 +199,7 @@ def load_font(name: str) -> Font:
         if character in CHARACTERS and character:
             advance = float(element.get("horiz-adv-x", "nan"))
             lines[character] = parse_path(element.get("d", "")), advance
-    if name == "EMSAllure":  # its o has a second line within, and looks like an a
+    if name == "EMSAllure":  # a second line inside its o makes it look like an a
         lines["o"][0].pop()
     x_height = max(float(line[:, 1].max()) for line in lines["x"][0])
     glyphs = {}
@@ -208,7 +214,7 @@ def load_font(name: str) -> Font:
 
 
 def _order(pieces: Sequence[Points], character: str, hand: _Hand) -> list[Stroke]:
-    """Merge, turn and sort the pieces of a glyph, and cut each into arcs."""
+    """Merge, reverse and sort the pieces of a glyph, and cut each into arcs."""
     strokes: list[Stroke] = []
     parts = [part for piece in pieces for part in _detach_bar(piece)]
     for piece in _merge(parts, character in _LOWER and character not in "ft"):
@@ -227,13 +233,13 @@ def _order(pieces: Sequence[Points], character: str, hand: _Hand) -> list[Stroke
                 character == "x" and bool(strokes)
             )
         strokes.append(Stroke(*aim(piece), mark))
-    # Dots stand last, also below ! and ?, but not the upper one of : and ;
+    # Dots come last, also those below ! and ?, but not the upper dot of : and ;
     return sorted(strokes, key=lambda s: s.mark or (
         character == "?" and len(s.targets) == 2))  # fmt: skip
 
 
 def _detach_bar(piece: Points) -> list[Points]:
-    """Make a stroke of its own of a bar that a plotter draws halfway down a stem."""
+    """Split off a bar that a plotter draws halfway down a stem."""
     for i, point in enumerate(piece):
         back = np.flatnonzero(np.hypot(*(piece - point).T) < TOUCHING)[-1] + 1
         there = piece[i:back]
@@ -247,9 +253,9 @@ def _detach_bar(piece: Points) -> list[Points]:
 def _merge(pieces: Sequence[Points], lower: bool) -> list[Points]:
     """Join pieces that a pen would draw without lifting.
 
-    Ends that touch are joined, if need be with a piece turned round. In small letters
-    the pen also goes back on its line to where the next piece leaves it, and on to the
-    top of a stem that it has arrived at.
+    Ends that touch are joined, with one piece reversed if necessary. In lower-case
+    letters, the pen also goes back along its line to where the next piece leaves it,
+    and up to the top of a stem that it has reached.
     """
     left, merged = list(pieces), []
 
@@ -287,7 +293,7 @@ def _merge(pieces: Sequence[Points], lower: bool) -> list[Points]:
 
 
 def _passes(line: Points, start: Points, end: Points) -> bool:
-    """Whether the straight way from `start` to `end` lies on `line`."""
+    """Return whether the straight path from `start` to `end` lies on `line`."""
     points = np.stack([start, (start + end) / 2, end])  # (3, 2)
     gaps = np.hypot(*(even(line)[:, None] - points).transpose(2, 0, 1))  # (n, 3)
     return bool((gaps.min(0) < 2 * TOUCHING).all())
