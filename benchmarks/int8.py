@@ -69,7 +69,7 @@ def unpacked(model: hw.Model) -> hw.Model:
             tensors[key] = value if scale is None else value * scale[:, None]
     network = copy.deepcopy(model.network)
     network.load_state_dict(tensors)
-    return hw.Model(network, **model.carried, about=model.about, name=model.name)
+    return model.replace(network=network)
 
 
 @torch.inference_mode()

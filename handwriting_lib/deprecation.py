@@ -67,7 +67,11 @@ def renamed_attributes(**names: str) -> Callable[[C], C]:
                 warn(f"{cls.__name__}.{old}", new)
                 return getattr(self, new)
 
-            setattr(cls, old, property(get, doc=f"Deprecated: use `{new}`."))
+            def set_(self: Any, value: Any, old: str = old, new: str = new) -> None:
+                warn(f"{cls.__name__}.{old}", new)
+                setattr(self, new, value)
+
+            setattr(cls, old, property(get, set_, doc=f"Deprecated: use `{new}`."))
         return cls
 
     return decorate

@@ -43,7 +43,7 @@ def test_it_trains_resumes_saves_and_loads(config, tmp_path, capsys):
     train = ["train", str(config), "--out", str(out), "--device", "cpu"]
     assert main([*train, "--steps", "40"]) == 0
     assert main([*train, "--resume"]) == 0
-    log = [json.loads(line) for line in (out / "log.jsonl").open()]
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == list(range(1, 61))
     losses = [line["validation"] for line in log if line["validation"]]
     assert losses[0] > losses[-1] and losses[-1] < 1.5

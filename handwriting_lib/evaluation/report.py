@@ -231,7 +231,8 @@ def evaluate(
         )
     if not can_write(model) and set(parts) != {"likelihood"}:
         raise InputError(
-            f"{model.name} cannot read text: choose the part likelihood alone"
+            f"{model.name} is a {model.kind} model, which cannot read text: choose the "
+            "part likelihood alone"
         )
     if min(settings.texts, settings.lines) < 1:
         raise InputError(

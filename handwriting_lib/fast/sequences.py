@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
+from ..deprecation import renamed_attributes
 from ..errors import InputError
 from ..parts.lstm import LSTMState, LSTMTrace, PeepholeLSTM, peephole_gradient
 from ..parts.window import WindowTrace
@@ -225,6 +226,7 @@ def peephole_sequence(
     return h, LSTMState(h[-1], c)
 
 
+@renamed_attributes(products="matmul_dtype")
 class FusedPeepholeLSTM(PeepholeLSTM):
     """A `PeepholeLSTM` with the same weights and a fused `forward`.
 

@@ -19,6 +19,7 @@ def save_checkpoint(state: Mapping[str, Any], path: str | Path) -> None:
     """Write a training checkpoint: tensors, numbers, strings, lists and dicts."""
     content = io.BytesIO()
     torch.save(dict(state), content)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, content.getvalue())
 
 

@@ -24,12 +24,14 @@ from ..atomic import write_whole
 from ..data.transforms import Normalisation, Thinning
 from ..deprecation import renamed_attributes
 from ..errors import InputError, MissingFileError
-from ..networks import build_network, network_class
+from ..networks import NETWORKS, build_network, network_class
 
 FORMAT = "handwriting_lib.model.2"
 # Format 1 names its network and its factors in the same way, and the alphabet always.
 READABLE = ("handwriting_lib.model.1", FORMAT)
 RENAMED = {"validation_nats_a_point": "validation_nats_per_point"}  # of format 1
+# What a model carries to say how ink is prepared for it; it changes no number.
+ADVICE = ("thinning",)
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 DEFAULT = "unipen-400"
 
@@ -72,6 +74,11 @@ class Model:
     ) -> None:
         given = {"normalisation": normalisation, "thinning": thinning, **carried}
         given = {key: value for key, value in given.items() if value is not None}
+        if not hasattr(network, "kind"):
+            raise ModelError(
+                f"{type(network).__name__} is not a network of the library: use one of "
+                f"the kinds {', '.join(sorted(NETWORKS))}"
+            )
         self.network = network
         carries = network.carries
         for key in given:
@@ -116,6 +123,15 @@ class Model:
         """Where the network is."""
         return next(self.network.parameters()).device
 
+    def replace(self, **changes: Any) -> Model:
+        """The model with some of its arguments changed.
+
+        Args:
+            changes: `network`, `about`, `name`, or anything that the kind carries.
+        """
+        given = {"network": self.network, "about": self.about, "name": self.name}
+        return Model(**(given | dict(self.carried) | changes))
+
     def to(self, device: torch.device | str) -> Model:
         """The same model on another device; its network is moved, as torch does."""
         self.network.to(device)
@@ -134,7 +150,8 @@ class Model:
             digest.update(tensor.detach().half().cpu().contiguous().numpy().tobytes())
         if version == 1:
             return digest.hexdigest()[:16]
-        digest.update(json.dumps(_tables(self.carried), sort_keys=True).encode())
+        meaning = {k: v for k, v in self.carried.items() if k not in ADVICE}
+        digest.update(json.dumps(_tables(meaning), sort_keys=True).encode())
         return f"2:{digest.hexdigest()[:16]}"
 
     def is_called(self, fingerprint: str) -> bool:
@@ -148,7 +165,13 @@ def _tables(carried: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_table(kind: type[Any], table: Mapping[str, Any]) -> Any:
-    """A frozen dataclass from its table; lists are tuples again."""
+    """A frozen dataclass from its table, which has all of its fields; lists are tuples.
+
+    Raises:
+        KeyError: a field is missing or there is another.
+    """
+    if {field.name for field in dataclasses.fields(kind)} != set(table):
+        raise KeyError(sorted(table))
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
 
 

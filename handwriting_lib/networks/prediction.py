@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.transforms import Normalisation, Thinning
-from ..deprecation import renamed_attributes
+from ..deprecation import renamed_arguments, renamed_attributes
 from ..fast import linear_in, peephole_sequence
 from ..parts.lstm import LSTMState, PeepholeLSTM
 from .output import NetworkOutput
@@ -108,6 +108,7 @@ class PredictionNetwork(nn.Module):
         below = [after.layers[number - 1].h] if number else []
         return torch.cat([point, *below], -1)
 
+    @renamed_arguments(products="matmul_dtype")
     def forward(
         self,
         ink: Tensor,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.transforms import Normalisation, Thinning
-from ..deprecation import renamed_attributes
+from ..deprecation import renamed_arguments, renamed_attributes
 from ..fast import linear_in, peephole_sequence, windowed_sequence
 from ..parts.lstm import LSTMState, PeepholeLSTM
 from ..parts.window import WindowParameters
@@ -141,6 +141,7 @@ class SynthesisNetwork(nn.Module):
             return torch.cat([point, before.w], -1)
         return torch.cat([point, after.w, after.layers[number - 1].h], -1)
 
+    @renamed_arguments(products="matmul_dtype")
     def forward(
         self,
         ink: Tensor,

@@ -92,6 +92,9 @@ class StrokeMixture(Distribution):
         """Return the mixtures at some of the leading indices."""
         return self.map(lambda part: part[index])
 
+    # It was a tuple of its parameters once: better an error than another meaning.
+    __iter__: ClassVar[None] = None
+
     def expand(
         self, batch_shape: torch.Size | list[int] | tuple[int, ...], _: Any = None
     ) -> StrokeMixture:

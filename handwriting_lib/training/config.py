@@ -20,7 +20,7 @@ from ..data.transforms import (
     Thinning,
 )
 from ..deprecation import current, renamed_attributes, renamed_fields
-from ..errors import InputError
+from ..errors import InputError, MissingFileError
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def read_config(path: str | Path) -> TrainingConfig:
 
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"there is no configuration file {path}")
+        raise MissingFileError(f"there is no configuration file {path}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -28,6 +28,7 @@ from ..data.transforms import (
     prepare,
     split_by_writer,
 )
+from ..deprecation import renamed_arguments
 from ..files.models import Model
 from ..ink import Corpus, Sample
 from ..parts.lstm import clip_derivative
@@ -122,6 +123,7 @@ class DerivativeLimits(NamedTuple):
         return DerivativeLimits(self.gates * factor, self.output * factor)
 
 
+@renamed_arguments(products="matmul_dtype")
 def batch_loss(
     network: nn.Module,
     batch: Batch,
@@ -152,6 +154,16 @@ def batch_loss(
     if limits:
         out = out._replace(output=clip_derivative(out.output, limits.output))
     return mixture_loss(out.mixture(), target, batch.mask[:, 1:])
+
+
+@torch.no_grad()
+def validate(network: nn.Module, batches: list[Batch], device: torch.device) -> float:
+    """Nats per point over all points of some batches, in float32."""
+    total = points = 0.0
+    for batch in batches:
+        total += float(batch_loss(network, batch.to(device))) * batch.targets
+        points += batch.targets
+    return total / points
 
 
 class InkTask(Task):
@@ -234,14 +246,9 @@ class InkTask(Task):
             limits = DerivativeLimits().times(scale / batch.targets)
         return batch_loss(network, batch, self.matmul_dtype, limits)
 
-    @torch.no_grad()
     def validate(self, network: nn.Module, device: torch.device) -> float:
-        """The mean nats per point of the held-out batches, computed in float32."""
-        total = points = 0.0
-        for batch in self.held_out:
-            total += float(batch_loss(network, batch.to(device))) * batch.targets
-            points += batch.targets
-        return total / points
+        """Nats per point over all points of the held-out batches, in float32."""
+        return validate(network, self.held_out, device)
 
     def model(self, network: nn.Module, about: Mapping[str, Any]) -> Model:
         return Model(network, self.data.normalisation, self.config.thinning, about)

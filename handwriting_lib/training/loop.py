@@ -182,11 +182,10 @@ class _Run:
         )
         save_model(model, self.folder / "model.safetensors", half=False)
 
-    def noise_generator(self) -> torch.Generator:
-        """The generator of this step's weight noise; a resumed run draws the same."""
-        seed = self.task.config.recipe.seed * 1_000_003 + self.step + 2**40
-        device = next(self.network.parameters()).device
-        return torch.Generator(device).manual_seed(seed)
+
+def noise_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """The source of the weight noise of a step: a resumed run draws the same."""
+    return torch.Generator(device).manual_seed(seed * 1_000_003 + step + 2**40)
 
 
 def _cut_log(file: Path, step: int) -> None:
@@ -271,7 +270,7 @@ def fit(
                 for group in optimiser.param_groups:
                     group["lr"] = recipe.learning_rate_at(run.step)
             with (
-                run.noise.sampled(run.noise_generator())
+                run.noise.sampled(noise_generator(recipe.seed, run.step, team.device))
                 if run.noise
                 else contextlib.nullcontext()
             ):
@@ -306,7 +305,8 @@ def fit(
             )
             is_due = run.step % recipe.validate_every == 0 or run.step == recipe.steps
             if first and is_due:
-                run.validation = task.validate(run.network, team.device)
+                with torch.no_grad():
+                    run.validation = task.validate(run.network, team.device)
                 line.validation = run.validation
             record.write(json.dumps(dataclasses.asdict(line)) + "\n")
             record.flush()

@@ -148,9 +148,7 @@ class MixtureWriter(Writer):
                 first = _first_point(self.model.normalisation.invert(points))
             phi = phi[first:, : len(prime) + len(one) + 1].cpu()
             own = phi[:, len(prime) :]
-            problem = check_line(own, one)
-            if not problem and int(phi.argmax(1).min()) < len(prime) - 2:
-                problem = "went back into the line that the style was made from"
+            problem = check_line(own, one) or _check_start(phi, prime)
             ink = _to_ink(self.model, points[first:])
             kept = output[first:].cpu() if keep_output else None
             drawn.append(Drawn(ink, own, kept, problem))
@@ -224,6 +222,13 @@ def _first_point(ink: Tensor) -> int:
         if x[start] >= -BACK_OVER_THE_PRIME:
             return start + 1
     return 1
+
+
+def _check_start(phi: Tensor, prime: str) -> str:
+    """What is wrong if the window went back into the prime; "" if it did not."""
+    if int(phi.argmax(1).min()) < len(prime) - 2:
+        return "went back into the line that the style was made from"
+    return ""
 
 
 def _to_ink(model: Model, points: Tensor) -> Tensor:

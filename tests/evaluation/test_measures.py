@@ -23,7 +23,7 @@ from handwriting_lib.networks.feedforward import FeedforwardConfig, FeedforwardP
 from handwriting_lib.networks.prediction import PredictionConfig, PredictionNetwork
 from handwriting_lib.networks.synthesis import SynthesisConfig, SynthesisNetwork
 from handwriting_lib.training.ink import batch_loss
-from handwriting_lib.writing.sampling import Line
+from handwriting_lib.writing.lines import Line
 
 
 @pytest.fixture

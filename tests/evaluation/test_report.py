@@ -171,7 +171,7 @@ def test_evaluate_refuses_what_it_cannot_measure(model, corpus):
     with pytest.raises(ValueError, match="900 to 901 characters"):
         evaluate(model, corpus, EvaluationSettings(lengths=(900, 901)), ["pace"])
     other = hw.Model(PredictionNetwork(PredictionConfig(hidden=8)), name="silent")
-    with pytest.raises(ValueError, match="silent cannot read text"):
+    with pytest.raises(ValueError, match="silent is a prediction model"):
         evaluate(other, corpus)
     report = evaluate(other, corpus, parts=["likelihood"])
     assert report["measures"]["likelihood"]["points"] > 1000
