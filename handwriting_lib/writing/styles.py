@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -68,6 +69,10 @@ class Style:
     point: Tensor
     model: str
     name: str = "style"
+
+    def replace(self, **changes: Any) -> Style:
+        """The style with some attributes changed."""
+        return dataclasses.replace(self, **changes)
 
     @property
     def prime(self) -> str:
