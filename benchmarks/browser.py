@@ -202,7 +202,7 @@ def run(rounds: int) -> Result:
         )
         for name in names
     }
-    notes["points a second"] = {row.name: round(POINTS / row.median) for row in rows}
+    notes["points per second"] = {row.name: round(POINTS / row.median) for row in rows}
     return Result(
         "One line in headless Chromium, one thread, a point at a time",
         {"points": POINTS, **dataclasses.asdict(SIZES)},

@@ -137,10 +137,10 @@ def run(rounds: int) -> Result:
     passes = next(POINTS / row.median for row in rows if row.name == STREAM)
     notes: dict[str, Any] = {
         "backend": backend_for(network.output.bias).name,
-        "points a second": {name: round(rate, 1) for name, rate in rates.items()},
-        "passes over the weights' bytes a second": round(passes, 1),
+        "points per second": {name: round(rate, 1) for name, rate in rates.items()},
+        "passes over the weights' bytes per second": round(passes, 1),
         "GB/s of streaming": round(passes * 4 * count / 1e9, 1),
-        "ratios of points a second": {
+        "ratios of points per second": {
             "one line over streaming": round(rates[ONE] / passes, 3),
             "one line, int8 over float32": round(rates[ONE_INT8] / rates[ONE], 2),
             f"{LINES} lines over one": round(rates[MANY] / rates[ONE], 2),

@@ -55,7 +55,14 @@ def ladder(found: Found) -> dict[str, str]:
         beside = f" ({spread:.{digits}f})" if len(rung["runs"]) > 1 else ""
         return f"{mean:.{digits}f}{beside}"
 
-    head = ["rung", "weights", "nats a point", "a line", "letter-body, a point", "SSE"]
+    head = [
+        "rung",
+        "weights",
+        "nats per point",
+        "per line",
+        "letter-body, per point",
+        "SSE",
+    ]
     columns = {
         "nats_per_point": 3,
         "nats_per_line": 1,
@@ -72,7 +79,7 @@ def ladder(found: Found) -> dict[str, str]:
         "ladder-budget": (
             f"{budget['steps']} updates of {budget['points_per_batch']:,} points, "
             f"lines and words of up to {budget['longest']} points, "
-            f"{budget['hidden']} cells a layer, {len(budget['seeds'])} seeds. "
+            f"{budget['hidden']} cells per layer, {len(budget['seeds'])} seeds. "
             "The figures are of "
             f"{split['lines']} lines by {split['writers']} writers."
         ),
@@ -94,11 +101,11 @@ def ladder_sentences(found: Found) -> list[str]:
         if gain <= 0:
             told.append(
                 f"{name} is not better than *{below['name']}*: it is worse by "
-                f"{-gain:.3f} nats a point (standard error {error:.3f})."
+                f"{-gain:.3f} nats per point (standard error {error:.3f})."
             )
         elif gain < 2 * error:
             told.append(
-                f"{name} is ahead of *{below['name']}* by {gain:.3f} nats a point, "
+                f"{name} is ahead of *{below['name']}* by {gain:.3f} nats per point, "
                 f"which is within twice the standard error ({error:.3f}): on this "
                 "budget the step shows nothing."
             )
@@ -139,17 +146,17 @@ def models(reports: Sequence[Found]) -> dict[str, str]:
     damaged = [m["damage"] for m in measured]
     rows = [
         ["weights", "", *(f"{r['model']['parameters']:,}" for r in reports)],
-        ["nats a point", "", *likely("nats_per_point")],
-        ["nats a line", "", *likely("nats_per_line", 1)],
-        ["letter-body, nats a point", "", *likely("body_nats_per_point")],
-        ["SSE a point", "", *likely("sse")],
+        ["nats per point", "", *likely("nats_per_point")],
+        ["nats per line", "", *likely("nats_per_line", 1)],
+        ["letter-body, nats per point", "", *likely("body_nats_per_point")],
+        ["SSE per point", "", *likely("sse")],
         ["misread, mean", interval(human["mean"]), *misread("mean")],
         ["misread, median", interval(human["median"]), *misread("median")],
         ["complete at first draw", "", *complete("first_draw")],
         ["complete after redraws", "", *complete("after_redraws")],
         ["unreadable", percent(human["unreadable"]), *complete("unreadable")],
         ["speed variation", *paced("speed_variation", 3)],
-        ["points a character", *paced("points_per_character", 1)],
+        ["points per character", *paced("points_per_character", 1)],
         ["alignment, exact and within one", "", *both("exact within_one", *aligned)],
         ["damage flagged, false alarms", "", *both("damaged whole", *damaged)],
     ]
@@ -257,7 +264,7 @@ def speed(benchmarks: Iterable[Found]) -> dict[str, str]:
             if key != "device"
         )
         # lines together write more points in a round: what counts then is their rate
-        rates = found["notes"].get("points a second", {})
+        rates = found["notes"].get("points per second", {})
         rows = []
         for row in found["rows"]:
             least = 1000 * row["minimum"]
@@ -270,7 +277,7 @@ def speed(benchmarks: Iterable[Found]) -> dict[str, str]:
                 cells.append(f"{a_second:,.0f}")
                 faster = a_second / rates[found["baseline"]]
             rows.append([*cells, f"{faster:.2f}"])
-        rate = ["points a second"] if rates else []
+        rate = ["points per second"] if rates else []
         columns = ["", "fastest round", *rate, "times as fast"]
         where = "" if found["setting"].get("device", "cpu") == "cpu" else ", on a GPU"
         parts.append(

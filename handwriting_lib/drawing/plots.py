@@ -537,7 +537,7 @@ def plot_curves(
         >>> log = [{"step": 1, "loss": 3.0, "validation": 2.5}]
         >>> ax = plot_curves(log, Figure().add_subplot(), label="small")
         >>> ax.get_ylabel()
-        'negative log-likelihood (nats a point)'
+        'negative log-likelihood (nats per point)'
     """
     if average < 1:
         raise InputError(f"average must be at least 1 step, not {average}")
@@ -577,7 +577,7 @@ def plot_curves(
             markersize=5,
         )
     ax.set_xlabel("step")
-    ax.set_ylabel("negative log-likelihood (nats a point)")
+    ax.set_ylabel("negative log-likelihood (nats per point)")
     ax.legend(frameon=False)
     return ax
 

@@ -184,7 +184,7 @@ def test_the_browser_benchmark_compares_engines_that_agree(monkeypatch):
     assert result.notes["onnxruntime-web"].startswith("not measured")
     apart = result.notes["largest difference of the raw output from the baseline's"]
     assert apart[browser.OURS] < 1e-5 < apart[browser.INT8] < 0.1
-    assert result.notes["points a second"][browser.OURS] > 0
+    assert result.notes["points per second"][browser.OURS] > 0
 
 
 # --- sampling ------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_ways_of_writing_agree_and_are_compared_with_streaming(
     apart = notes["largest difference of the last point from the plain loop's"]
     assert max(apart.values()) < 1e-5
     seconds = {row["name"]: row["median"] for row in written["rows"]}
-    rates, ratios = notes["points a second"], notes["ratios of points a second"]
+    rates, ratios = notes["points per second"], notes["ratios of points per second"]
     assert rates[sample.MANY] == pytest.approx(5 * 64 / seconds[sample.MANY], rel=1e-3)
     passes = 5 / seconds[sample.STREAM]
     assert ratios["one line over streaming"] == pytest.approx(

@@ -304,7 +304,7 @@ def lines():
 
 
 def test_movement_is_like_that_of_humans():
-    """Human ink: 18 to 42 points a character, 3.0 to 9.8 peaks, variation .50 to .74.
+    """Human ink: 18 to 42 points per character, 3.0 to 9.8 peaks, variation .50 to .74.
 
     Peaks are local maxima of the pen-down speed; its variation is deviation over mean.
     """

@@ -367,7 +367,7 @@ def test_rmsprop_sees_the_gradient_of_the_nats_of_a_line(tmp_path, monkeypatch):
     (loss * count / len(batch.ink)).backward()
     optimiser.step()
     torch.testing.assert_close(network.state_dict(), trained.state_dict())
-    # the log stays in nats a point
+    # the log stays in nats per point
     assert log_of(tmp_path)[0]["loss"] == pytest.approx(loss.item(), rel=1e-6)
 
 

@@ -1,6 +1,6 @@
 // Player: a line of ink replayed, with where the network read and what it expected.
 //
-// data: ink (host.pack_ink), text, at (the point shown first), rate (points a second),
+// data: ink (host.pack_ink), text, at (the point shown first), rate (points per second),
 // and, where there is something to show, phi (T x U), truth (a character a point, -1
 // for none), mixture (see player.py) and end (the probability that a stroke ends).
 

@@ -5,7 +5,7 @@
 // of the pack, hands, a list of {name, python, data: a style's file in base64}, and
 // hand, which of them it begins with, or null.
 
-const PEN = 90; // points a second: about as fast as a hand
+const PEN = 90; // points per second: about as fast as a hand
 const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
 const WIDE = 30; // characters a line; the network learned from lines of up to 35
 const NARROW = 18;
