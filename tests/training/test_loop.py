@@ -1,8 +1,6 @@
 """The training loop: losses fall, runs resume, configurations that are wrong."""
 
 import dataclasses
-import json
-import logging
 import math
 import os
 import signal
@@ -14,35 +12,20 @@ import pytest
 import torch
 from torch import nn
 
-from handwriting_lib.corpora import iam
 from handwriting_lib.data.batches import make_batch
-from handwriting_lib.data.transforms import (
-    Augmentation,
-    Limits,
-    Normalisation,
-    Thinning,
-)
 from handwriting_lib.files.checkpoints import load_checkpoint, save_checkpoint
 from handwriting_lib.files.models import Model, ModelError, load_model, save_model
-from handwriting_lib.ink import Corpus, Sample
-from handwriting_lib.networks.feedforward import FeedforwardConfig, FeedforwardPredictor
 from handwriting_lib.networks.prediction import PredictionConfig, PredictionNetwork
-from handwriting_lib.networks.synthesis import SynthesisConfig, SynthesisNetwork
 from handwriting_lib.parts.mixture import StrokeMixture
 from handwriting_lib.systems import train
 from handwriting_lib.training import loop as training
 from handwriting_lib.training.config import (
     ConfigError,
-    Recipe,
-    TrainingConfig,
-    read_config,
 )
 from handwriting_lib.training.ink import (
     DerivativeLimits,
     InkTask,
-    TrainingData,
     batch_loss,
-    prepare_data,
     validate,
 )
 from handwriting_lib.training.optim import (
@@ -50,61 +33,19 @@ from handwriting_lib.training.optim import (
     WeightNoise,
     description_length,
 )
+from tests.training.tiny import (
+    SIZES,
+    assert_same_losses,
+    config,
+    data,
+    log_of,
+    losses,
+    networks,
+    validations,
+    zigzag,
+)
 
 TESTS = Path(__file__).parent
-SIZES = {"hidden": 10, "layers": 2, "mixtures": 2, "components": 2}
-
-
-def zigzag(text, seed, kind):
-    """A zigzag a character, a little different each time."""
-    generator = torch.Generator().manual_seed(seed)
-    steps = 8 * len(text)
-    ink = torch.zeros(steps, 3)
-    ink[:, 0] = 0.3
-    ink[:, 1] = torch.tensor([1.0, -1.0]).repeat(steps // 2)
-    ink[:, :2] += 0.1 * torch.randn(steps, 2, generator=generator)
-    ink[7::8, 2] = 1
-    ink[0, :2] = 0
-    return Sample(text, ink, f"w{seed % 5}", f"zigzag#{seed}", kind)
-
-
-def data():
-    lines = [zigzag("ab ba", i, "line") for i in range(12)]
-    words = [zigzag("ab", i, "word") for i in range(12)]
-    return TrainingData([*lines[2:], *words[2:]], [*lines[:2], *words[:2]],
-                        Normalisation((0.3, 0.0), (0.1, 1.0)))  # fmt: skip
-
-
-def config(network="synthesis", model=SIZES, **recipe):
-    recipe = {
-        "steps": 20, "points_per_batch": 120, "learning_rate": 1e-2, "warmup_steps": 5,
-        "validate_every": 5, "validation_batches": 4,
-    } | recipe  # fmt: skip
-    return TrainingConfig(network, model, recipe=Recipe(**recipe))
-
-
-def log_of(folder):
-    lines = (folder / "log.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def losses(folder):
-    """What in a log does not depend on the clock."""
-    names = ("step", "loss", "gradient_norm", "rate", "points")
-    return [{name: line[name] for name in names} for line in log_of(folder)]
-
-
-def validations(folder):
-    """The losses on the held-out side, by step."""
-    log = log_of(folder)
-    return {line["step"]: line["validation"] for line in log if line["validation"]}
-
-
-def assert_same_losses(one, other):
-    """Step by step; a millionth is for sums that another process rounds otherwise."""
-    assert [line["step"] for line in one] == [line["step"] for line in other]
-    for a, b in zip(one, other, strict=True):
-        assert a == pytest.approx(b, rel=1e-6)
 
 
 # --- it learns -------------------------------------------------------------------
@@ -191,8 +132,8 @@ def work(folder, resume=False, kill_after=None, way="adam"):
 
 
 def in_another_process(*arguments):
-    code = f"import test_loop as t; t.work(*{arguments!r})"
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    code = f"from tests.training import test_loop as t; t.work(*{arguments!r})"
+    paths = str(TESTS.parents[1])
     return subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
@@ -235,11 +176,11 @@ def test_two_processes_reach_the_losses_of_one(tmp_path, monkeypatch, way):
     train(config(**few), data(), one, quiet=True)
     script = tmp_path / "work.py"
     script.write_text(
-        "import test_loop as t\n"
+        "from tests.training import test_loop as t\n"
         f"t.DerivativeLimits.__new__.__defaults__ = {low}\n"
         f"t.train(t.config(**{few!r}), t.data(), {str(two)!r}, quiet=True)\n"
     )
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    paths = str(TESTS.parents[1])
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone",
          "--nproc-per-node", "2", str(script)],
@@ -531,81 +472,6 @@ def test_a_start_that_does_not_fit_is_an_error(tmp_path):
         train(how, data(), tmp_path, quiet=True)
 
 
-# --- what batches are made of --------------------------------------------------------
-
-
-def kinds_drawn(batches, steps=600):
-    """How often each kind of sample fills a batch."""
-    seen = {}
-    for step in range(steps):
-        text = batches.batch(step).text[0]
-        letters = "".join(chr(31 + int(i)) for i in text if i)
-        seen[letters] = seen.get(letters, 0) + 1
-    return {key: count / steps for key, count in seen.items()}
-
-
-def test_characters_and_synthetic_lines_are_mixed_in_by_their_shares():
-    some = data()
-    some.train.extend(zigzag("x", i, "character") for i in range(6))
-    some.synthetic.extend(zigzag("made up", i, "line") for i in range(6))
-    recipe = {"word_share": (0.5, 0.5), "character_share": 0.2, "synthetic_share": 0.3}
-    batches = InkTask(config(**recipe), some)
-    shares = kinds_drawn(batches)
-    wanted = {"x": 0.2, "made up": 0.3, "ab": 0.25, "ab ba": 0.25}
-    assert shares == pytest.approx(wanted, abs=0.06)
-    assert batches.targets == sum(
-        len(s.ink) - 1 for s in [*some.train, *some.synthetic]
-    )
-    # and no share, no such batch, even where there are such samples
-    batches = InkTask(config(word_share=(0.5, 0.5)), some)
-    assert set(kinds_drawn(batches, 200)) == {"ab", "ab ba"}
-    assert batches.targets == sum(len(s.ink) - 1 for s in data().train)
-    # nor where a share is asked for and there are none
-    batches = InkTask(config(**recipe), data())
-    assert set(kinds_drawn(batches, 200)) == {"ab", "ab ba"}
-    assert not any(
-        s.kind == "character" or s.text == "made up" for s in some.validation
-    )
-
-
-def test_synthetic_lines_are_made_when_the_recipe_asks():
-    how = TrainingConfig(thinning=Thinning(0.01, 0))
-    assert prepare_data(Corpus("c", crowd(60)), how).synthetic == []
-    how = dataclasses.replace(
-        how, recipe=Recipe(synthetic_share=0.1), synthetic={"samples": 5, "seed": 4},
-        limits=Limits(max_points=10_000, points_per_character=(1, 1000)),
-    )  # fmt: skip
-    prepared = prepare_data(Corpus("c", crowd(60)), how)
-    assert len(prepared.synthetic) == 5
-    assert all(s.source.startswith("synthetic:") for s in prepared.synthetic)
-    held = {id(s) for s in [*prepared.train, *prepared.validation]}
-    assert not held & {id(s) for s in prepared.synthetic}
-
-
-def test_characters_of_writers_without_lines_are_left_out_and_logged(caplog):
-    # their height is unknown, so they would be scaled wrongly
-    lone = [zigzag("x", i, "character").replace(writer=f"lone{i}") for i in range(7)]
-    kept = [zigzag("x", i, "character").replace(writer=f"w{i}") for i in range(60)]
-    wide = TrainingConfig(thinning=Thinning(0.01, 0), limits=Limits(max_points=100))
-    with caplog.at_level(logging.INFO, "handwriting_lib.training"):
-        prepared = prepare_data(Corpus("c", [*crowd(60), *kept, *lone]), wide)
-    assert "left out 7 samples: character of a writer without lines" in caplog.text
-    everything = [*prepared.train, *prepared.validation]
-    assert not any(s.writer.startswith("lone") for s in everything)
-    assert sum(s.kind == "character" for s in everything) == 60
-
-
-def test_an_official_validation_list_is_taken_as_it_is():
-    raw = TrainingConfig(thinning=Thinning(0.01, 0))
-    one = [s.replace(writer=f"a{s.writer}") for s in crowd(30)]
-    other = [s.replace(writer=f"b{s.writer}") for s in crowd(20)]
-    prepared = prepare_data(Corpus("one", one), raw, Corpus("other", other))
-    assert sorted(s.source for s in prepared.train) == sorted(s.source for s in one)
-    assert {s.writer[0] for s in prepared.train} == {"a"}
-    assert len(prepared.validation) == 20
-    assert {s.writer[0] for s in prepared.validation} == {"b"}
-
-
 # --- it does not go on with what is not a number -----------------------------------
 
 
@@ -627,220 +493,3 @@ def test_a_gradient_that_is_no_number_stops_before_the_step(tmp_path, monkeypatc
     with pytest.raises(FloatingPointError, match=r"gradient .* step 1"):
         train(config(), data(), tmp_path, quiet=True)
     assert not (tmp_path / "model.safetensors").exists()
-
-
-# --- losses ------------------------------------------------------------------------
-
-
-def networks():
-    return [
-        SynthesisNetwork(SynthesisConfig(8, 2, 2, 2)),
-        PredictionNetwork(PredictionConfig(8, 2, 2)),
-        FeedforwardPredictor(FeedforwardConfig(4, 8, 2, 2)),
-    ]
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_a_loss_is_the_mean_over_the_points_of_all_lines(number):
-    # others have counted the loss on padding
-    network = networks()[number].double()
-    samples = [zigzag("ab ba", 1, "line"), zigzag("ab", 2, "word")]
-    samples = [s.replace(ink=s.ink.double()) for s in samples]
-    together = batch_loss(network, make_batch(samples))
-    alone = [batch_loss(network, make_batch([s])) for s in samples]
-    counts = [len(s.ink) - 1 for s in samples]
-    wanted = sum(a * n for a, n in zip(alone, counts, strict=True)) / sum(counts)
-    torch.testing.assert_close(together, wanted)
-
-
-@torch.no_grad()
-def test_the_loss_is_of_the_next_point():
-    network = networks()[1]
-    batch = make_batch([zigzag("ab ba", 1, "line")])
-    wanted, state = 0.0, network.initial_state(1)
-    for t in range(batch.ink.shape[1] - 1):
-        output, state = network.step(batch.ink[:, t], state)
-        mixture = StrokeMixture.from_output(output)
-        wanted -= float(mixture.log_prob(batch.ink[:, t + 1]))
-    loss = float(batch_loss(network, batch))
-    assert loss == pytest.approx(wanted / (batch.ink.shape[1] - 1), rel=1e-5)
-
-
-def test_validation_counts_points_not_batches():
-    network = networks()[0]
-    samples = [zigzag("ab ba ab ba", 1, "line"), zigzag("ab", 2, "word")]
-    apart = [make_batch([s]) for s in samples]
-    one = validate(network, [make_batch(samples)], torch.device("cpu"))
-    assert validate(network, apart, torch.device("cpu")) == pytest.approx(one, rel=1e-5)
-
-
-# --- schedules ----------------------------------------------------------------------
-
-
-def test_the_rate_warms_up_stays_and_falls():
-    recipe = Recipe(
-        steps=1000,
-        learning_rate=0.1,
-        warmup_steps=100,
-        decay_share=0.4,
-        final_rate_share=0.02,
-    )
-    rates = [recipe.learning_rate_at(step) for step in range(1000)]
-    assert rates[0] == pytest.approx(0.001)
-    assert rates[99:600] == [0.1] * 501
-    assert rates[600:] == sorted(rates[600:], reverse=True)
-    assert recipe.learning_rate_at(1000) == pytest.approx(0.002)
-    assert min(rates) > 0
-
-
-def test_lines_take_over_from_words():
-    recipe = Recipe(steps=1000, word_share=(0.9, 0.2), word_share_until=0.4)
-    shares = [recipe.word_share_at(step) for step in range(1000)]
-    assert shares[0] == 0.9
-    assert shares == sorted(shares, reverse=True)
-    assert shares[400:] == pytest.approx([0.2] * 600)
-    assert Recipe(word_share=(0.3, 0.3)).word_share_at(0) == 0.3
-
-
-# --- data ---------------------------------------------------------------------------
-
-
-def crowd(count):
-    return [zigzag("ab ba", i, "line").replace(writer=f"w{i}") for i in range(count)]
-
-
-def test_factors_are_measured_on_the_training_side():
-    samples = crowd(60)
-    raw = TrainingConfig(thinning=Thinning(0.01, 0))
-    prepared = prepare_data(Corpus("c", samples), raw)
-    assert not {s.writer for s in prepared.train} & {
-        s.writer for s in prepared.validation
-    }
-    rows = torch.cat([s.ink[1:, :2] for s in prepared.train])
-    assert prepared.normalisation.mean == pytest.approx(rows.mean(0).tolist(), abs=1e-5)
-    assert prepared.normalisation.std == pytest.approx(rows.std(0).tolist(), rel=1e-5)
-
-
-def test_a_corpus_that_leaves_one_side_empty_is_an_error():
-    with pytest.raises(ConfigError, match=r"few leaves 0 .* and 0 for validation"):
-        prepare_data(Corpus("few", []), TrainingConfig())
-    limits = TrainingConfig(limits=Limits(max_points=2))
-    with pytest.raises(ConfigError, match="wider limits"):
-        prepare_data(Corpus("few", crowd(60)), limits)
-
-
-# --- configurations ----------------------------------------------------------------
-
-
-def toml(tmp_path, text):
-    path = tmp_path / "c.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_a_configuration_is_read_with_its_defaults(tmp_path):
-    text = """
-    corpus = "synthetic"
-    [model]
-    hidden = 8
-    [limits]
-    points_per_character = [5, 50]
-    [augmentation]
-    slant = 0
-    [recipe]
-    learning_rate = 1
-    word_share = [0.5, 0.25]
-    clip_derivatives = true
-    """
-    read = read_config(toml(tmp_path, text))
-    assert read == TrainingConfig(
-        corpus="synthetic",
-        model={"hidden": 8},
-        limits=Limits(points_per_character=(5.0, 50.0)),
-        augmentation=Augmentation(slant=0.0),
-        recipe=Recipe(learning_rate=1.0, word_share=(0.5, 0.25), clip_derivatives=True),
-    )
-    assert isinstance(read.recipe.learning_rate, float)
-    assert read_config(toml(tmp_path, "")) == TrainingConfig()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("steps = 5", r"c\.toml: there is no entry 'steps'; choose one of network"),
-        ("[recipe]\nspeed = 5", r"\[recipe\]: there is no entry 'speed'; .*steps"),
-        ("[recipe]\nsteps = 5.5", r"\[recipe\]: steps must be a whole number, not 5"),
-        ("[recipe]\nsteps = '5'", "steps must be a whole number, not '5'"),
-        ("[recipe]\nsteps = true", "steps must be a whole number, not True"),
-        (
-            "[recipe]\nlearning_rate = 'fast'",
-            "learning_rate must be a number, not 'fast'",
-        ),
-        ("[recipe]\nlearning_rate = [1]", "learning_rate must be a number"),
-        ("[recipe]\nmatmul_dtype = 16", "matmul_dtype must be a string, not 16"),
-        (
-            "[recipe]\nclip_derivatives = 1",
-            "clip_derivatives must be true or false, no",
-        ),
-        ("[recipe]\nweight_noise = true", "weight_noise must be a number, not True"),
-        (
-            "[recipe]\nword_share = 0.5",
-            r"word_share must be a list of 2 values, not 0\.5",
-        ),
-        ("[recipe]\nword_share = [0.5]", "word_share must be a list of 2"),
-        ("[recipe]\nword_share = [0.5, 'x']", "word_share must be a number, not 'x'"),
-        (
-            "[limits]\nwidth_per_character = [1, 2, 3]",
-            r"\[limits\]: width_per_character must be a list of 2",
-        ),
-        ("recipe = 5", r"c\.toml: recipe must be a table, not 5"),
-        ("model = 'large'", "model must be a table, not 'large'"),
-        ("corpus = 1", "corpus must be a string, not 1"),
-        ("this is not TOML", r"c\.toml is not TOML"),
-    ],
-)
-def test_a_wrong_entry_is_named(tmp_path, text, message):
-    with pytest.raises(ConfigError, match=message):
-        read_config(toml(tmp_path, text))
-
-
-def test_a_missing_configuration_is_named(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"no configuration file .*absent\.toml"
-    ):
-        read_config(tmp_path / "absent.toml")
-
-
-def test_bytes_that_are_no_text_are_no_configuration(tmp_path):
-    (tmp_path / "c.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="is not TOML"):
-        read_config(tmp_path / "c.toml")
-
-
-def test_a_wrong_network_or_type_of_products_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="float32 or bfloat16, not 'float16'"):
-        train(config(matmul_dtype="float16"), data(), tmp_path, quiet=True)
-    with pytest.raises(ValueError, match="no kind of network 'transformer'"):
-        train(config("transformer"), data(), tmp_path, quiet=True)
-    with pytest.raises(ValueError, match="hiden"):
-        train(config(model={"hiden": 8}), data(), tmp_path, quiet=True)
-
-
-@pytest.mark.parametrize("path", sorted((TESTS.parents[1] / "configs").glob("*.toml")),
-                         ids=lambda path: path.name)  # fmt: skip
-def test_the_configurations_that_ship_can_be_read(path):
-    read = read_config(path)
-    network = training.build_network(read.network, read.model)
-    assert isinstance(network, nn.Module)
-
-
-def test_the_paper_s_protocol_is_the_reader_s():
-    for name in ("iam-paper", "iam-paper-noise"):
-        how = read_config(TESTS.parents[1] / "configs" / f"{name}.toml")
-        assert how.corpus_options == {"split": iam.PAPER_TRAINING}
-        assert how.validation_options == {"split": iam.PAPER_VALIDATION}
-        recipe = how.recipe
-        assert recipe.optimiser == "rmsprop" and recipe.learning_rate_at(0) == 1e-4
-        assert recipe.learning_rate_at(recipe.steps - 1) == 1e-4
-        assert recipe.clip_derivatives and recipe.clip_norm == 0
-        assert recipe.weight_noise == (0.075 if "noise" in name else 0)
