@@ -24,6 +24,8 @@ from typing import Any
 
 import torch
 
+from handwriting_lib.fast import backend_for
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -128,6 +130,7 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "backend": backend_for(torch.zeros(1)).name,
     }
 
 

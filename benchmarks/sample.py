@@ -18,7 +18,6 @@ from typing import Any
 import torch
 
 from handwriting_lib import StrokeMixture, SynthesisConfig, SynthesisNetwork
-from handwriting_lib.fast import backend_for
 from handwriting_lib.parts.mixture import draw_noise
 from handwriting_lib.writing.stepper import Stepper, StepWeights
 
@@ -136,7 +135,6 @@ def run(rounds: int) -> Result:
     }
     passes = next(POINTS / row.median for row in rows if row.name == STREAM)
     notes: dict[str, Any] = {
-        "backend": backend_for(network.output.bias).name,
         "points per second": {name: round(rate, 1) for name, rate in rates.items()},
         "passes over the weights' bytes per second": round(passes, 1),
         "GB/s of streaming": round(passes * 4 * count / 1e9, 1),

@@ -387,7 +387,6 @@ def run(rounds: int, device: str = "cpu", corpus: str = "synthetic") -> Result:
     )
     seconds = {row.name: row.minimum for row in rows}
     notes: dict[str, Any] = {
-        "backend": backend_for(torch.zeros(1, device=device)).name,
         "GFLOP of a step's products": round(work / 1e9, 1),
         "GFLOP/s": {name: round(work / s / 1e9, 1) for name, s in seconds.items()},
         "share of the rate of the products alone": {
@@ -405,6 +404,7 @@ def run(rounds: int, device: str = "cpu", corpus: str = "synthetic") -> Result:
     setting = {"lines": lines, "points": points, "slots": slots, **asdict(SIZES)}
     if kind == "cuda":
         setting["device"] = torch.cuda.get_device_name(device)
+        setting["backend"] = backend_for(torch.zeros(1, device=device)).name
         setting["float32 products"] = torch.get_float32_matmul_precision()
         notes["peak memory, GB"] = device_memory(updates)
     else:

@@ -39,8 +39,10 @@ def machine(found: Found) -> str:
     told = found["machine"]
     device = found.get("setting", {}).get("device", "cpu")
     card = "" if device == "cpu" else f", {device}"
+    backend = f", {told['backend']} backend" if "backend" in told else ""
     return (
-        f"{told['processor']}, {told['threads']} threads{card}, torch {told['torch']}"
+        f"{told['processor']}, {told['threads']} threads{card}, torch "
+        f"{told['torch']}{backend}"
     )
 
 

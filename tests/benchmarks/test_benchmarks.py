@@ -37,7 +37,7 @@ def test_a_result_names_command_commit_and_machine(tmp_path, monkeypatch, capsys
     written = json.loads((tmp_path / "lstm.json").read_text())
     assert written["command"] == "python -m benchmarks lstm --rounds 1"
     assert set(written["machine"]) == {
-        "processor", "cores", "threads", "system", "python", "torch"
+        "processor", "cores", "threads", "system", "python", "torch", "backend"
     }  # fmt: skip
     assert written["commit"] == benchmarks.commit()
     assert written["setting"]["hidden"] == 5
