@@ -286,6 +286,17 @@ def _corpus_get(arguments: argparse.Namespace) -> None:
     print(unipen.download(arguments.url))
 
 
+def _add_old_option(parser: argparse.ArgumentParser, old: str, new: str) -> None:
+    """Accept the old name of an option, which the help does not show, and warn."""
+
+    class Renamed(argparse.Action):
+        def __call__(self, _: Any, namespace: Any, value: Any, __: Any = None) -> None:
+            sys.stderr.write(f"handwriting: {old} is deprecated: use {new}\n")
+            setattr(namespace, new.removeprefix("--"), value)
+
+    parser.add_argument(old, action=Renamed, help=argparse.SUPPRESS)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="handwriting",
@@ -342,10 +353,11 @@ def _parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )  # fmt: skip
     write.add_argument(
-        "--precision", "--weights", default="float32", choices=["float32", "int8"],
+        "--precision", default="float32", choices=["float32", "int8"],
         help="number type of the weights: int8 is faster on a CPU with AVX-512 VNNI, "
         "and its lines differ from those of float32 (default: %(default)s)",
     )  # fmt: skip
+    _add_old_option(write, "--weights", "--precision")
     write.add_argument(
         "--out", help="picture file to draw all lines in, ending in .svg or .png"
     )
@@ -516,9 +528,10 @@ def _parser() -> argparse.ArgumentParser:
         help="write one step of the network as an ONNX file, for onnxruntime",
     )  # fmt: skip
     export.add_argument(
-        "--precision", "--weights", choices=["half", "int8", "float32"],
+        "--precision", choices=["half", "int8", "float32"],
         help="number type of the weights in the --browser file (default: half)",
     )  # fmt: skip
+    _add_old_option(export, "--weights", "--precision")
     export.set_defaults(run=_export)
 
     corpus = commands.add_parser(

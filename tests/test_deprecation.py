@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import handwriting_lib as hw
+from handwriting_lib.cli import main
 from handwriting_lib.training.config import Recipe
 
 
@@ -54,3 +55,12 @@ def test_an_old_entry_of_a_configuration_is_read(tmp_path, caplog):
     assert (config.init_from, config.recipe.learning_rate) == ("x", 0.5)
     assert config.limits.min_characters == 3
     assert "rate is now called learning_rate" in caplog.text
+
+
+def test_an_old_option_warns(tmp_path, capsys):
+    out = tmp_path / "a.json"
+    command = ["write", "a", "--model", "unipen-184", "--json", str(out)]
+    assert main([*command, "--weights", "int8"]) == 0
+    assert "--weights is deprecated: use --precision" in capsys.readouterr().err
+    assert main([*command, "--weights", "int9"]) == 2
+    assert "float32 or int8, not 'int9'" in capsys.readouterr().err
