@@ -18,6 +18,7 @@ from . import alphabet as alphabet
 from . import corpora as corpora
 from . import ink as ink
 from . import widgets as widgets
+from ._deprecation import warn
 from .alphabet import decode, encode, pad_texts, to_ascii
 from .corpora import load_corpus
 from .corpora.archives import CorpusError
@@ -34,7 +35,6 @@ from .data.transforms import (
     scale_by_writer,
     split_by_writer,
 )
-from .deprecation import warn
 from .drawing import plots as plots
 from .drawing.animation import write_gif
 from .drawing.picture import save

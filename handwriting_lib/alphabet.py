@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
+from .folding import fold
 
 CHARACTERS = "".join(chr(code) for code in range(32, 127))
 SIZE = len(CHARACTERS) + 1
@@ -62,8 +63,8 @@ def encode(text: str) -> Tensor:
         )
         raise InputError(
             f"{text!r} has characters that the model cannot write: {listed}. "
-            "It writes the 95 printable ASCII characters; replace all others "
-            "(handwriting_lib.alphabet.to_ascii removes accents)"
+            "It writes the 95 printable ASCII characters: replace all others, or fold "
+            "accents and signs with ascii=True (--ascii on the command line)"
         )
     return torch.tensor([*(_INDEX[c] for c in text), END_SLOT])
 
@@ -106,16 +107,8 @@ def decode(indices: Tensor | Sequence[int]) -> str:
     return "".join(CHARACTERS[i - 1] for i in values if i)
 
 
-_REPLACEMENTS = {
-    "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-",
-    "\u2014": "-", "\u2026": "...", "\u00df": "ss", "\u00a0": " ", "\t": " ",
-    "\u00e6": "ae", "\u00c6": "AE", "\u00f8": "o", "\u00d8": "O",
-    "\u0153": "oe", "\u0152": "OE",
-}  # fmt: skip
-
-
 def to_ascii(text: str) -> str:
-    """Replace accented letters, ligatures, quotes and dashes by their ASCII forms.
+    """Replace accented letters, signs, quotes and dashes by their ASCII forms.
 
     A character without an ASCII form stays unchanged, so that `encode` reports it.
 
@@ -123,10 +116,4 @@ def to_ascii(text: str) -> str:
         >>> to_ascii("Zürich…")
         'Zurich...'
     """
-    text = "".join(_REPLACEMENTS.get(c, c) for c in text)
-    plain = []
-    for c in unicodedata.normalize("NFC", text):  # joins combining accents
-        base = unicodedata.normalize("NFKD", c)
-        base = "".join(b for b in base if not unicodedata.combining(b))
-        plain.append(base if base and not missing(base) else c)
-    return "".join(plain)
+    return fold(text, accents=True).text

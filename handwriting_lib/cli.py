@@ -47,17 +47,31 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
         )
     if not arguments.texts_file:
         return list(arguments.text)
+    name = arguments.texts_file
     try:
-        lines = Path(arguments.texts_file).read_text(encoding="utf-8").splitlines()
+        content = (
+            sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        ).decode("utf-8-sig")  # without the mark that some editors put first
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{arguments.texts_file} cannot be read: {error}") from None
-    texts = [line for line in lines if line.strip()]
+        raise UsageError(f"{name} cannot be read: {error}") from None
+    texts = [line for line in content.splitlines() if line.strip()]
     if not texts:
-        raise UsageError(
-            f"{arguments.texts_file} contains no text: give a file with one text per "
-            "line"
-        )
+        raise UsageError(f"{name} contains no text: give one text per line")
     return texts
+
+
+# Suffixes that each option of `write` takes.
+SUFFIXES = {"out": (".svg", ".png"), "json": (".json",), "gif": (".gif",)}
+
+
+def _check_suffixes(arguments: argparse.Namespace) -> None:
+    """Refuse output files whose suffix does not fit the option."""
+    for option, suffixes in SUFFIXES.items():
+        file = getattr(arguments, option)
+        if file and Path(file).suffix.lower() not in suffixes:
+            raise UsageError(
+                f"--{option} must end in {' or '.join(suffixes)}, not {file!r}"
+            )
 
 
 def _check_folders(*files: str | None) -> None:
@@ -70,6 +84,7 @@ def _check_folders(*files: str | None) -> None:
 
 
 def _write(arguments: argparse.Namespace) -> None:
+    from .atomic import write_whole
     from .drawing.animation import write_gif
     from .drawing.picture import save
     from .drawing.svg import to_svg
@@ -78,8 +93,7 @@ def _write(arguments: argparse.Namespace) -> None:
     from .writing.lines import write_lines
 
     texts = _texts(arguments)
-    if arguments.out and Path(arguments.out).suffix.lower() not in (".svg", ".png"):
-        raise UsageError(f"--out must end in .svg or .png, not {arguments.out!r}")
+    _check_suffixes(arguments)
     _check_folders(arguments.out, arguments.json, arguments.gif)
     model = find_model(arguments.model, _device(arguments.device))
     lines = write_lines(
@@ -91,17 +105,23 @@ def _write(arguments: argparse.Namespace) -> None:
         samples=arguments.samples,
         seed=arguments.seed,
         redraws=arguments.redraws,
+        ascii=arguments.ascii,
     )
     inks = [line.ink for line in lines]
-    if arguments.out:
-        save(inks, arguments.out, unit=1.0)
+    # The ink first: a picture may fail, and no line is to be lost with it.
     if arguments.json:
         listed = json.dumps([line.to_json() for line in lines])
-        Path(arguments.json).write_text(listed + "\n", encoding="utf-8")
+        write_whole(arguments.json, f"{listed}\n".encode())
+    if arguments.out:
+        save(inks, arguments.out, unit=1.0)
     if arguments.gif:
         write_gif(inks, arguments.gif, unit=1.0)
     if not (arguments.out or arguments.json or arguments.gif):
         sys.stdout.write(to_svg(inks, unit=1.0) + "\n")
+    replaced = {old: new for line in lines for old, new in line.replaced.items()}
+    if replaced:
+        listed = ", ".join(f"{old!r} by {new!r}" for old, new in replaced.items())
+        logging.info("replaced in the texts: %s", listed)
     for line in lines:
         if not line.complete:
             logging.warning(
@@ -361,6 +381,11 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument(
         "--out", help="picture file to draw all lines in, ending in .svg or .png"
     )
+    write.add_argument(
+        "--ascii", action="store_true",
+        help="replace accented letters and signs by ASCII characters (curly quotes, "
+        "dashes and invisible characters are replaced in any case)",
+    )  # fmt: skip
     write.add_argument("--json", help="JSON file to save the points of all lines in")
     write.add_argument("--gif", help="GIF file to show the lines being written in")
     write.add_argument(

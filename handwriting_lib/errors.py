@@ -16,7 +16,7 @@ class InputError(HandwritingError, ValueError):
     """An argument, a text, a line of ink or the content of a file is invalid."""
 
 
-class MissingFileError(HandwritingError, FileNotFoundError):
+class MissingFileError(InputError, FileNotFoundError):
     """A named file or folder does not exist."""
 
 

@@ -2,8 +2,8 @@
 
 A system is a kind of network (`networks.NETWORKS`) with the task that trains it, the
 writer that writes with it, and the exporters that other engines read. A new system is
-a line in `SYSTEMS`; whatever is asked of a model that its system cannot do is refused
-here, by name.
+a line in `NETWORKS` and one in `SYSTEMS`; whatever is asked of a model that its system
+cannot do is refused here, by name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from .deprecation import renamed_arguments
+from ._deprecation import renamed_arguments
 from .files.browser import export_browser
 from .files.models import Model, ModelError, find_model
 from .files.onnx import export_onnx
@@ -28,6 +28,17 @@ from .writing.lines import Line, Writer, write_lines
 from .writing.sampling import MixtureWriter
 from .writing.styles import Style
 
+# What `evaluate` can measure of a model.
+MEASURES = (
+    "likelihood",
+    "pace",
+    "alignment",
+    "completeness",
+    "legibility",
+    "styles",
+    "damage",
+)
+
 
 @dataclass(frozen=True)
 class System:
@@ -39,18 +50,23 @@ class System:
         writer: makes a `Writer` from a model and a precision of the weights; None for
             a kind that reads no text.
         exporters: functions of a model and a path, by the name of the engine.
+        measures: what `evaluate` can measure, some of `MEASURES`.
     """
 
     task: Callable[..., Task]
     writer: Callable[[Model, str], Writer] | None = None
     exporters: Mapping[str, Callable[..., None]] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
 
 
 SYSTEMS: dict[str, System] = {
-    "feedforward": System(InkTask),
-    "prediction": System(InkTask),
+    "feedforward": System(InkTask, measures=("likelihood",)),
+    "prediction": System(InkTask, measures=("likelihood",)),
     "synthesis": System(
-        InkTask, MixtureWriter, {"browser": export_browser, "onnx": export_onnx}
+        InkTask,
+        MixtureWriter,
+        {"browser": export_browser, "onnx": export_onnx},
+        MEASURES,
     ),
 }
 
@@ -70,9 +86,20 @@ def task_of(config: TrainingConfig, data: Any = None) -> Task:
     return make.load(config) if data is None else make(config, data)  # type: ignore[no-any-return]
 
 
-def can_write(model: Model) -> bool:
-    """Whether a model writes texts."""
-    return SYSTEMS[model.kind].writer is not None
+def check_measures(model: Model, parts: Sequence[str]) -> None:
+    """Refuse an evaluation of what a model does not do.
+
+    Raises:
+        ModelError: one of the parts cannot be measured of this kind of network.
+    """
+    able = SYSTEMS[model.kind].measures
+    if set(parts) <= set(able):
+        return
+    choice = f"choose from {', '.join(able)}" if able else "nothing can be measured"
+    raise ModelError(
+        f"{model.name} is a {model.kind} model, of which not all of {', '.join(parts)} "
+        f"can be measured: {choice}"
+    )
 
 
 def writer_of(model: Model, precision: str = "float32") -> Writer:
@@ -89,7 +116,7 @@ def writer_of(model: Model, precision: str = "float32") -> Writer:
     if make is None:
         able = [kind for kind, system in SYSTEMS.items() if system.writer]
         raise ModelError(
-            f"{model.name} is a {model.kind} model, which cannot read text: choose a "
+            f"{model.name} is a {model.kind} model, which cannot write text: choose a "
             f"model of the kind {' or '.join(able)}"
         )
     return make(model, precision)
@@ -103,14 +130,14 @@ def exporter_of(model: Model, engine: str) -> Callable[..., None]:
         engine: `"browser"` or `"onnx"`.
 
     Raises:
-        ModelError: no such engine runs this kind of network.
+        ModelError: there is no such engine, or it does not run this kind of network.
     """
     exporters = SYSTEMS[model.kind].exporters
     if engine not in exporters:
         able = [kind for kind, system in SYSTEMS.items() if engine in system.exporters]
+        made = f"made for the kind {' or '.join(able)}" if able else "unknown"
         raise ModelError(
-            f"{model.name} is a {model.kind} model: the {engine} export is made for "
-            f"the kind {' or '.join(able)}"
+            f"{model.name} is a {model.kind} model: the {engine} export is {made}"
         )
     return exporters[engine]
 
@@ -165,6 +192,7 @@ def write(
     redraws: int = 10,
     positions: Sequence[int] | None = None,
     keep_output: bool = False,
+    ascii: bool = False,
     precision: str = "float32",
 ) -> list[Line]:
     """Write texts by hand.
@@ -185,6 +213,9 @@ def write(
         positions: one per line, to write a line again that was written in another
             batch; None numbers the lines from 0.
         keep_output: keep the raw output at each point, for figures.
+        ascii: fold accented letters and signs to ASCII. Typographic quotes, dashes and
+            invisible characters are folded in any case, and spaces at the ends and
+            repeated spaces are dropped; `Line.replaced` says what was replaced.
         precision: `"int8"` rounds most weights to a byte each, which is faster on a CPU
             with AVX-512 VNNI and writes other lines: see `StepWeights`.
 
@@ -195,6 +226,7 @@ def write(
         ValueError: an empty text, a text that is too long or has characters that the
             model lacks, an argument out of its range, or a style of another model; the
             message names it.
+        FileNotFoundError: there is no such model or style file.
 
     Example:
         >>> line = write("hi", seed=3)[0]
@@ -212,4 +244,5 @@ def write(
         redraws=redraws,
         positions=positions,
         keep_output=keep_output,
+        ascii=ascii,
     )

@@ -68,7 +68,7 @@ def test_write_makes_all_three_files(tmp_path):
     ]  # fmt: skip
     assert set(lines[0]) == {
         "text", "sample", "strokes", "complete", "seed", "draws", "points", "seconds",
-        "backend",
+        "backend", "replaced",
     }  # fmt: skip
     assert gif.read_bytes().startswith(b"GIF8")
 

@@ -35,6 +35,7 @@ class PairsTask(Task):
     def __init__(self, config, data):
         indices = torch.tensor([Vocabulary().letters.index(c) for c in data])
         self.config, self.rows = config, indices.unfold(0, 20, 20)  # (N, 20)
+        self.targets = self.rows[:, 1:].numel()
 
     @classmethod
     def load(cls, config):

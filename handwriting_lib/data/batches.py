@@ -40,7 +40,7 @@ class Batch:
 
     @property
     def targets(self) -> int:
-        """The number of points to predict: all but the first of each line."""
+        """The number of points to predict, all but the first of each line."""
         return int(self.mask[:, 1:].sum())
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -18,7 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..deprecation import renamed_attributes, renamed_fields
+from .._deprecation import renamed_attributes, renamed_fields
 from ..errors import InputError
 from ..ink import (
     Corpus,

@@ -27,7 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..deprecation import renamed_attributes
+from .._deprecation import renamed_attributes
 from ..drawing.layout import lay_out
 from ..drawing.png import to_png
 from ..errors import InputError, MissingPackageError
@@ -65,7 +65,7 @@ class Reading(NamedTuple):
 
     @property
     def error_rate(self) -> float:
-        """Character error rate of the line: errors over characters; may exceed 1."""
+        """Character error rate of the line, errors over characters; may exceed 1."""
         return self.errors / len(self.text)
 
 

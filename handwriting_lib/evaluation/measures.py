@@ -19,8 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .._deprecation import renamed_attributes
 from ..data.batches import Batch, make_batch
-from ..deprecation import renamed_attributes
 from ..errors import InputError, NumericalError
 from ..files.models import Model
 from ..ink import Sample

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
+from .._deprecation import current
 from ..data.transforms import Limits, prepare, split_by_writer
-from ..deprecation import current
 from ..errors import InputError
 from ..files.models import Model
 from ..ink import Corpus, Sample
-from ..systems import can_write, writer_of
+from ..systems import MEASURES, check_measures, writer_of
 from ..writing.lines import Line, write_lines
 from ..writing.styles import style_names
 from .legibility import WHEEL, Reading, Recogniser, load_recogniser, read_lines
@@ -44,15 +44,7 @@ from .measures import (
     pace,
 )
 
-PARTS = (
-    "likelihood",
-    "pace",
-    "alignment",
-    "completeness",
-    "legibility",
-    "styles",
-    "damage",
-)
+PARTS = MEASURES
 
 
 # --- the lines that a model is compared with --------------------------------------
@@ -92,7 +84,7 @@ def held_out_lines(
 ) -> HeldOut:
     """The lines of one side of a corpus, split and prepared as for a model's training.
 
-    The lines are those of `training.prepare_data`, with the thinning and the limits
+    The lines are those of `training.ink.prepare_data`, with the thinning and the limits
     that are saved with the model. Only the samples of the chosen side are prepared.
 
     Args:
@@ -229,11 +221,7 @@ def evaluate(
         raise InputError(
             f"there is no part {sorted(unknown)[0]!r}: choose from {', '.join(PARTS)}"
         )
-    if not can_write(model) and set(parts) != {"likelihood"}:
-        raise InputError(
-            f"{model.name} is a {model.kind} model, which cannot read text: choose the "
-            "part likelihood alone"
-        )
+    check_measures(model, parts)
     if min(settings.texts, settings.lines) < 1:
         raise InputError(
             "an evaluation needs at least one text and one line, not "

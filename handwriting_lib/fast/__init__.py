@@ -7,7 +7,7 @@ in the environment everything runs in plain torch.
 
 from __future__ import annotations
 
-from .backend import Backend, backend_for, is_fast
+from .backend import Backend, backend_for, is_fast, plain_backend
 from .products import PackedWeight
 from .sequences import (
     FusedPeepholeLSTM,
@@ -28,5 +28,6 @@ __all__ = [
     "is_fast",
     "linear_in",
     "peephole_sequence",
+    "plain_backend",
     "windowed_sequence",
 ]

@@ -34,7 +34,11 @@ class Backend(Protocol):
     name: str
 
     def array(self, tensor: Tensor) -> Any:
-        """The tensor in the form that this backend takes, in the same memory."""
+        """Return the tensor as the backend takes it, in the same memory."""
+        ...
+
+    def read(self, tensor: Tensor) -> Any:
+        """As `array`, for what is only read: it may be a copy in another type."""
         ...
 
     def forward_gates(
@@ -227,16 +231,21 @@ def backend_for(like: Tensor) -> Backend:
 @cache
 def _choose(device: str, dtype: torch.dtype) -> Backend:
     wanted = None
-    if is_fast() and device == "cuda":
+    if is_fast() and device == "cuda" and dtype in (torch.float32, torch.float64):
         wanted = "triton_backend"
     elif is_fast() and (device, dtype) == ("cpu", torch.float32):
         wanted = "numba_backend"
-    for name in (wanted, "torch_backend"):
+    if wanted:
         try:
-            if name:
-                module = importlib.import_module(f".{name}", __package__)
-                return module.BACKEND  # type: ignore[no-any-return]
+            module = importlib.import_module(f".{wanted}", __package__)
+            return module.BACKEND  # type: ignore[no-any-return]
         except (ImportError, RuntimeError):
-            # A package is not installed, or Numba finds no folder for its cache.
-            continue
-    raise AssertionError("torch_backend must always be importable")
+            pass  # the extra is not installed, or Numba finds no folder for its cache
+    return plain_backend()
+
+
+def plain_backend() -> Backend:
+    """The backend in plain torch, which serves any device and type."""
+    from .torch_backend import BACKEND
+
+    return BACKEND

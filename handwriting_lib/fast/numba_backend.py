@@ -223,7 +223,7 @@ def dequantise(whole, scale, bias, z):
             z[b, j] = bias[b, j] + _f(whole[b, j]) * scale[j]
 
 
-class NumbaBackend(Backend):
+class NumbaBackend:
     """The Numba backend, on NumPy arrays that share the memory of the tensors.
 
     The arguments are described in `Backend`.
@@ -232,11 +232,10 @@ class NumbaBackend(Backend):
     name = "numba"
 
     def array(self, tensor: Tensor) -> Any:
-        return (
-            tensor.detach().float().numpy()
-            if tensor.is_floating_point()
-            else (tensor.numpy())
-        )
+        return tensor.detach().numpy()
+
+    def read(self, tensor: Tensor) -> Any:
+        return tensor.detach().float().numpy()
 
     def forward_gates(
         self,
@@ -303,18 +302,9 @@ class NumbaBackend(Backend):
     ) -> None:
         backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves)
 
-    def draw(
-        self, output: Any, sharp: float, pick: Any, end: Any, normal: Any, point: Any
-    ) -> None:
-        draw(output, sharp, pick, end, normal, point)
-
-    def quantise(
-        self, row: Any, first: int, cells: Any, first_cell: int, hidden: int
-    ) -> None:
-        quantise(row, first, cells, first_cell, hidden)
-
-    def dequantise(self, whole: Any, scale: Any, bias: Any, z: Any) -> None:
-        dequantise(whole, scale, bias, z)
+    draw = staticmethod(draw)
+    quantise = staticmethod(quantise)
+    dequantise = staticmethod(dequantise)
 
     def line_loop(self, weights: Any) -> Any:
         from .one_line import LineLoop
@@ -322,4 +312,4 @@ class NumbaBackend(Backend):
         return LineLoop(weights)
 
 
-BACKEND = NumbaBackend()
+BACKEND: Backend = NumbaBackend()

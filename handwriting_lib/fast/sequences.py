@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-from ..deprecation import renamed_attributes
+from .._deprecation import renamed_attributes
 from ..errors import InputError
 from ..parts.lstm import LSTMState, LSTMTrace, PeepholeLSTM, peephole_gradient
 from ..parts.window import WindowTrace
@@ -82,7 +82,7 @@ def peephole_forward(
         backend.array, (trace.gates, trace.hs, trace.cs, trace.tanh_c, peephole)
     )
     for t in range(len(z_input)):
-        product = backend.array(recurrent.product(trace.hs_low[t]))
+        product = backend.read(recurrent.product(trace.hs_low[t]))
         backend.forward_gates(
             z[t], product, cell[t], own, cell[t + 1], tanh[t], row[t + 1], 0, low[t + 1]
         )
@@ -105,7 +105,9 @@ def peephole_backward(
     """
     gates, _, hs_low, cs, tanh_c = trace
     d_z, d_hs = torch.empty_like(gates), d_hs.contiguous()
-    d_low = None if hs_low.dtype == d_z.dtype else d_z[0].to(hs_low.dtype)
+    d_low = None
+    if hs_low.dtype != d_z.dtype:
+        d_low = torch.empty_like(d_z[0], dtype=hs_low.dtype)
     d_next, bound = torch.zeros_like(hs_low[0]), math.inf if limit is None else limit
     recurrent = PackedWeight(weight_hh.t().to(hs_low.dtype))
     d_out, values, cell, tanh, d_cell, own, d_inputs = map(
@@ -113,7 +115,7 @@ def peephole_backward(
     )
     for t in range(len(gates) - 1, -1, -1):
         backend.backward_gates(
-            d_out[t], backend.array(d_next), values[t], cell[t], tanh[t], d_cell, own,
+            d_out[t], backend.read(d_next), values[t], cell[t], tanh[t], d_cell, own,
             d_inputs[t], bound, d_low,
         )  # fmt: skip
         d_next = recurrent.product(d_z[t] if d_low is None else d_low)
@@ -139,15 +141,16 @@ class _PeepholeSequence(torch.autograd.Function):
         trace = peephole_forward(
             ctx.backend, z_input, h, c, weight_hh, peephole, matmul_dtype
         )
-        ctx.save_for_backward(*trace, weight_hh, peephole)
+        gates, _, hs_low, cs, tanh_c = trace
+        ctx.save_for_backward(gates, hs_low, cs, tanh_c, weight_hh, peephole)
         ctx.limit = gate_limit
         return trace.hs[1:], trace.cs[-1]
 
     @staticmethod
     @once_differentiable  # a second derivative is an error, not a wrong number
     def backward(ctx: Any, d_hs: Tensor, d_last_c: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        *saved, weight_hh, peephole = ctx.saved_tensors
-        trace = LSTMTrace(*saved)
+        gates, hs_low, cs, tanh_c, weight_hh, peephole = ctx.saved_tensors
+        trace = LSTMTrace(gates, hs_low, hs_low, cs, tanh_c)
         d_c = d_last_c.clone(memory_format=torch.contiguous_format)
         d_z, d_h, d_peephole = peephole_backward(
             ctx.backend, trace, weight_hh, peephole, d_hs, d_c, ctx.limit
@@ -299,7 +302,7 @@ def windowed_forward(
     )
     place, move, phi, letters, there = map(backend.array, window)
     for t in range(steps):
-        product = backend.array(recurrent.product(trace.hs_low[t]))
+        product = backend.read(recurrent.product(trace.hs_low[t]))
         backend.forward_gates(
             z[t], product, cell[t], own, cell[t + 1], tanh[t], row[t + 1], symbols,
             low[t + 1],
@@ -335,7 +338,9 @@ def windowed_backward(
     kappas, moves, _, text, mask = window
     d_z, d_moves = torch.empty_like(gates), torch.empty_like(moves)
     d_hs, d_ws = d_hs.contiguous(), d_ws.contiguous()
-    d_low = None if hs_low.dtype == d_z.dtype else d_z[0].to(hs_low.dtype)
+    d_low = None
+    if hs_low.dtype != d_z.dtype:
+        d_low = torch.empty_like(d_z[0], dtype=hs_low.dtype)
     d_next, bound = torch.zeros_like(hs_low[0]), math.inf if limit is None else limit
     recurrent, d_h = PackedWeight(weight.t().to(hs_low.dtype)), torch.empty_like(d_c)
     d_read, move, place, letters, there, d_place, d_move = map(
@@ -345,7 +350,7 @@ def windowed_backward(
         backend.array, (gates, cs, tanh_c, d_h, d_c, peephole, d_z)
     )
     for t in range(len(gates) - 1, -1, -1):
-        after = backend.array(d_next)
+        after = backend.read(d_next)
         backend.backward_window(
             d_read[t], after, move[t], place[t + 1], letters, there, d_place, d_move[t]
         )

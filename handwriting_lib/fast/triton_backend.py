@@ -17,6 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .backend import Backend
 from .torch_backend import TorchBackend
 
 CELLS = 256  # cells per program of a gates kernel
@@ -274,4 +275,4 @@ class TritonBackend(TorchBackend):
         )  # fmt: skip
 
 
-BACKEND = TritonBackend()
+BACKEND: Backend = TritonBackend()

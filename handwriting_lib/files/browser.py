@@ -11,8 +11,8 @@ import os
 
 import torch
 
+from .._deprecation import renamed_arguments
 from ..atomic import write_whole
-from ..deprecation import renamed_arguments
 from ..errors import InputError
 from .models import FORMAT, Model, ModelError, to_bytes
 

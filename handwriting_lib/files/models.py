@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ import safetensors.torch
 import torch
 
 from .. import alphabet
+from .._deprecation import renamed_attributes
 from ..atomic import write_whole
 from ..data.transforms import Normalisation, Thinning
-from ..deprecation import renamed_attributes
 from ..errors import InputError, MissingFileError
 from ..networks import NETWORKS, build_network, network_class
 
@@ -38,6 +39,10 @@ DEFAULT = "unipen-400"
 
 class ModelError(InputError):
     """A model cannot be used or loaded; the message names it and the remedy."""
+
+
+class NotCarriedError(ModelError, AttributeError):
+    """A model is asked for something that its kind of network does not carry."""
 
 
 @renamed_attributes(parameters="num_parameters")
@@ -74,7 +79,7 @@ class Model:
     ) -> None:
         given = {"normalisation": normalisation, "thinning": thinning, **carried}
         given = {key: value for key, value in given.items() if value is not None}
-        if not hasattr(network, "kind"):
+        if getattr(network, "kind", None) not in NETWORKS:
             raise ModelError(
                 f"{type(network).__name__} is not a network of the library: use one of "
                 f"the kinds {', '.join(sorted(NETWORKS))}"
@@ -84,9 +89,16 @@ class Model:
         for key in given:
             if key not in carries:
                 raise ModelError(f"a {self.kind} model carries no {key}")
-        self.carried: Mapping[str, Any] = {
-            key: given[key] if key in given else made() for key, made in carries.items()
-        }
+        try:
+            self.carried: Mapping[str, Any] = {
+                key: given[key] if key in given else made()
+                for key, made in carries.items()
+            }
+        except TypeError as error:
+            raise ModelError(
+                f"give all that a {self.kind} model carries ({', '.join(carries)}): "
+                f"{error}"
+            ) from None
         self.about = {} if about is None else about
         self.name = name
 
@@ -95,7 +107,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """The kind of network: one of `networks.NETWORKS`."""
+        """The kind of network, one of `networks.NETWORKS`."""
         return str(self.network.kind)
 
     @property
@@ -110,7 +122,9 @@ class Model:
 
     def _get(self, name: str) -> Any:
         if name not in self.carried:
-            raise ModelError(f"{self.name} is a {self.kind} model: it has no {name}")
+            raise NotCarriedError(
+                f"{self.name} is a {self.kind} model: it has no {name}"
+            )
         return self.carried[name]
 
     @property
@@ -144,35 +158,44 @@ class Model:
             version: 2 covers the weights, in half precision, and what the kind of
                 network carries; 1, of the first files, the weights alone.
         """
+        return self._fingerprints()[version - 1]
+
+    def _fingerprints(self) -> tuple[str, str]:
+        """The fingerprints of versions 1 and 2."""
         digest = hashlib.sha256()
         for key, tensor in sorted(self.network.state_dict().items()):
             digest.update(key.encode())
             digest.update(tensor.detach().half().cpu().contiguous().numpy().tobytes())
-        if version == 1:
-            return digest.hexdigest()[:16]
+        weights = digest.hexdigest()[:16]
         meaning = {k: v for k, v in self.carried.items() if k not in ADVICE}
         digest.update(json.dumps(_tables(meaning), sort_keys=True).encode())
-        return f"2:{digest.hexdigest()[:16]}"
+        return weights, f"2:{digest.hexdigest()[:16]}"
 
     def is_called(self, fingerprint: str) -> bool:
         """Whether a fingerprint, of either version, is that of this model."""
-        version = 2 if fingerprint.startswith("2:") else 1
-        return fingerprint == self.fingerprint(version)
+        return fingerprint in self._fingerprints()
 
 
 def _tables(carried: Mapping[str, Any]) -> dict[str, Any]:
     return {name: dataclasses.asdict(value) for name, value in carried.items()}
 
 
-def _from_table(kind: type[Any], table: Mapping[str, Any]) -> Any:
-    """A frozen dataclass from its table, which has all of its fields; lists are tuples.
+def _from_table(kind: Any, value: Any) -> Any:
+    """A value of a type, as JSON holds it: dataclasses and tuples all the way down.
 
     Raises:
-        KeyError: a field is missing or there is another.
+        KeyError: a field of a dataclass is missing, or there is another.
     """
-    if {field.name for field in dataclasses.fields(kind)} != set(table):
-        raise KeyError(sorted(table))
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        names = [field.name for field in dataclasses.fields(kind)]
+        if set(names) != set(value):
+            raise KeyError(sorted(value))
+        made: Any = kind
+        return made(**{name: _from_table(hints[name], value[name]) for name in names})
+    if isinstance(value, list):
+        return tuple(_from_table(None, entry) for entry in value)
+    return value
 
 
 def to_bytes(
@@ -190,7 +213,7 @@ def to_bytes(
         "format": form,
         "kind": model.kind,
         "config": dataclasses.asdict(model.network.config),
-        **_tables(model.carried),
+        "carried": _tables(model.carried),
         "fingerprint": model.fingerprint(),
         "about": dict(model.about),
     }
@@ -198,16 +221,26 @@ def to_bytes(
         header["alphabet"] = alphabet.CHARACTERS
     tensors: dict[str, torch.Tensor] = {}
     for key, value in model.network.state_dict().items():
-        weights = value.detach().cpu().float()
+        weights = value.detach().cpu()
+        if not weights.is_floating_point():
+            tensors[key] = weights.clone()
+            continue
+        weights = weights.float()
         if dtype != torch.int8:
-            tensors[key] = weights.to(dtype).contiguous()
+            # A copy: two names of one tensor cannot be saved as such.
+            tensors[key] = weights.to(dtype, copy=True).contiguous()
         elif key.split(".")[-1].startswith("weight"):
             scale = weights.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
             tensors[key] = (weights / scale).round().to(torch.int8)
             tensors[f"{key}.scale"] = scale[:, 0].contiguous()
         else:
-            tensors[key] = weights.contiguous()
+            tensors[key] = weights.clone(memory_format=torch.contiguous_format)
     return safetensors.torch.save(tensors, {"handwriting_lib": json.dumps(header)})
+
+
+def _whole(tensor: torch.Tensor) -> torch.Tensor:
+    """Weights in float32; other tensors as they are."""
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def save_model(model: Model, path: str | Path, half: bool = True) -> None:
@@ -236,7 +269,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
     try:
         with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
             header = json.loads((file.metadata() or {})["handwriting_lib"])
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}
+            tensors = {key: _whole(file.get_tensor(key)) for key in file.keys()}
         if header["format"] not in READABLE:
             raise ModelError(
                 f"{path} has the format {header['format']!r}; this version of the "
@@ -244,7 +277,8 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
             )
         carries = network_class(header["kind"]).carries
         network = build_network(header["kind"], header["config"])
-        carried = {k: _from_table(kind, header[k]) for k, kind in carries.items()}
+        tables = header["carried"] if header["format"] == FORMAT else header
+        carried = {k: _from_table(kind, tables[k]) for k, kind in carries.items()}
         letters, about = header.get("alphabet"), dict(header["about"])
         for old in about.keys() & RENAMED:
             about[RENAMED[old]] = about.pop(old)

@@ -11,7 +11,8 @@ attributes, which are all that the rest of the library needs to know about its k
 - `recurrent`: whether it has a state, and with it the methods `initial_state`, `step`
   and `layer_input`.
 
-To add a network, add a file to this folder and an entry to `NETWORKS`.
+To add a network, add a file to this folder and an entry to `NETWORKS`; an entry in
+`systems.SYSTEMS` puts it to use.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from ..data.transforms import Normalisation, Thinning
-from ..deprecation import renamed_arguments
 from .output import NetworkOutput
 
 
@@ -64,7 +63,6 @@ class FeedforwardPredictor(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(size, 6 * config.mixtures + 1)
 
-    @renamed_arguments(products="matmul_dtype")
     def forward(
         self,
         ink: Tensor,

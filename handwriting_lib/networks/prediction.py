@@ -13,8 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .._deprecation import renamed_arguments, renamed_attributes
 from ..data.transforms import Normalisation, Thinning
-from ..deprecation import renamed_arguments, renamed_attributes
 from ..fast import linear_in, peephole_sequence
 from ..parts.lstm import LSTMState, PeepholeLSTM
 from .output import NetworkOutput
@@ -74,6 +74,7 @@ class PredictionNetwork(nn.Module):
             for layer in self.layers:
                 nn.init.zeros_(layer.peephole.requires_grad_(False))  # type: ignore[union-attr, arg-type]
 
+    @renamed_arguments(batch="batch_size")
     def initial_state(self, batch_size: int) -> PredictionState:
         """The state before the first point: zeros."""
         layers: Any = self.layers

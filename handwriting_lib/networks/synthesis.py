@@ -14,8 +14,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .._deprecation import renamed_arguments, renamed_attributes
 from ..data.transforms import Normalisation, Thinning
-from ..deprecation import renamed_arguments, renamed_attributes
 from ..fast import linear_in, peephole_sequence, windowed_sequence
 from ..parts.lstm import LSTMState, PeepholeLSTM
 from ..parts.window import WindowParameters
@@ -93,6 +93,7 @@ class SynthesisNetwork(nn.Module):
         self.window = WindowParameters(config.hidden, config.components, config.step)
         self.output = nn.Linear(config.layers * config.hidden, 6 * config.mixtures + 1)
 
+    @renamed_arguments(batch="batch_size")
     def initial_state(self, batch_size: int) -> SynthesisState:
         """The state before the first point: zeros."""
         zero = self.output.bias.new_zeros

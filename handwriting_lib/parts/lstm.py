@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from ..deprecation import renamed_arguments, renamed_attributes
+from .._deprecation import renamed_arguments, renamed_attributes
 
 
 class LSTMState(NamedTuple):
@@ -194,6 +194,7 @@ class PeepholeLSTM(nn.Module):
         with torch.no_grad():
             self.bias[hidden_size : 2 * hidden_size] = forget_bias
 
+    @renamed_arguments(batch="batch_size")
     def initial_state(self, batch_size: int) -> LSTMState:
         """Return the state before the first point: zeros, `(B, H)` each."""
         zero = self.bias.new_zeros(batch_size, self.hidden_size)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import log_softmax, logsigmoid
 
-from ..deprecation import warn
+from .._deprecation import warn
 from ..errors import InputError, NumericalError
 
 # Tablets count in whole units, so many offsets are exactly 0 along one axis. Without a
@@ -81,22 +81,28 @@ class StrokeMixture(Distribution):
     def replace(self, **changes: Tensor) -> StrokeMixture:
         """Return a copy of the mixture with some parameters changed."""
         names = ("log_pi", "mu", "log_sigma", "rho", "end_logit")
-        parts = dict(zip(names, self.parts(), strict=True)) | changes
-        return StrokeMixture(*(parts[name] for name in names))
+        parts: dict[str, Any] = dict(zip(names, self.parts(), strict=True))
+        return StrokeMixture(**(parts | changes))
 
     def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return the parameters, in the order of the arguments."""
         return self.log_pi, self.mu, self.log_sigma, self.rho, self.end_logit
 
     def __getitem__(self, index: Any) -> StrokeMixture:
-        """Return the mixtures at some of the leading indices."""
-        return self.map(lambda part: part[index])
+        """The mixtures at some of the leading positions."""
+        lead = len(self.batch_shape)
+        if not lead:
+            raise IndexError("a single mixture has no leading position to choose")
+        numbers = torch.arange(self.batch_shape.numel()).view(self.batch_shape)[index]
+        return self.map(lambda part: part.flatten(0, lead - 1)[numbers.to(part.device)])
 
     # It was a tuple of its parameters once: better an error than another meaning.
     __iter__: ClassVar[None] = None
 
     def expand(
-        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _: Any = None
+        self,
+        batch_shape: torch.Size | list[int] | tuple[int, ...],
+        _instance: Any = None,
     ) -> StrokeMixture:
         """Return the mixtures expanded to `batch_shape`."""
         lead = len(self.batch_shape)
@@ -185,10 +191,11 @@ class StrokeMixture(Distribution):
         """Return the log-probability of the pen column `(...)` alone."""
         return logsigmoid(torch.where(end > 0.5, self.end_logit, -self.end_logit))
 
+    @torch.no_grad()
     def sample(  # type: ignore[override]
         self,
         sample_shape: Any = (),
-        generator: torch.Generator | None = None,
+        generator: Any = None,
         noise: Tensor | None = None,
     ) -> Tensor:
         """Draw a point for each leading index.
@@ -203,8 +210,9 @@ class StrokeMixture(Distribution):
         Returns:
             `(*sample_shape, ..., 3)` points.
         """
-        if isinstance(sample_shape, torch.Generator):
-            warn("sample(generator)", "sample(generator=generator)")
+        if sample_shape is None or isinstance(sample_shape, torch.Generator):
+            warn("sample(generator, noise)", "sample(generator=..., noise=...)")
+            noise = generator if noise is None else noise
             sample_shape, generator = (), sample_shape
         if len(sample_shape):
             whole = self.expand((*sample_shape, *self.batch_shape))

@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
+from .._deprecation import current, renamed_attributes, renamed_fields
 from ..data.transforms import (
     Augmentation,
     Limits,
     Thinning,
 )
-from ..deprecation import current, renamed_attributes, renamed_fields
 from ..errors import InputError, MissingFileError
 
 log = logging.getLogger(__name__)
@@ -141,6 +141,7 @@ class TrainingConfig:
         limits: bounds that decide which samples are kept.
         augmentation: random changes to each line.
         recipe: recipe by which the network is trained.
+        task: settings that the task of another system defines for itself.
     """
 
     network: str = "synthesis"
@@ -154,13 +155,15 @@ class TrainingConfig:
     limits: Limits = Limits()
     augmentation: Augmentation = Augmentation()
     recipe: Recipe = Recipe()
+    task: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read_config(path: str | Path) -> TrainingConfig:
     """Read a `TrainingConfig` from a TOML file.
 
     Raises:
-        ConfigError: the file is missing, is not TOML, or has an unknown or wrong entry.
+        FileNotFoundError: there is no such file.
+        ConfigError: the file is not TOML, or has an unknown or wrong entry.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -171,7 +174,7 @@ def read_config(path: str | Path) -> TrainingConfig:
     if not path.is_file():
         raise MissingFileError(f"there is no configuration file {path}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
     return _from_table(TrainingConfig, table, str(path))
@@ -179,10 +182,15 @@ def read_config(path: str | Path) -> TrainingConfig:
 
 def _from_table(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
     """Build a frozen dataclass from a table; errors name the entry that is wrong."""
-    known = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls)
+    known = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
     renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
     for old in renamed.keys() & table.keys():
+        if renamed[old] in table:
+            raise ConfigError(
+                f"{where}: {old} is the old name of {renamed[old]}: give one of the two"
+            )
         log.warning("%s: %s is now called %s", where, old, renamed[old])
     for key, value in current(table, renamed).items():
         if key not in known:
@@ -193,7 +201,10 @@ def _from_table(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
             values[key] = _from_table(known[key], value, f"{where} [{key}]")  # type: ignore[arg-type]
         else:
             values[key] = _from_entry(known[key], value, f"{where}: {key}")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _from_entry(kind: Any, value: Any, where: str) -> Any:

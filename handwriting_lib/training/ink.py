@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .._deprecation import renamed_arguments
 from ..corpora import load_corpus
 from ..corpora.synthetic import load as load_synthetic
 from ..data.batches import Batch, LengthBuckets, make_batch
@@ -28,7 +29,6 @@ from ..data.transforms import (
     prepare,
     split_by_writer,
 )
-from ..deprecation import renamed_arguments
 from ..files.models import Model
 from ..ink import Corpus, Sample
 from ..parts.lstm import clip_derivative

@@ -92,7 +92,7 @@ class _Run:
         self.network = build_network(config.network, config.model)
         self.checkpoint = folder / "checkpoint.pt"
         if config.init_from and not resume:
-            grow(find_model(config.init_from).network, self.network)
+            self._begin_with(find_model(config.init_from))
         self.network.to(device)
         self.noise = None
         if recipe.weight_noise:
@@ -107,6 +107,17 @@ class _Run:
         self.best = math.inf
         if resume:
             self._resume()
+
+    def _begin_with(self, model: Model) -> None:
+        """Take the weights of a model, or grow from a smaller one of the same kind."""
+        same = (model.kind, model.network.config) == (
+            self.network.kind,
+            self.network.config,
+        )
+        if same:
+            self.network.load_state_dict(model.network.state_dict())
+        else:
+            grow(model.network, self.network)
 
     def _resume(self) -> None:
         """Restore the state from the checkpoint.
@@ -305,8 +316,10 @@ def fit(
             )
             is_due = run.step % recipe.validate_every == 0 or run.step == recipe.steps
             if first and is_due:
+                run.network.eval()
                 with torch.no_grad():
                     run.validation = task.validate(run.network, team.device)
+                run.network.train()
                 line.validation = run.validation
             record.write(json.dumps(dataclasses.asdict(line)) + "\n")
             record.flush()

@@ -138,7 +138,9 @@ def build_optimisers(
     matrices = {
         name: w
         for name, w in weights.items()
-        if name.startswith("layers.") and name.split(".")[-1].startswith("weight")
+        if name.startswith("layers.")
+        and name.split(".")[-1].startswith("weight")
+        and w.ndim == 2
     }
     rest = [w for name, w in weights.items() if name not in matrices]
     return [

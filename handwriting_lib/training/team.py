@@ -47,7 +47,12 @@ class Team:
 
     def agrees_with_first(self, answer: bool) -> bool:
         """The answer of the first process, which decides because clocks differ."""
-        return self.mean(torch.tensor(float(answer and self.rank == 0))) > 0
+        return (
+            self.mean(
+                torch.tensor(float(answer and self.rank == 0), device=self.device)
+            )
+            > 0
+        )
 
     def finish(self) -> None:
         if self.size > 1:

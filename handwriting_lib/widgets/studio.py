@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .._deprecation import renamed_arguments
 from ..atomic import write_whole
-from ..deprecation import renamed_arguments
 from ..drawing.svg import to_svg
 from ..errors import InputError
 from ..files.browser import browser_pack

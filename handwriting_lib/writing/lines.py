@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from torch import Tensor
 from ..alphabet import encode
 from ..errors import InputError
 from ..files.models import Model
+from ..folding import Folded, fold
 from ..ink import offsets_to_positions
 
 MAX_TEXT_LENGTH = 256  # characters; longer texts are for several lines
@@ -45,6 +46,8 @@ class Line:
         output: `(T, 6M + 1)` the raw output after each point, if asked for.
         seconds: the time that the whole call took.
         backend: what ran the operations between the matrix products (`fast.Backend`).
+        replaced: what was written in place of each character of the text that was
+            folded (`folding.fold`).
     """
 
     text: str
@@ -58,6 +61,7 @@ class Line:
     output: Tensor | None = None
     seconds: float = 0.0
     backend: str = "torch"
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     def replace(self, **changes: Any) -> Line:
         """The same line with some attributes changed."""
@@ -76,6 +80,7 @@ class Line:
             "points": len(self.ink),
             "seconds": round(self.seconds, 3),
             "backend": self.backend,
+            "replaced": dict(self.replaced),
         }
 
 
@@ -131,6 +136,26 @@ def line_generator(seed: int, position: int, draw: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
+def _as_written(text: Any, number: int, ascii: bool) -> Folded:
+    """A text folded, without spaces that no hand writes, and checked.
+
+    Raises:
+        ValueError: it is no string, empty, too long, or has a character that no model
+            writes.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"text {number} must be a string, not {text!r}")
+    folded, replaced = fold(text, accents=ascii)
+    folded = " ".join(part for part in folded.split(" ") if part)
+    if len(folded) > MAX_TEXT_LENGTH:
+        raise InputError(
+            f"a text of {len(folded)} characters is too long for one line: "
+            f"{MAX_TEXT_LENGTH} is the most; break it into several"
+        )
+    encode(folded)  # names a character that is missing before anything is written
+    return Folded(folded, replaced)
+
+
 def write_lines(
     texts: str | Sequence[str],
     writer: Writer,
@@ -143,6 +168,7 @@ def write_lines(
     redraws: int = 10,
     positions: Sequence[int] | None = None,
     keep_output: bool = False,
+    ascii: bool = False,
 ) -> list[Line]:
     """Write texts with a writer; see `systems.write` for the arguments.
 
@@ -150,22 +176,23 @@ def write_lines(
         ValueError: an empty text, a text that is too long or has characters that the
             model lacks, an argument out of its range, or a style of another model.
     """
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    if not texts:
-        raise InputError("there is no text to write")
+    folded = [
+        _as_written(text, number, ascii)
+        for number, text in enumerate([texts] if isinstance(texts, str) else texts, 1)
+    ]
+    if not folded:
+        raise InputError("there is no text to write: give at least one")
+    for name, value in (("bias", bias), ("temperature", temperature)):
+        if not isinstance(value, int | float):
+            raise InputError(
+                f"the {name} must be one number for all lines, not {value!r}"
+            )
     if samples < 1 or redraws < 0:
         raise InputError(
             "samples must be at least 1 and redraws at least 0, not "
             f"{samples} and {redraws}"
         )
-    for text in texts:
-        if len(text) > MAX_TEXT_LENGTH:
-            raise InputError(
-                f"a text of {len(text)} characters is too long for one line: "
-                f"{MAX_TEXT_LENGTH} is the most; break it into several"
-            )
-        encode(text)  # names a character that is missing before anything is written
-    jobs = [(text, k) for text in texts for k in range(samples)]
+    jobs = [(one, k) for one in folded for k in range(samples)]
     numbers = list(range(len(jobs))) if positions is None else list(positions)
     if len(numbers) != len(jobs):
         raise InputError(
@@ -178,7 +205,7 @@ def write_lines(
         waiting = list(range(first, min(first + BATCH, len(jobs))))
         for draw in range(1, redraws + 2):
             drawn = writer.draw(
-                [jobs[i][0] for i in waiting],
+                [jobs[i][0].text for i in waiting],
                 [line_generator(seed, numbers[i], draw) for i in waiting],
                 hand,
                 bias,
@@ -186,10 +213,10 @@ def write_lines(
                 keep_output,
             )
             for i, (ink, phi, output, problem) in zip(waiting, drawn, strict=True):
-                text, sample = jobs[i]
+                (text, replaced), sample = jobs[i]
                 done[i] = Line(
                     text, sample, ink, not problem, problem, seed, draw, phi, output,
-                    backend=writer.backend,
+                    backend=writer.backend, replaced=replaced,
                 )  # fmt: skip
             waiting = [i for i in waiting if not done[i].complete]
             if not waiting:

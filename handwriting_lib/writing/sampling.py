@@ -139,18 +139,20 @@ class MixtureWriter(Writer):
         )  # fmt: skip
         drawn = []
         for one, trace in zip(texts, traces, strict=True):
-            points, phi, output = (
+            points, phi = (
                 torch.cat([getattr(part, name) for part in trace])
-                for name in ("read", "phi", "output")
+                for name in ("read", "phi")
             )
             first = 0
             if style is not None:
                 first = _first_point(self.model.normalisation.invert(points))
             phi = phi[first:, : len(prime) + len(one) + 1].cpu()
-            own = phi[:, len(prime) :]
+            own = phi[:, len(prime) :].clone()  # without the padding of the batch
             problem = check_line(own, one) or _check_start(phi, prime)
             ink = _to_ink(self.model, points[first:])
-            kept = output[first:].cpu() if keep_output else None
+            kept = None
+            if keep_output:
+                kept = torch.cat([part.output for part in trace])[first:].cpu()
             drawn.append(Drawn(ink, own, kept, problem))
         return drawn
 

@@ -20,7 +20,14 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..fast import INT8_STEPS, PackedWeight, backend_for, check_symbols
+from ..fast import (
+    INT8_STEPS,
+    Backend,
+    PackedWeight,
+    backend_for,
+    check_symbols,
+    plain_backend,
+)
 from ..networks import SynthesisNetwork, SynthesisState
 from ..parts.lstm import LSTMState
 
@@ -65,6 +72,11 @@ def _int8_is_exact() -> bool:
     return torch.equal(found.long(), h @ weight.t())
 
 
+def _backend_for(like: Tensor) -> Backend:
+    """On a GPU plain torch: there, the kernels have been tried in training alone."""
+    return backend_for(like) if like.device.type == "cpu" else plain_backend()
+
+
 class StepWeights:
     """The weights of a network in the order in which `Stepper` reads them.
 
@@ -102,7 +114,7 @@ class StepWeights:
                 "torch does not multiply int8 exactly on this processor: use float32"
             )
         self.config, self.precision = network.config, precision
-        self.backend = backend_for(network.output.bias)
+        self.backend = _backend_for(network.output.bias)
         hidden, outside = network.config.hidden, 3 + network.config.symbols
         self.seen = slice(hidden, hidden + outside)  # the point, what the window reads
         self.cells = [slice(0, hidden)]  # each layer's outputs
@@ -130,8 +142,8 @@ class StepWeights:
             else:
                 weight = layer.bias.new_zeros(4 * hidden, self.width)
                 weight[:, self.seen] = from_seen
-                for cells in self.cells[number - 1 : number]:
-                    weight[:, cells] = from_below
+                if number:
+                    weight[:, self.cells[number - 1]] = from_below
                 weight[:, self.cells[number]] = layer.weight_hh
                 first = min(self.cells[max(number - 1, 0)].start, self.seen.start)
                 end = max(self.cells[number].stop, self.seen.stop)
@@ -394,7 +406,7 @@ class Pen:
         normal = normal * (math.exp(-bias) * math.sqrt(temperature))  # it scales sigma
         self.noise = pick.contiguous(), end.contiguous(), normal.contiguous()
         self.sharp = (1 + bias) / temperature
-        self.backend = backend_for(noise)
+        self.backend = _backend_for(noise)
 
     @cached_property
     def _arrays(self) -> list[Any]:

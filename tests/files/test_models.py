@@ -154,6 +154,12 @@ def test_a_truncated_model_is_refused(tmp_path):
             load_model(path)
 
 
+UNITS = {
+    "normalisation": {"mean": [0.1, -0.2], "std": [0.5, 0.8]},
+    "thinning": {"distance": 0.3, "angle": 1.0},
+}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -162,8 +168,9 @@ def test_a_truncated_model_is_refused(tmp_path):
         ({"kind": "transformer"}, "no kind of network 'transformer'"),
         ({"config": {"hidden": 6, "heads": 2}}, "heads"),
         ({"config": {"hidden": 7}}, "do not fit"),
-        ({"thinning": None}, "is not a model file"),
-        ({"normalisation": {"mean": [0, 0]}}, "is not a model file"),
+        ({"carried": {}}, "is not a model file"),
+        ({"carried": UNITS | {"thinning": None}}, "is not a model file"),
+        ({"carried": UNITS | {"normalisation": {"mean": [0, 0]}}}, "is not a model"),
     ],
 )
 def test_a_model_of_another_kind_is_refused_with_the_reason(tmp_path, changes, message):
@@ -172,6 +179,42 @@ def test_a_model_of_another_kind_is_refused_with_the_reason(tmp_path, changes, m
     rewrite_header(path, **changes)
     with pytest.raises(ModelError, match=message):
         load_model(path)
+
+
+def test_a_file_of_format_1_loads(tmp_path):
+    path = tmp_path / "old.safetensors"
+    about = {"validation_nats_a_point": -0.5}
+    save_model(model(), path)
+    old = {"format": "handwriting_lib.model.1", "carried": None, "about": about}
+    rewrite_header(path, **old, **UNITS, alphabet=alphabet.CHARACTERS)
+    loaded = load_model(path)
+    assert loaded.normalisation == Normalisation((0.1, -0.2), (0.5, 0.8))
+    assert loaded.thinning == Thinning(0.3, 1.0)
+    assert loaded.about == {"validation_nats_per_point": -0.5}
+    assert loaded.fingerprint(1) == model().fingerprint(1)
+
+
+def test_the_fingerprint_covers_the_normalisation_and_version_1_the_weights_alone():
+    one = model()
+    other = one.replace(normalisation=Normalisation((0.0, 0.0), (2.0, 2.0)))
+    assert one.fingerprint(1) == other.fingerprint(1)
+    assert one.fingerprint() != other.fingerprint()
+    thinner = one.replace(thinning=Thinning(0.1, 0.5))
+    assert one.fingerprint() == thinner.fingerprint()  # says how to prepare ink
+    assert one.is_called(one.fingerprint()) and one.is_called(one.fingerprint(1))
+    assert not one.is_called(other.fingerprint())
+
+
+def test_shared_weights_and_whole_numbers_come_back(tmp_path):
+    network = SynthesisNetwork(SynthesisConfig(hidden=6))
+    network.layers[2].peephole = network.layers[1].peephole
+    network.register_buffer("count", torch.tensor([2049]))
+    save_model(Model(network), tmp_path / "m.safetensors", half=False)
+    with safetensors.safe_open(tmp_path / "m.safetensors", framework="pt") as file:
+        assert file.get_tensor("count").tolist() == [2049]
+        assert torch.equal(
+            file.get_tensor("layers.1.peephole"), file.get_tensor("layers.2.peephole")
+        )
 
 
 def test_models_are_found_by_name_or_path(tmp_path, monkeypatch):

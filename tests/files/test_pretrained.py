@@ -69,7 +69,7 @@ def test_what_does_not_read_writes_freely():
 
 def test_text_for_it_is_a_clear_error(capsys):
     assert cli.main(["write", "a text", "--model", "unipen-free"]) == 2
-    message = "unipen-free is a prediction model, which cannot read text"
+    message = "unipen-free is a prediction model, which cannot write text"
     assert message in capsys.readouterr().err
     with pytest.raises(ValueError, match="prediction network"):
         hw.Studio(hw.load_pretrained("unipen-free"), "a text")

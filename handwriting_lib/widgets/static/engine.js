@@ -66,7 +66,7 @@ export function loadPack(buffer) {
   if (!known.includes(about?.format) || about.kind !== "synthesis") {
     throw new Error("this is not a pack of a synthesis network");
   }
-  const { mean, std } = about.normalisation;
+  const { mean, std } = (about.carried ?? about).normalisation; // format 1: not nested
   return { tensors: readTensors(buffer, rest), config: about.config, mean, std };
 }
 
@@ -76,7 +76,8 @@ export function loadPack(buffer) {
  */
 export function loadStyle(buffer) {
   const { about, ...rest } = readHeader(buffer);
-  if (about?.format !== "handwriting_lib.style.1") throw new Error("this is not a style");
+  const known = ["handwriting_lib.style.1", "handwriting_lib.style.2"];
+  if (!known.includes(about?.format)) throw new Error("this is not a style");
   const tensors = readTensors(buffer, rest);
   const layers = Object.keys(tensors).filter((name) => name.endsWith(".h")).length;
   const each = (part) =>

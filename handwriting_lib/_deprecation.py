@@ -6,22 +6,25 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+import torch
+
+_INSIDE = (__file__, os.path.dirname(torch.__file__))
 
 T = TypeVar("T", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
 
-def warn(old: str, new: str, level: int = 3) -> None:
-    """Warn that a name is deprecated.
-
-    Args:
-        old: the deprecated name.
-        new: the name to use.
-        level: the `stacklevel` of `warnings.warn`; 1 points at this function.
-    """
+def warn(old: str, new: str) -> None:
+    """Warn that a name was changed, at the caller outside of this file and of torch."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith(_INSIDE):
+        level, frame = level + 1, frame.f_back
     warnings.warn(
         f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=level
     )
@@ -71,7 +74,7 @@ def renamed_attributes(**names: str) -> Callable[[C], C]:
                 warn(f"{cls.__name__}.{old}", new)
                 setattr(self, new, value)
 
-            setattr(cls, old, property(get, set_, doc=f"Deprecated: use `{new}`."))
+            setattr(cls, old, property(get, set_))  # no docstring: not in the docs
         return cls
 
     return decorate
