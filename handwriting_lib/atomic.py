@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .errors import MissingFileError
+
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a new file beside `path`, then move it there.
@@ -16,6 +18,11 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         content: the whole of it.
     """
     target = Path(path)
+    if not target.absolute().parent.is_dir():
+        raise MissingFileError(
+            f"there is no folder {target.absolute().parent}: create it or choose "
+            "another path"
+        )
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         unfinished.write_bytes(content)

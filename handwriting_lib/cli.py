@@ -83,6 +83,12 @@ def _check_folders(*files: str | None) -> None:
             )
 
 
+def _say_skipped(corpus: Any) -> None:
+    """Say what the reader of a corpus left out, and why."""
+    for reason, count in corpus.skipped.items():
+        logging.info("the reader left out %d samples: %s", count, reason)
+
+
 def _write(arguments: argparse.Namespace) -> None:
     from .atomic import write_whole
     from .drawing.animation import write_gif
@@ -133,7 +139,7 @@ def _write(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     from .systems import task_of
     from .training.config import read_config
-    from .training.loop import fit
+    from .training.loop import check_folder, fit
 
     for name in ("steps", "minutes"):
         number = getattr(arguments, name)
@@ -147,11 +153,7 @@ def _train(arguments: argparse.Namespace) -> None:
         changes["recipe"] = dataclasses.replace(config.recipe, steps=arguments.steps)
     config = dataclasses.replace(config, **changes)
     folder = arguments.out or Path("runs") / Path(arguments.config).stem
-    if (folder / "checkpoint.pt").exists() and not arguments.resume:
-        raise UsageError(
-            f"{folder} already holds a training run: continue it with --resume, or "
-            "choose another folder with --out"
-        )
+    check_folder(folder, arguments.resume)  # before the corpus is read
     model = fit(
         task_of(config),
         folder,
@@ -180,6 +182,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     kind = Path(source.partition(":")[0]).name
     told = config if config.get("corpus") == kind else {}
     corpus = load_corpus(source, **told.get("corpus_options", {}))
+    _say_skipped(corpus)
     listed = told.get("validation_options")
     held_out = load_corpus(source, **listed) if listed else None
     names = [field.name for field in dataclasses.fields(EvaluationSettings)]
@@ -220,7 +223,9 @@ def _style(arguments: argparse.Namespace) -> None:
         for style in make_hands(hands, corpus.samples, model):
             save_style(style, folder / f"{style.name}.safetensors")
         return
-    samples = scale_by_writer(load_corpus(arguments.source).samples)
+    corpus = load_corpus(arguments.source)
+    _say_skipped(corpus)
+    samples = scale_by_writer(corpus.samples)
     texts = list(dict.fromkeys(s.text for s in samples))
     text = arguments.text or (texts[0] if len(texts) == 1 else None)
     chosen = [s for s in samples if s.text == text]

@@ -49,6 +49,7 @@ import torch
 from torch import Tensor
 
 from ..alphabet import missing
+from ..folding import fold
 from ..ink import KINDS, Corpus, Sample, check_ink, from_strokes, to_strokes
 from .archives import TAR_ENDINGS, CorpusError, read_files
 from .iam import points_per_second
@@ -180,11 +181,12 @@ def from_json(
                 f"{name} comes from `handwriting write --json`, so a network wrote its "
                 "lines: use ink that a person wrote, saved with the pad's Save file"
             )
-        text = _text(entry, ("text", "word", "asciiSequence"), where, word)
+        text = fold(_text(entry, ("text", "word", "asciiSequence"), where, word)).text
         if not text.strip():
             skipped["text is empty"] += 1
         elif missing(text):
-            skipped["text has characters outside the alphabet"] += 1
+            unknown = ", ".join(repr(character) for character in missing(text))
+            skipped[f"text has characters outside the alphabet ({unknown})"] += 1
         else:
             if is_pad:
                 ink = _pad_ink(entry.get("strokes"), where)

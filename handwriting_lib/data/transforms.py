@@ -269,13 +269,37 @@ def split_by_writer(
     return Split(train, validation, len(samples) - len(train) - len(validation))
 
 
+def split_by_text(samples: Sequence[Sample], share: float = 0.1) -> Split:
+    """Hold out a share of the texts, for ink by one writer alone.
+
+    Samples with one text go to one side together. The texts are held out by draws that
+    depend on the text alone; with few texts, the one with the lowest draw is held out.
+
+    Args:
+        samples: the samples of one writer.
+        share: share of the distinct texts to hold out, 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"the share must be from 0 to 1, not {share}")
+    draws = {s.text: _draw("own text " + _letters(s.text)) for s in samples}
+    held_out = {text for text, drawn in draws.items() if drawn < share}
+    if not held_out and len(draws) > 1 and share:
+        held_out = {min(draws, key=lambda text: (draws[text], text))}
+    train = [s for s in samples if s.text not in held_out]
+    return Split(train, [s for s in samples if s.text in held_out])
+
+
+def _letters(text: str) -> str:
+    """What counts when texts are compared: no case, no spaces, no punctuation."""
+    return "".join(c for c in text.lower() if c.isalnum())
+
+
 def text_is_held_out(text: str, text_share: float = 0.05) -> bool:
     """Return whether `split_by_writer` keeps lines with this text out of training.
 
     Case, spaces and punctuation are ignored.
     """
-    letters = "".join(c for c in text.lower() if c.isalnum())
-    return _draw("text " + letters) < text_share
+    return _draw("text " + _letters(text)) < text_share
 
 
 # --- augmentation --------------------------------------------------------------

@@ -45,7 +45,7 @@ def write_gif(
     hold: float = 1.0,
     unit: float | None = None,
     line_width: float = 0.12,
-    color: str = "black",
+    color: str | Sequence[float] = "black",
     background: str = "white",
     pen: str | None = None,
 ) -> None:
@@ -77,7 +77,7 @@ def to_gif_bytes(
     hold: float = 1.0,
     unit: float | None = None,
     line_width: float = 0.12,
-    color: str = "black",
+    color: str | Sequence[float] = "black",
     background: str = "white",
     pen: str | None = None,
 ) -> bytes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,21 +42,54 @@ class Layout(NamedTuple):
     line_width: float
 
 
-def as_inks(inks: Tensor | Sequence[Tensor]) -> list[Tensor]:
+def as_inks(inks: Any) -> list[Tensor]:
     """Return one ink or several as a list of checked inks on the CPU.
 
     Raises:
         ValueError: there is no ink, or one of the inks is not a line of ink.
     """
+    inks = getattr(inks, "ink", inks)  # a line or a sample has its ink with it
+    if isinstance(inks, np.ndarray):
+        inks = torch.from_numpy(inks)
     if isinstance(inks, Tensor):
         inks = [inks] if inks.ndim < 3 else list(inks)
+    if not isinstance(inks, Sequence) or isinstance(inks, str):
+        raise InputError(
+            f"ink must be a tensor (T, 3), a line or a list of them, not {inks!r}"
+        )
     if not inks:
         raise InputError("there is no ink to draw: give at least one line")
     names = [f"ink {i}" for i in range(len(inks))] if len(inks) > 1 else ["ink"]
-    return [
-        check_ink(ink.detach().cpu(), name)
-        for ink, name in zip(inks, names, strict=True)
-    ]
+    return [_as_ink(ink, name) for ink, name in zip(inks, names, strict=True)]
+
+
+def _as_ink(ink: Any, name: str) -> Tensor:
+    """One ink as a checked tensor on the CPU."""
+    ink = getattr(ink, "ink", ink)
+    if not isinstance(ink, Tensor | np.ndarray):
+        raise InputError(f"{name} must be a tensor (T, 3) or a line, not {ink!r}")
+    return check_ink(torch.as_tensor(ink).detach().cpu(), name)
+
+
+def css_color(color: Any) -> str:
+    """A colour as CSS knows it: a name as it is, three or four shares as #rrggbbaa.
+
+    Raises:
+        ValueError: it is neither a string nor three or four numbers from 0 to 1.
+
+    Example:
+        >>> css_color((1, 0, 0.5))
+        '#ff0080'
+    """
+    if isinstance(color, str):
+        return color
+    shares: list[float] = list(color) if isinstance(color, Sequence) else []
+    if len(shares) not in (3, 4) or not all(0 <= share <= 1 for share in shares):
+        raise InputError(
+            "a colour must be a name or three or four numbers from 0 to 1, not "
+            f"{color!r}"
+        )
+    return "#" + "".join(f"{round(255 * share):02x}" for share in shares)
 
 
 def lay_out(

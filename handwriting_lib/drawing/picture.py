@@ -21,20 +21,23 @@ def save(
     width: float | None = None,
     unit: float | None = None,
     line_width: float = 0.12,
-    color: str = "black",
-    background: str | None = "white",
+    color: str | Sequence[float] = "black",
+    background: str | None = "auto",
     title: str | None = None,
 ) -> None:
     """Write ink to a file whose name ends in `.svg` or `.png`.
 
     The file appears whole or not at all. The arguments are those of `to_svg` and
-    `to_png`; a PNG has no title.
+    `to_png`; a PNG has no title. By default a PNG has white paper and an SVG none,
+    because a plotter would draw it.
 
     Raises:
         ValueError: the name has another ending, there is no ink, its shape is wrong, or
             a size is not positive.
     """
     ending = Path(path).suffix.lower()
+    if background == "auto":
+        background = "white" if ending == ".png" else None
     if ending == ".svg":
         content = to_svg(
             inks,

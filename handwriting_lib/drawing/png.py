@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..atomic import write_whole
 from ..errors import InputError
-from .layout import lay_out
+from .layout import css_color, lay_out
 
 
 def to_png(
@@ -24,7 +24,7 @@ def to_png(
     width: float | None = None,
     unit: float | None = None,
     line_width: float = 0.12,
-    color: str = "black",
+    color: str | Sequence[float] = "black",
     background: str | None = "white",
     resolution: float = 2.0,
 ) -> bytes:
@@ -63,7 +63,9 @@ def to_png(
     across = max(1, round(layout.width * resolution))
     down = max(1, round(layout.height * resolution))
     dpi = 64  # a power of two: sizes in inches are exact, so none is rounded down
-    figure = Figure((across / dpi, down / dpi), dpi=dpi, facecolor=background or "none")
+    figure = Figure(
+        (across / dpi, down / dpi), dpi=dpi, facecolor=css_color(background or "none")
+    )
     canvas = FigureCanvasAgg(figure)
     vertices, codes = [], []
     for stroke in (s for strokes in layout.lines for s in strokes):
@@ -76,7 +78,7 @@ def to_png(
     patch = PathPatch(
         outline,
         fill=False,
-        edgecolor=color,
+        edgecolor=css_color(color),
         linewidth=layout.line_width * resolution * 72 / dpi,  # in points
         capstyle="round",
         joinstyle="round",

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from torch import Tensor
 
-from .layout import lay_out
+from .layout import css_color, lay_out
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -22,7 +22,7 @@ def to_svg(
     width: float | None = None,
     unit: float | None = None,
     line_width: float = 0.12,
-    color: str = "currentColor",
+    color: str | Sequence[float] = "currentColor",
     background: str | None = None,
     title: str | None = None,
 ) -> str:
@@ -39,7 +39,8 @@ def to_svg(
 
     Returns:
         A complete SVG file. Coordinates are rounded to a hundredth of a pixel. A stroke
-        of one point is a segment of length zero, which round caps turn into a dot.
+        of one point is a segment of a quarter of the pen's width, which round caps turn
+        into a dot: plotters leave out segments of length zero.
 
     Raises:
         ValueError: there is no ink, its shape is wrong, or a size is not positive.
@@ -53,7 +54,7 @@ def to_svg(
         <title>&lt;3</title>
         <g fill="none" stroke="currentColor" stroke-width="2.4"
          stroke-linecap="round" stroke-linejoin="round">
-        <path d="M10 90L70 10M90 10L90 10"/>
+        <path d="M10 90L70 10M90 10L90.6 10"/>
         </g>
         </svg>
     """
@@ -67,14 +68,15 @@ def to_svg(
         parts.append(f"<title>{escape(_NOT_XML.sub('', title))}</title>")
     if background is not None:
         parts.append(
-            f'<rect width="100%" height="100%" fill={_attribute(background)}/>'
+            f'<rect width="{w}" height="{h}" fill={_attribute(css_color(background))}/>'
         )
     parts.append(
-        f'<g fill="none" stroke={_attribute(color)}'
+        f'<g fill="none" stroke={_attribute(css_color(color))}'
         f' stroke-width="{_short(layout.line_width)}"\n'
         ' stroke-linecap="round" stroke-linejoin="round">'
     )
-    parts += [f'<path d="{_path(strokes)}"/>' for strokes in layout.lines]
+    dot = layout.line_width / 4
+    parts += [f'<path d="{_path(strokes, dot)}"/>' for strokes in layout.lines]
     return "\n".join([*parts, "</g>", "</svg>", ""])
 
 
@@ -88,9 +90,14 @@ def _attribute(value: str) -> str:
     return quoteattr(_NOT_XML.sub("", value))
 
 
-def _path(strokes: Sequence[Tensor]) -> str:
+def _path(strokes: Sequence[Tensor], dot: float) -> str:
+    """The path of some strokes; a stroke of one point is `dot` pixels long."""
     pieces = []
     for stroke in strokes:
-        first, *rest = [f"{_short(x)} {_short(y)}" for x, y in stroke.tolist()]
-        pieces.append(f"M{first}L" + " ".join(rest or [first]))
+        points = stroke.tolist()
+        if len(points) == 1:
+            ((x, y),) = points
+            points.append([x + dot, y])
+        first, *rest = [f"{_short(x)} {_short(y)}" for x, y in points]
+        pieces.append(f"M{first}L" + " ".join(rest))
     return "".join(pieces)

@@ -29,6 +29,13 @@ class ConfigError(InputError):
     """A training configuration is wrong; the message names the entry and the remedy."""
 
 
+# Names of numbers of a recipe, and the least and the greatest that they may be.
+RANGES: tuple[tuple[str, float, float], ...] = (
+    ("steps points_per_batch validate_every validation_batches", 1, math.inf),
+    ("learning_rate warmup_steps clip_norm weight_noise seed", 0, math.inf),
+    ("decay_share final_rate_share word_share word_share_until", 0, 1),
+    ("character_share synthetic_share", 0, 1),
+)
 MATMUL_DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
 
 
@@ -102,6 +109,20 @@ class Recipe:
             raise ConfigError(
                 f"matmul_dtype must be {' or '.join(MATMUL_DTYPES)}, not "
                 f"{self.matmul_dtype!r}"
+            )
+        for names, low, high in RANGES:
+            for name in names.split():
+                value = getattr(self, name)
+                for number in value if isinstance(value, tuple) else (value,):
+                    if not low <= number <= high:
+                        most = "" if high == math.inf else f" and at most {high:g}"
+                        raise ConfigError(
+                            f"{name} must be at least {low:g}{most}, not {value!r}"
+                        )
+        if self.character_share + self.synthetic_share > 1:
+            raise ConfigError(
+                "character_share and synthetic_share must not exceed 1 together, not "
+                f"{self.character_share:g} and {self.synthetic_share:g}"
             )
 
     def learning_rate_at(self, step: int) -> float:

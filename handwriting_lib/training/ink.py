@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from .._deprecation import renamed_arguments
 from ..corpora import load_corpus
-from ..corpora.synthetic import load as load_synthetic
 from ..data.batches import Batch, LengthBuckets, make_batch
 from ..data.transforms import (
     Normalisation,
     Split,
     measure_normalisation,
     prepare,
+    split_by_text,
     split_by_writer,
 )
 from ..files.models import Model
@@ -80,8 +80,18 @@ def prepare_data(
     Raises:
         ConfigError: no samples are left for training or for validation.
     """
+    for reason, count in corpus.skipped.items():
+        log.info("the reader left out %d samples: %s", count, reason)
     samples = _prepare(corpus, config)
-    if validation is None:
+    if validation is None and len({s.writer for s in samples}) == 1:
+        split = split_by_text(samples)
+        log.info(
+            "all ink is by one writer, so %d of its %d samples are held out by their "
+            "texts",
+            len(split.validation),
+            len(samples),
+        )
+    elif validation is None:
         split = split_by_writer(samples)
     else:
         split = Split(samples, _prepare(validation, config))
@@ -93,15 +103,21 @@ def prepare_data(
         raise ConfigError(
             f"{corpus.name} leaves {len(split.train)} samples for training and "
             f"{len(split.validation)} for validation, but both need some: use more "
-            "writers or wider limits"
+            f"writers or texts, or wider limits{_why_so_few(corpus)}"
         )
     made: list[Sample] = []
     if config.recipe.synthetic_share:
-        lines = load_synthetic(**config.synthetic)
+        lines = load_corpus("synthetic", **config.synthetic)
         made = prepare(lines, config.thinning, config.limits).samples
     return TrainingData(
         split.train, split.validation, measure_normalisation(split.train), made
     )
+
+
+def _why_so_few(corpus: Corpus) -> str:
+    """What the reader left out, as the end of a sentence."""
+    listed = "; ".join(f"{count}: {why}" for why, count in corpus.skipped.items())
+    return f" (the reader left out {listed})" if listed else ""
 
 
 class DerivativeLimits(NamedTuple):

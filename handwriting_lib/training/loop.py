@@ -211,6 +211,19 @@ def _cut_log(file: Path, step: int) -> None:
         os.truncate(file, size)
 
 
+def check_folder(folder: Path, resume: bool) -> None:
+    """Refuse to write over a training run.
+
+    Raises:
+        ValueError: the folder holds a run that is not to be continued.
+    """
+    if (folder / "checkpoint.pt").exists() and not resume:
+        raise InputError(
+            f"{folder} already holds a training run: continue it with resume "
+            "(--resume), or use another folder (--out)"
+        )
+
+
 def fit(
     task: Task,
     folder: str | Path,
@@ -246,6 +259,7 @@ def fit(
     """
     recipe, folder = task.config.recipe, Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    check_folder(folder, resume)
     team = Team(torch.device(device))
     first = team.rank == 0
     run = _Run(task, folder, team.device, resume)

@@ -84,13 +84,14 @@ def test_what_may_be_left_out() -> None:
 
 
 def test_texts_that_cannot_be_written_are_counted() -> None:
-    texts = ["", "  ", "Zürich", "a\tb", "a b"]
+    texts = ["", "  ", "Z\u00fcrich", "a\nb", "it\u2019s", "a b"]
     corpus = from_json(pad(*(sample(text=t) for t in texts)))
-    assert [s.text for s in corpus.samples] == ["a b"]
-    assert corpus.samples[0].source == "JSON:5"
+    assert [s.text for s in corpus.samples] == ["it's", "a b"]  # typography is folded
+    assert corpus.samples[1].source == "JSON:6"
     assert corpus.skipped == {
         "text is empty": 2,
-        "text has characters outside the alphabet": 2,
+        "text has characters outside the alphabet ('\u00fc')": 1,
+        "text has characters outside the alphabet ('\\n')": 1,
     }
 
 

@@ -108,12 +108,13 @@ def test_ordinary_lines_have_even_baselines():
     assert np.diff(first) == pytest.approx([60, 60])
 
 
-def test_a_dot_is_a_segment_of_length_zero_with_round_caps():
+def test_a_dot_is_a_short_segment_with_round_caps():
     dots = torch.tensor([[0.0, 0.0, 1.0], [5.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
     svg = to_svg(dots, unit=1.0)
     (strokes,) = lines_of(svg)
     assert [len(s) for s in strokes] == [2, 2, 2]
-    assert all((s[0] == s[1]).all() for s in strokes)
+    for start, end in strokes:  # a quarter of the width of the pen
+        assert end - start == pytest.approx([0.6, 0.0], abs=0.02)
     assert ET.fromstring(svg).find(SVG + "g").get("stroke-linecap") == "round"
 
 

@@ -166,3 +166,30 @@ def test_the_paper_s_protocol_is_the_reader_s():
         assert recipe.learning_rate_at(recipe.steps - 1) == 1e-4
         assert recipe.clip_derivatives and recipe.clip_norm == 0
         assert recipe.weight_noise == (0.075 if "noise" in name else 0)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("clip_norm = -1", "clip_norm must be at least 0, not -1"),
+        ("validate_every = 0", "validate_every must be at least 1, not 0"),
+        ("points_per_batch = -5", "points_per_batch must be at least 1, not -5"),
+        ("word_share = [0.2, 1.9]", r"word_share must be .* at most 1, not \(0\.2, 1"),
+        ("decay_share = 2", "decay_share must be at least 0 and at most 1, not 2"),
+        ("steps = 0", "steps must be at least 1"),
+        ("character_share = 0.7\nsynthetic_share = 0.6", "must not exceed 1 together"),
+    ],
+)
+def test_an_entry_out_of_its_range_is_named(tmp_path, entry, message):
+    with pytest.raises(ConfigError, match=rf"c\.toml \[recipe\]: .*{message}"):
+        read_config(toml(tmp_path, f"[recipe]\n{entry}\n"))
+
+
+def test_an_old_and_a_new_name_together_are_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="rate is the old name of learning_rate"):
+        read_config(toml(tmp_path, "[recipe]\nrate = 1\nlearning_rate = 2\n"))
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path):
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbf[recipe]\nsteps = 7\n")
+    assert read_config(tmp_path / "c.toml").recipe.steps == 7

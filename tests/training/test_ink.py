@@ -163,3 +163,49 @@ def test_a_corpus_that_leaves_one_side_empty_is_an_error():
     limits = TrainingConfig(limits=Limits(max_points=2))
     with pytest.raises(ConfigError, match="wider limits"):
         prepare_data(Corpus("few", crowd(60)), limits)
+
+
+# --- one writer alone ----------------------------------------------------------------
+
+
+def by_one(count, texts):
+    return [
+        zigzag(texts[i % len(texts)], i, "line").replace(writer="me")
+        for i in range(count)
+    ]
+
+
+def test_ink_by_one_writer_is_split_by_its_texts(caplog):
+    texts = [c * 2 + " " + d for c in "abcd" for d in "wxyz"]
+    how = TrainingConfig(thinning=Thinning(0.01, 0))
+    with caplog.at_level(logging.INFO, "handwriting_lib.training"):
+        prepared = prepare_data(Corpus("mine", by_one(48, texts)), how)
+    assert "by one writer" in caplog.text
+    sides = [{s.text for s in side} for side in (prepared.train, prepared.validation)]
+    assert sides[1] and not sides[0] & sides[1]
+    assert len(prepared.train) + len(prepared.validation) == 48
+
+
+def test_a_single_text_cannot_be_split():
+    how = TrainingConfig(thinning=Thinning(0.01, 0))
+    with pytest.raises(ConfigError, match=r"leaves 5 samples .* 0 for validation"):
+        prepare_data(Corpus("mine", by_one(5, ["ab"])), how)
+
+
+def test_what_the_reader_left_out_is_said(caplog):
+    how = TrainingConfig(thinning=Thinning(0.01, 0))
+    skipped = {"text has characters outside the alphabet ('\u6f22')": 30}
+    with caplog.at_level(logging.INFO, "handwriting_lib.training"):
+        prepare_data(Corpus("c", crowd(60), skipped), how)
+    assert "the reader left out 30 samples: text has characters" in caplog.text
+    with pytest.raises(ConfigError, match="the reader left out 40: empty"):
+        prepare_data(Corpus("c", [], {"empty": 40}), how)
+
+
+def test_a_misspelt_entry_for_synthetic_lines_is_named():
+    how = TrainingConfig(
+        thinning=Thinning(0.01, 0), recipe=Recipe(synthetic_share=0.1),
+        synthetic={"sample": 5},
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="no option 'sample'"):
+        prepare_data(Corpus("c", crowd(60)), how)

@@ -228,8 +228,9 @@ def test_a_run_may_be_made_longer(tmp_path):
     assert [line["step"] for line in log_of(tmp_path)] == list(range(1, 10))
 
 
-def test_a_new_run_starts_a_new_log(tmp_path):
-    for _ in range(2):
+def test_a_run_is_not_written_over(tmp_path):
+    train(config(steps=3), data(), tmp_path, quiet=True)
+    with pytest.raises(ValueError, match="already holds a training run"):
         train(config(steps=3), data(), tmp_path, quiet=True)
     assert [line["step"] for line in log_of(tmp_path)] == [1, 2, 3]
 
@@ -255,7 +256,6 @@ def test_a_checkpoint_of_another_kind_of_training_is_an_error(tmp_path):
 
 def test_checkpoints_from_before_there_were_other_optimisers_go_on(tmp_path):
     whole, old = tmp_path / "whole", tmp_path / "old"
-    train(config(steps=6), data(), whole, quiet=True)
     train(config(steps=3, decay_share=0.0), data(), old, quiet=True)
     file = old / "checkpoint.pt"
     state = load_checkpoint(file)
@@ -370,15 +370,16 @@ def test_a_clip_of_zero_leaves_the_gradient_as_it_is(tmp_path, monkeypatch):
         torch.optim.SGD(network.parameters(), lr=1.0)
     ])  # fmt: skip
     for clip, length in ((0.0, 1.0), (0.01, None)):
+        folder = tmp_path / str(clip)
         network, _, trained = first_step(
-            tmp_path, monkeypatch, clip_norm=clip, learning_rate=1.0
+            folder, monkeypatch, clip_norm=clip, learning_rate=1.0
         )
         moved = [
             a - b
             for a, b in zip(network.parameters(), trained.parameters(), strict=True)
         ]
         norm = nn.utils.get_total_norm(moved).item()
-        logged = log_of(tmp_path)[0]["gradient_norm"]
+        logged = log_of(folder)[0]["gradient_norm"]
         assert norm == pytest.approx(logged * length if length else clip, rel=1e-3)
 
 
