@@ -55,5 +55,7 @@ class Team:
         )
 
     def finish(self) -> None:
+        """Wait for every process, the first of which still saves, and part."""
         if self.size > 1:
+            torch.distributed.barrier()
             torch.distributed.destroy_process_group()

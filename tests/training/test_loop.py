@@ -193,6 +193,39 @@ def test_two_processes_reach_the_losses_of_one(tmp_path, monkeypatch, way):
         assert a == pytest.approx(b, rel=1e-4)
 
 
+def test_the_command_line_under_torchrun_gives_the_losses_of_one_process(tmp_path):
+    toml = tmp_path / "c.toml"
+    toml.write_text(
+        'corpus = "synthetic"\n[corpus_options]\nsamples = 120\nseed = 1\n'
+        "[model]\nhidden = 8\n[limits]\nmax_points = 2000\n"
+        "[recipe]\nsteps = 4\npoints_per_batch = 3000\nvalidate_every = 2\n"
+    )
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for name, before in (("one", []), ("two", launch)):
+        command = [*before, "-m", "handwriting_lib", "train", str(toml)]
+        done = subprocess.run(
+            [
+                sys.executable,
+                *command,
+                "--out",
+                str(tmp_path / name),
+                "--device",
+                "cpu",
+            ],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            cwd=TESTS.parents[1],
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        assert load_model(tmp_path / name / "model.safetensors").about["steps"] == 4
+    one, two = (
+        [line["loss"] for line in log_of(tmp_path / name)] for name in ("one", "two")
+    )
+    assert len(one) == 4 and two == pytest.approx(one, rel=1e-4)
+
+
 def test_minutes_stop_a_run_that_goes_on_later(tmp_path):
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     train(config(steps=12), data(), whole, quiet=True)
