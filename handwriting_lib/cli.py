@@ -328,6 +328,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Teach a computer to write by hand. `handwriting COMMAND --help` "
         "explains the options of a command.",
     )
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error"
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -599,7 +602,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in options
+    if debug:
+        words.remove("--debug")
+    arguments = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         arguments.run(arguments)
@@ -608,9 +616,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except (ValueError, FloatingPointError, ImportError, OSError) as error:
-        sys.stderr.write(f"handwriting: {error}\n")
+    except (ValueError, FloatingPointError, ImportError, OSError, MemoryError) as error:
+        if debug:
+            raise
+        sys.stderr.write(f"handwriting: {str(error) or 'out of memory'}\n")
         return 2
+    except Exception as error:  # a traceback is shown only when it is asked for
+        if debug:
+            raise
+        reason = (str(error).splitlines() or [""])[0]
+        sys.stderr.write(
+            f"handwriting: unexpected {type(error).__name__}: {reason} (run it again "
+            "with --debug for the traceback)\n"
+        )
+        return 1
     return 0
 
 

@@ -1,5 +1,6 @@
 """The command line: what it writes, and how it says that something is wrong."""
 
+import contextlib
 import functools
 import http.server
 import inspect
@@ -259,3 +260,26 @@ def test_written_lines_are_no_ink_to_make_a_style_from(tmp_path, capsys):
     style = str(tmp_path / "me.safetensors")
     said = fails(capsys, "style", "--from", str(written), "--save", style)
     assert "ink.json" in said and "Save file" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (RuntimeError("the pen\nran dry"), 1, "unexpected RuntimeError: the pen (run"),
+        (MemoryError(), 2, "out of memory"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_an_error_is_one_sentence_and_a_traceback_on_request(
+    error, status, said, monkeypatch, capsys
+):
+    def fail(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr("handwriting_lib.files.models.find_model", fail)
+    assert main(["write", "a line"]) == status
+    printed = capsys.readouterr().err
+    assert said in printed and "Traceback" not in printed
+    assert printed.count("\n") <= 1
+    with pytest.raises(type(error)) if status != 130 else contextlib.nullcontext():
+        main(["write", "a line", "--debug"])
