@@ -37,7 +37,7 @@ from ..errors import InputError
 from ..ink import KINDS, Corpus, Sample
 from .archives import CorpusError, cache_folder, read_files
 
-VERSION = 3  # of this reader; a new number invalidates old caches
+VERSION = 4  # of this reader; a new number invalidates old caches
 PUBLIC_RELEASE = (
     "https://codeload.github.com/GreenCappuccino/train_r01_v07/tar.gz/"
     "552a4d440bc94bb34710650c0826be7deb986f7c"
