@@ -34,6 +34,8 @@ from .optim import WeightNoise, build_optimisers
 from .task import Task
 from .team import Team
 
+CHECKPOINT = "checkpoint.safetensors"
+
 
 @dataclass
 class Progress:
@@ -75,7 +77,7 @@ class _Batches(Dataset[Any]):
         return iter(
             DataLoader(
                 self, None, sampler=range(first, end), num_workers=workers,
-                prefetch_factor=4 if workers else None,
+                prefetch_factor=4 if workers else None, generator=torch.Generator(),
             )
         )  # fmt: skip
 
@@ -88,11 +90,12 @@ class _Run:
     ) -> None:
         self.task, self.folder, config = task, folder, task.config
         recipe = config.recipe
-        torch.manual_seed(recipe.seed)
-        self.network = build_network(config.network, config.model)
-        self.checkpoint = folder / "checkpoint.pt"
-        if config.init_from and not resume:
-            self._begin_with(find_model(config.init_from))
+        self.checkpoint = folder / CHECKPOINT
+        with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it is
+            torch.manual_seed(recipe.seed)
+            self.network = build_network(config.network, config.model)
+            if config.init_from and not resume:
+                self._begin_with(find_model(config.init_from))
         self.network.to(device)
         self.noise = None
         if recipe.weight_noise:
@@ -134,18 +137,16 @@ class _Run:
             ) from None
         self.step, self.points = state["step"], state["points"]
         self.seconds = state["seconds"]
-        self.validation = state.get("validation")
-        self.best = state.get("best", self.best)
+        self.validation = state["validation"]
+        self.best = state["best"]
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        made, saved = state["optimiser"], state.get("optimisers")
-        if saved is None:  # older checkpoints hold one Adam
-            made, saved = "adam", [made]
+        made, saved = state["optimiser"], state["optimisers"]
         optimiser = self.task.config.recipe.optimiser
         if made != optimiser:
             raise InputError(f"it was trained by {made}, not by {optimiser}")
-        if (state.get("noise") is None) != (self.noise is None):
+        if (state["noise"] is None) != (self.noise is None):
             raise InputError("only one of the two uses weight noise")
         for each, old in zip(self.optimisers, saved, strict=True):
             each.load_state_dict(old)
@@ -215,9 +216,15 @@ def check_folder(folder: Path, resume: bool) -> None:
     """Refuse to write over a training run.
 
     Raises:
-        ValueError: the folder holds a run that is not to be continued.
+        ValueError: the folder holds a run that is not to be continued, or that cannot.
     """
-    if (folder / "checkpoint.pt").exists() and not resume:
+    old = folder / "checkpoint.pt"  # of 0.1.0: a pickle
+    if old.exists() and resume and not (folder / CHECKPOINT).exists():
+        raise InputError(
+            f"{old} is of an earlier version and cannot be resumed: train again, or "
+            f"start from {folder / 'model.safetensors'} with init_from"
+        )
+    if not resume and (old.exists() or (folder / CHECKPOINT).exists()):
         raise InputError(
             f"{folder} already holds a training run: continue it with resume "
             "(--resume), or use another folder (--out)"
@@ -238,9 +245,9 @@ def fit(
 
     Args:
         task: task that provides the configuration, the batches and the loss.
-        folder: folder for `checkpoint.pt` (to resume from), `model.safetensors` (the
-            latest model), `best.safetensors` (the model with the best validation loss)
-            and `log.jsonl`.
+        folder: folder for `checkpoint.safetensors` (to resume from),
+            `model.safetensors` (the latest model), `best.safetensors` (the model with
+            the best validation loss) and `log.jsonl`.
         minutes: time after which training stops, at a step that `resume` continues
             from; None sets no limit.
         resume: whether to continue from the checkpoint in `folder`.

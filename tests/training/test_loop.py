@@ -152,7 +152,7 @@ def test_a_killed_run_goes_on_to_the_same_losses(tmp_path, way):
     train(how, data(), unbroken, quiet=True)
     done = in_another_process(str(killed), False, 13, way)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert load_checkpoint(killed / "checkpoint.pt")["step"] == 10
+    assert load_checkpoint(killed / "checkpoint.safetensors")["step"] == 10
     assert len(log_of(killed)) == 13
     with (killed / "log.jsonl").open("a") as log:
         log.write('{"step": 14, "lo')  # a line that the kill cut short
@@ -231,10 +231,10 @@ def test_minutes_stop_a_run_that_goes_on_later(tmp_path):
     train(config(steps=12), data(), whole, quiet=True)
     train(config(steps=12), data(), parts, quiet=True, minutes=0)
     assert log_of(parts) == []
-    assert load_checkpoint(parts / "checkpoint.pt")["step"] == 0
+    assert load_checkpoint(parts / "checkpoint.safetensors")["step"] == 0
     for _ in range(12):  # so little time that each call makes one step
         train(config(steps=12), data(), parts, quiet=True, minutes=1e-9, resume=True)
-    assert load_checkpoint(parts / "checkpoint.pt")["step"] == 12
+    assert load_checkpoint(parts / "checkpoint.safetensors")["step"] == 12
     assert_same_losses(losses(parts), losses(whole))
 
 
@@ -268,12 +268,20 @@ def test_a_run_is_not_written_over(tmp_path):
     assert [line["step"] for line in log_of(tmp_path)] == [1, 2, 3]
 
 
+def test_a_checkpoint_that_would_have_to_be_unpickled_is_not_resumed(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is of an earlier version"):
+        train(config(), data(), tmp_path, quiet=True, resume=True)
+    with pytest.raises(ValueError, match="already holds a training run"):
+        train(config(), data(), tmp_path, quiet=True)
+
+
 def test_there_must_be_something_to_resume(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*checkpoint\.pt"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*checkpoint\.safetensors"):
         train(config(), data(), tmp_path, quiet=True, resume=True)
     train(config(steps=1), data(), tmp_path, quiet=True)
     larger = config(model=SIZES | {"hidden": 11})
-    with pytest.raises(ConfigError, match=r"checkpoint\.pt was made with another"):
+    with pytest.raises(ConfigError, match=r"checkpoint\.safetensors was made with another"):
         train(larger, data(), tmp_path, quiet=True, resume=True)
 
 
@@ -285,19 +293,6 @@ def test_a_checkpoint_of_another_kind_of_training_is_an_error(tmp_path):
     ]:
         with pytest.raises(ConfigError, match=message):
             train(config(**change), data(), tmp_path, quiet=True, resume=True)
-
-
-def test_checkpoints_from_before_there_were_other_optimisers_go_on(tmp_path):
-    whole, old = tmp_path / "whole", tmp_path / "old"
-    train(config(steps=3, decay_share=0.0), data(), old, quiet=True)
-    file = old / "checkpoint.pt"
-    state = load_checkpoint(file)
-    state["optimiser"] = state.pop("optimisers")[0]
-    del state["noise"], state["best"]
-    save_checkpoint(state, file)
-    train(config(steps=6, decay_share=0.0), data(), old, quiet=True, resume=True)
-    train(config(steps=6, decay_share=0.0), data(), whole, quiet=True)
-    assert_same_losses(losses(old), losses(whole))
 
 
 def test_the_best_model_is_kept(tmp_path):
@@ -431,7 +426,7 @@ def test_under_noise_the_means_are_validated_and_saved(tmp_path):
     last = log_of(noisy)[-1]
     assert last["validation"] == pytest.approx(loss, rel=1e-5)
 
-    log_sds = load_checkpoint(noisy / "checkpoint.pt")["noise"]
+    log_sds = load_checkpoint(noisy / "checkpoint.safetensors")["noise"]
     assert log_sds.shape == (model.num_parameters,)
     assert ((log_sds - math.log(0.05)).abs() > 1e-3).float().mean() > 0.9  # learned
     points = sum(len(s.ink) - 1 for s in data().train)
@@ -527,3 +522,9 @@ def test_a_gradient_that_is_no_number_stops_before_the_step(tmp_path, monkeypatc
     with pytest.raises(FloatingPointError, match=r"gradient .* step 1"):
         train(config(), data(), tmp_path, quiet=True)
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_training_leaves_the_global_generator_as_it_was(tmp_path):
+    before = torch.get_rng_state()
+    train(config(steps=2), data(), tmp_path, quiet=True)
+    assert torch.equal(torch.get_rng_state(), before)
