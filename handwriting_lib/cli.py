@@ -97,11 +97,16 @@ def _write(arguments: argparse.Namespace) -> None:
     from .files.models import find_model
     from .systems import writer_of
     from .writing.lines import write_lines
+    from .writing.styles import model_of
 
     texts = _texts(arguments)
     _check_suffixes(arguments)
     _check_folders(arguments.out, arguments.json, arguments.gif)
-    model = find_model(arguments.model, _device(arguments.device))
+    device = _device(arguments.device)
+    if arguments.model is None:
+        model = model_of(arguments.style, device)
+    else:
+        model = find_model(arguments.model, device)
     lines = write_lines(
         texts,
         writer_of(model, arguments.precision),
@@ -362,10 +367,10 @@ def _parser() -> argparse.ArgumentParser:
         "path of a style file (default: each line has a hand of its own)",
     )
     write.add_argument(
-        "--model", default="unipen-400",
+        "--model",
         help="name of a model that comes with the library, or path of a model file "
-        "(default: %(default)s)",
-    )  # fmt: skip
+        "(default: the model that the style was made with, or unipen-400)",
+    )
     write.add_argument(
         "--seed", type=int, default=1,
         help="seed of the random numbers: the same seed gives the same lines "

@@ -26,7 +26,7 @@ from .training.loop import Progress, fit
 from .training.task import Task
 from .writing.lines import Line, Writer, write_lines
 from .writing.sampling import MixtureWriter
-from .writing.styles import Style
+from .writing.styles import Style, model_of
 
 # What `evaluate` can measure of a model.
 MEASURES = (
@@ -200,7 +200,8 @@ def write(
     Args:
         texts: one text or several, of printable ASCII, up to 256 characters each.
         model: one that reads text, or the name of one that comes with the library, or
-            the path of its file; None takes the default of the library.
+            the path of its file; None takes the one that the style was made with, or
+            the default of the library.
         style: the hand: a `Style`, the name of one that comes with the model
             (`style_names`), or the path of a file. None: each line has its own.
         bias: 0 writes as people do, 1 and more neatly; section 5.4 of the paper. At the
@@ -235,7 +236,7 @@ def write(
     """
     return write_lines(
         texts,
-        writer_of(find_model(model), precision),
+        writer_of(model_of(style) if model is None else find_model(model), precision),
         style=style,
         bias=bias,
         temperature=temperature,

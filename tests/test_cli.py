@@ -276,7 +276,7 @@ def test_an_error_is_one_sentence_and_a_traceback_on_request(
     def fail(*_args, **_options):
         raise error
 
-    monkeypatch.setattr("handwriting_lib.files.models.find_model", fail)
+    monkeypatch.setattr("handwriting_lib.writing.styles.model_of", fail)
     assert main(["write", "a line"]) == status
     printed = capsys.readouterr().err
     assert said in printed and "Traceback" not in printed

@@ -18,6 +18,9 @@ from pathlib import Path
 
 from ..errors import InputError
 
+# Far above the 4 MB of the largest file in a corpus that the library knows; a small
+# archive can claim gigabytes.
+MAX_FILE_BYTES = 256 * 2**20
 TAR_ENDINGS = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 
 
@@ -49,7 +52,8 @@ def read_files(
             slashes); files for which it is False are skipped.
 
     Raises:
-        CorpusError: `path` does not exist, is not a known archive, or is damaged.
+        CorpusError: `path` does not exist, is not a known archive, is damaged or
+            encrypted, or a file in it exceeds `MAX_FILE_BYTES`.
     """
     path = Path(path)
     if path.is_dir():
@@ -66,6 +70,7 @@ def read_files(
                 for member in archive:
                     name = member.name.removeprefix("./")
                     if member.isfile() and wanted(name):
+                        _check_size(path, name, member.size)
                         content = archive.extractfile(member)
                         assert content is not None  # never None for a regular file
                         yield name, content.read()
@@ -73,6 +78,12 @@ def read_files(
             with zipfile.ZipFile(path) as zipped:
                 for info in zipped.infolist():
                     if not info.is_dir() and wanted(info.filename):
+                        _check_size(path, info.filename, info.file_size)
+                        if info.flag_bits & 1:
+                            raise CorpusError(
+                                f"{info.filename} in {path} is encrypted: unpack the "
+                                "archive with its password and give the folder"
+                            )
                         yield info.filename, zipped.read(info)
         else:
             raise CorpusError(
@@ -85,9 +96,18 @@ def read_files(
         lzma.LZMAError,
         zlib.error,
         EOFError,
+        NotImplementedError,  # a compression that zipfile lacks
         OSError,
     ) as error:
         reason = str(error).partition("\n")[0]  # tarfile lists every format it tried
         raise CorpusError(
             f"{path} is damaged or cut short ({reason}): download or copy it again"
         ) from error
+
+
+def _check_size(archive: Path, name: str, size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise CorpusError(
+            f"{name} in {archive} has {size:,} bytes, more than the {MAX_FILE_BYTES:,} "
+            "that a file of a corpus may have: unpack the archive and give the folder"
+        )

@@ -1,4 +1,4 @@
-"""What a training resumes from: safetensors, with everything else as JSON in its header.
+"""What a training resumes from: safetensors, the rest as JSON in the header.
 
 The state is a tree of dicts, lists, numbers and tensors. In the header each tensor is
 replaced by its name in the file, and a dict by the list of its pairs, because the keys

@@ -276,6 +276,9 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
                 f"library reads {' and '.join(READABLE)}"
             )
         carries = network_class(header["kind"]).carries
+        with torch.device("meta"):  # the shapes, before any memory is asked for
+            planned = build_network(header["kind"], header["config"]).state_dict()
+        _check_shapes(tensors, planned, path)
         network = build_network(header["kind"], header["config"])
         tables = header["carried"] if header["format"] == FORMAT else header
         carried = {k: _from_table(kind, tables[k]) for k, kind in carries.items()}
@@ -286,7 +289,9 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
         raise
     except InputError as error:  # no such kind, or no such entry
         raise ModelError(f"{path}: {error}") from None
-    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+    except (
+        safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError,
+    ):  # fmt: skip
         raise ModelError(
             f"{path} is not a model file of handwriting_lib (a .safetensors file that "
             "`handwriting train` or save_model wrote)"
@@ -294,11 +299,25 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
     reads_text = network_class(header["kind"]).reads_text
     if reads_text and letters != alphabet.CHARACTERS:
         raise ModelError(f"{path} was trained with another alphabet")
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ModelError(f"the weights in {path} do not fit: {error}") from None
+    network.load_state_dict(tensors)
     return Model(network.to(device).eval(), about=about, name=path.stem, **carried)
+
+
+def _check_shapes(
+    found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], path: Path
+) -> None:
+    """Compare the weights in a file with those of a network.
+
+    Raises:
+        ModelError: a tensor is missing, has another shape, or belongs to no layer.
+    """
+    for name in wanted.keys() | found.keys():
+        shapes = [tuple(t[name].shape) if name in t else None for t in (found, wanted)]
+        if shapes[0] != shapes[1]:
+            raise ModelError(
+                f"the weights in {path} do not fit: {name} has the shape {shapes[0]}, "
+                f"and the network described in the header wants {shapes[1]}"
+            )
 
 
 def pretrained_names() -> list[str]:

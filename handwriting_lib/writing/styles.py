@@ -30,7 +30,7 @@ from ..atomic import write_whole
 from ..data.batches import pad_texts
 from ..data.transforms import scale_by_writer
 from ..errors import InputError, MissingFileError
-from ..files.models import PRETRAINED, Model, load_pretrained
+from ..files.models import PRETRAINED, Model, load_pretrained, pretrained_names
 from ..ink import Sample, check_ink
 from ..networks import SynthesisState
 from ..parts.lstm import LSTMState
@@ -246,7 +246,9 @@ def _read_header(path: Path) -> Mapping[str, str]:
         with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
             header = json.loads((file.metadata() or {})["handwriting_lib"])
         form, text, model = (header[key] for key in ("format", "text", "model"))
-    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+    except (
+        safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError,
+    ):  # fmt: skip
         form = text = model = None
     valid = form in READABLE and isinstance(model, str)
     if not valid or not isinstance(text, str) or not text.strip() or missing(text):
@@ -303,7 +305,7 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
         _check_model(style.model, model, f"the style {style.name!r}")
         return style
     text = str(style)
-    if text.endswith(".safetensors") or os.sep in text or Path(text).is_file():
+    if _is_path(text):
         return load_style(text, model)
     own = _fingerprints(model)
     for file in sorted(HANDS.glob("*/*.safetensors")):
@@ -314,6 +316,45 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
     raise StyleError(
         f"{model.name} has no style {text!r}: {known} the path of a style file"
     )
+
+
+def _is_path(text: str) -> bool:
+    return text.endswith(".safetensors") or os.sep in text or Path(text).is_file()
+
+
+def model_of(
+    style: Style | str | Path | None, device: torch.device | str = "cpu"
+) -> Model:
+    """The model that comes with the library and that a style was made with.
+
+    Args:
+        style: a style, its name or the path of its file.
+        device: where to put the model.
+
+    Returns:
+        The default model if the style was made with it, if there is no style, or if no
+        model that comes with the library made it.
+
+    Raises:
+        FileNotFoundError: the path names no file.
+        StyleError: the file is not a style file.
+    """
+    default = load_pretrained(device=device)
+    if style is None:
+        return default
+    if isinstance(style, Style):
+        made_with = {style.model}
+    elif _is_path(str(style)):
+        made_with = {_read_header(Path(style))["model"]}
+    else:
+        files = HANDS.glob(f"*/{style}.safetensors")
+        made_with = {_read_header(file)["model"] for file in files}
+    if made_with.isdisjoint(_fingerprints(default)):
+        for name in pretrained_names():
+            model = load_pretrained(name)
+            if not made_with.isdisjoint(_fingerprints(model)):
+                return model.to(device)
+    return default
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,32 @@ def test_flipped_bytes_are_noticed(tmp_path):
         list(read_files(path))
 
 
+def test_a_small_archive_cannot_claim_gigabytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("handwriting_lib.corpora.archives.MAX_FILE_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.dat", bytes(1001))
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("zeros.dat")
+        member.size = 1001
+        archive.addfile(member, io.BytesIO(bytes(1001)))
+    for name in ("bomb.zip", "bomb.tar.gz"):
+        with pytest.raises(CorpusError, match=r"zeros\.dat in .* has 1,001 bytes"):
+            list(read_files(tmp_path / name))
+        assert list(read_files(tmp_path / name, lambda name: "ones" in name)) == []
+
+
+def test_an_encrypted_archive_says_so(tmp_path):
+    path = tmp_path / "secret.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.dat", b"content")
+    content = bytearray(path.read_bytes())
+    content[6] |= 1  # in the file's own header, and in the directory
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=r"a\.dat in .* is encrypted: unpack"):
+        list(read_files(path))
+
+
 def test_nothing_there_and_not_an_archive(tmp_path):
     with pytest.raises(CorpusError, match=r"no file or folder .*none\.tar\.xz"):
         list(read_files(tmp_path / "none.tar.xz"))

@@ -2,7 +2,7 @@
 
 import json
 import pickle
-import zipfile
+import resource
 
 import pytest
 import safetensors.torch
@@ -237,6 +237,24 @@ def test_a_network_of_another_kind_cannot_be_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_header_cannot_ask_for_memory(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(model(), path)
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    ours = json.loads(header["__metadata__"]["handwriting_lib"])
+    ours["config"]["hidden"] = 10_000  # 2 GB and more of weights
+    header["__metadata__"]["handwriting_lib"] = json.dumps(ours)
+    changed = json.dumps(header).encode()
+    path.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + size :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError, match=r"do not fit.*10000"):
+        load_model(path)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 200_000  # kilobytes
+
+
 def test_networks_are_built_from_their_configuration():
     network = build_network("prediction", {"hidden": 5})
     assert network.config == PredictionConfig(hidden=5)
@@ -353,5 +371,8 @@ def test_writing_leaves_no_partial_file(tmp_path):
     for step in range(3):
         save_checkpoint({"step": step}, tmp_path / "c.safetensors")
         save_model(model(), tmp_path / "m.safetensors")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["c.safetensors", "m.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "c.safetensors",
+        "m.safetensors",
+    ]
     assert load_checkpoint(tmp_path / "c.safetensors")["step"] == 2

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from handwriting_lib.data.batches import make_batch
-from handwriting_lib.files.checkpoints import load_checkpoint, save_checkpoint
+from handwriting_lib.files.checkpoints import load_checkpoint
 from handwriting_lib.files.models import Model, ModelError, load_model, save_model
 from handwriting_lib.networks.prediction import PredictionConfig, PredictionNetwork
 from handwriting_lib.parts.mixture import StrokeMixture
@@ -277,11 +277,11 @@ def test_a_checkpoint_that_would_have_to_be_unpickled_is_not_resumed(tmp_path):
 
 
 def test_there_must_be_something_to_resume(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*checkpoint\.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*checkpoint"):
         train(config(), data(), tmp_path, quiet=True, resume=True)
     train(config(steps=1), data(), tmp_path, quiet=True)
     larger = config(model=SIZES | {"hidden": 11})
-    with pytest.raises(ConfigError, match=r"checkpoint\.safetensors was made with another"):
+    with pytest.raises(ConfigError, match=r"checkpoint.* was made with another"):
         train(larger, data(), tmp_path, quiet=True, resume=True)
 
 

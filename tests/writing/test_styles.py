@@ -304,3 +304,21 @@ def test_shipped_hands_write_and_differ(model):
     assert all(line.complete for line in lines), [line.problem for line in lines]
     widths = [float(line.ink[:, 0].sum()) for line in lines]
     assert max(widths) > 1.4 * min(widths)
+
+
+def test_a_style_finds_the_model_that_it_was_made_with(sample, tmp_path, capsys):
+    small = hw.load_pretrained("unipen-256")
+    style = hw.make_style(small, sample, "mine")
+    path = tmp_path / "mine.safetensors"
+    hw.save_style(style, path)
+    (wanted,) = hw.write("hi", small, style=style)
+    for given in (style, path):
+        assert torch.equal(hw.write("hi", style=given)[0].ink, wanted.ink)
+    ink = tmp_path / "ink.json"
+    assert main(["write", "hi", "--style", str(path), "--json", str(ink)]) == 0
+    (entry,) = json.loads(ink.read_text())
+    assert entry["strokes"] == wanted.to_json()["strokes"]
+    for style in (None, "birch", "nobody", hw.make_style(hw.load_pretrained(), sample)):
+        assert styles.model_of(style).name == "unipen-400"
+    assert main(["write", "hi", "--style", str(path), "--model", "unipen-400"]) == 2
+    assert "was made with the model" in capsys.readouterr().err
