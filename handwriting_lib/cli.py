@@ -281,8 +281,9 @@ def _corpus_info(arguments: argparse.Namespace) -> None:
             continue
         characters = sum(len(s.text) for s in samples)
         points = sum(len(s.ink) for s in samples)
+        distinct = len({hash((s.text, s.ink.numpy().tobytes())) for s in samples})
         print(
-            f"{kind:<12}{len(samples):>9,}{len({s.source for s in samples}):>10,}"
+            f"{kind:<12}{len(samples):>9,}{distinct:>10,}"
             f"{sum(s.character_of_point is not None for s in samples):>9,}"
             f"{len({s.writer for s in samples}):>9,}{characters:>12,}{points:>12,}"
             f"{points / characters:>13.1f}"

@@ -42,6 +42,8 @@ PUBLIC_RELEASE = (
     "https://codeload.github.com/GreenCappuccino/train_r01_v07/tar.gz/"
     "552a4d440bc94bb34710650c0826be7deb986f7c"
 )
+# Of the files that the reader looks at: see `_content_hash`.
+PUBLIC_CONTENT = "803aa1046761a4b6748efcf7281ab0f5ba4a7931bcfdcc6cb5aa383d2cd79b59"
 CATEGORIES = ("1a", "1b", "1c", "1d", "2", "3", "6", "7", "8")
 LARGEST_OFFSET = 32767  # the cache keeps offsets as 16-bit integers
 _DATA = re.compile(r"(?:^|/)data/(1[abcd]|[2-8])/(.+)$", re.I)
@@ -504,10 +506,16 @@ def download(url: str | None = None) -> Path:
                 got = file.tell()
         if size is not None and got != size:
             raise CorpusError(f"{url} was cut off at {got} of {size} bytes: try again")
-        names = (name for name, _ in read_files(partial))
+        names, content = _content_hash(partial)
         if not any(_DATA.search(name) for name in names):
             raise CorpusError(
                 f"{url} holds no UNIPEN release: it must have a folder data/"
+            )
+        if url == PUBLIC_RELEASE and content != PUBLIC_CONTENT:
+            raise CorpusError(
+                f"{url} is no longer the release that this library knows, or was "
+                f"changed on its way (its content has the hash {content}): try again, "
+                "or give the address that you trust with --url"
             )
         target = folder / "train_r01_v07.tar.gz"
         os.replace(partial, target)
@@ -518,6 +526,20 @@ def download(url: str | None = None) -> Path:
         raise CorpusError(f"{url} cannot be downloaded: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _content_hash(path: Path) -> tuple[list[str], str]:
+    """The names of the files of a release, and a hash of what its reader looks at.
+
+    The hash does not depend on how the archive is compressed, on the order of its
+    files, or on the name of the folder that holds them all.
+    """
+    hashes: dict[str, str] = {}
+    for name, content in read_files(path):
+        if found := _DATA.search(name) or _INCLUDE.search(name):
+            hashes[found[0].lstrip("/")] = hashlib.sha256(content).hexdigest()
+    listed = "".join(f"{hashes[name]} {name}\n" for name in sorted(hashes))
+    return list(hashes), hashlib.sha256(listed.encode()).hexdigest()
 
 
 # --- the cache -------------------------------------------------------------------
@@ -548,9 +570,11 @@ def load(path: str | Path | None = None, kinds: Sequence[str] = KINDS[:2]) -> Co
         raise InputError(f"no such kinds: {sorted(unknown)}; choose from {KINDS}")
     source = Path(path) if path is not None else _downloaded()
     cached = cache_folder() / f"unipen-{_fingerprint(source)}-v{VERSION}.npz"
-    if not cached.exists():
+    corpus = _from_cache(cached, kinds) if cached.exists() else None
+    if corpus is None:
         _to_cache(read(source), cached)
-    corpus = _from_cache(cached, kinds)
+        corpus = _from_cache(cached, kinds)
+        assert corpus is not None  # just written
     return Corpus(f"unipen:{source.name}", corpus.samples, corpus.skipped)
 
 
@@ -621,9 +645,18 @@ def _to_cache(corpus: Corpus, file: Path) -> None:
     os.replace(partial, file)
 
 
-def _from_cache(file: Path, kinds: Sequence[str]) -> Corpus:
+def _from_cache(file: Path, kinds: Sequence[str]) -> Corpus | None:
+    """Read a cached corpus; None, and a warning, if the file is damaged."""
+    try:
+        return _read_cache(file, kinds)
+    except Exception as error:  # damaged bytes end in errors of a dozen kinds
+        log.warning("%s is damaged and is made again: %s", file, error)
+        return None
+
+
+def _read_cache(file: Path, kinds: Sequence[str]) -> Corpus:
     samples: list[Sample] = []
-    with np.load(file, allow_pickle=False) as arrays:
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         reasons = _unpack(arrays["reasons"]) if arrays["reasons"].size else []
         skipped = dict(zip(reasons, arrays["counts"].tolist(), strict=True))
         for kind in kinds:

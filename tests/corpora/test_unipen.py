@@ -576,6 +576,30 @@ def test_an_archive_s_cache_is_stale_when_its_bytes_change(tmp_path, cache):
     assert before.samples[0].points_per_second == 100
 
 
+@pytest.mark.parametrize("share", [0, 0.3, 0.999])
+def test_a_damaged_cache_is_made_again(tmp_path, cache, share):
+    path = packed(tmp_path, FILES, "", ".tgz")
+    first = load(path)
+    (file,) = cache.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
+    assert_same(load(path), first)
+    assert len(file.read_bytes()) == len(whole)
+
+
+def test_the_public_release_is_known_by_its_content(tmp_path, cache, monkeypatch):
+    packs = [packed(tmp_path, FILES, "x/", ending) for ending in (".tgz", ".zip")]
+    contents = {unipen._content_hash(path)[1] for path in packs}
+    assert len(contents) == 1
+    address = packs[0].as_uri()
+    monkeypatch.setattr(unipen, "PUBLIC_RELEASE", address)
+    with pytest.raises(CorpusError, match="no longer the release"):
+        unipen.download()
+    assert [*cache.rglob("*.t*z")] == []
+    monkeypatch.setattr(unipen, "PUBLIC_CONTENT", contents.pop())
+    assert unipen.download().exists()
+
+
 def test_the_cache_holds_no_pickles_and_no_names(tmp_path, cache):
     load(packed(tmp_path, FILES, "", ".tgz"))
     (file,) = cache.iterdir()
