@@ -48,8 +48,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..alphabet import missing
-from ..folding import fold
+from ..alphabet import fold, missing
 from ..ink import KINDS, Corpus, Sample, check_ink, from_strokes, to_strokes
 from .archives import TAR_ENDINGS, CorpusError, read_files
 from .iam import points_per_second

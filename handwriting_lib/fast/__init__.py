@@ -11,7 +11,6 @@ from .backend import Backend, backend_for, is_fast, plain_backend
 from .products import PackedWeight
 from .sequences import (
     FusedPeepholeLSTM,
-    check_symbols,
     linear_in,
     peephole_sequence,
     windowed_sequence,
@@ -24,7 +23,6 @@ __all__ = [
     "FusedPeepholeLSTM",
     "PackedWeight",
     "backend_for",
-    "check_symbols",
     "is_fast",
     "linear_in",
     "peephole_sequence",

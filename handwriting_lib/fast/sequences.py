@@ -23,30 +23,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from .._deprecation import renamed_attributes
-from ..errors import InputError
+from ..alphabet import check_symbols
 from ..parts.lstm import LSTMState, LSTMTrace, PeepholeLSTM, peephole_gradient
 from ..parts.window import WindowTrace
 from .backend import Backend, backend_for
 from .products import PackedWeight
-
-
-def check_symbols(text: Tensor, symbols: int) -> None:
-    """Raise a ValueError if a text holds a symbol that the network lacks.
-
-    While a CUDA graph is recorded nothing may wait for the GPU, so nothing is checked:
-    the batch was checked when its shape was first run.
-    """
-    if not text.numel():
-        return
-    if text.is_cuda and torch.cuda.is_current_stream_capturing():
-        return
-    low, high = (int(end) for end in torch.aminmax(text))
-    if low < 0 or high >= symbols:
-        wrong = low if low < 0 else high
-        raise InputError(
-            f"the text holds the symbol {wrong}: use only the {symbols} symbols of the "
-            f"network, 0 to {symbols - 1}"
-        )
 
 
 def _new_trace(

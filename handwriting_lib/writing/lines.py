@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..alphabet import encode
+from ..alphabet import Folded, encode, fold
 from ..errors import InputError
 from ..files.models import Model
-from ..folding import Folded, fold
 from ..ink import offsets_to_positions
 
 MAX_TEXT_LENGTH = 256  # characters; longer texts are for several lines
@@ -47,7 +46,7 @@ class Line:
         seconds: the time that the whole call took.
         backend: what ran the operations between the matrix products (`fast.Backend`).
         replaced: what was written in place of each character of the text that was
-            folded (`folding.fold`).
+            folded (`alphabet.fold`).
     """
 
     text: str

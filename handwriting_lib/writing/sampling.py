@@ -118,9 +118,9 @@ class MixtureWriter(Writer):
         like = self.weights.output_bias
         prime = style.prime if style is not None else ""
         whole = [prime + text for text in texts]
-        text, text_mask = (part.to(like.device) for part in pad_texts(whole))
         lead = 1 if style is not None else 0  # the prime's last point is read first
         bounds = [lead + length_bound(text) for text in texts]
+        text, text_mask = (part.to(like.device) for part in pad_texts(whole))
         on_cpu = like.new_zeros(1, device="cpu")
         noise = torch.nn.utils.rnn.pad_sequence(
             [

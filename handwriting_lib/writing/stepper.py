@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..alphabet import check_symbols
 from ..errors import InputError
 from ..fast import (
     INT8_STEPS,
     Backend,
     PackedWeight,
     backend_for,
-    check_symbols,
     plain_backend,
 )
 from ..networks import SynthesisNetwork, SynthesisState
@@ -239,7 +239,7 @@ class Stepper:
             for number, old in enumerate(state.layers):
                 self.row[:, weights.cells[number]] = old.h
                 self.cells[number, 0] = old.c
-        for number in range(config.layers):
+        for number in range(len(weights.int8)):
             self._round(number)
 
     @cached_property
@@ -360,16 +360,16 @@ class Stepper:
             cells[1 - self.turn], buffers["tanh_c"], buffers["row"],
             weights.cells[number].start,
         )  # fmt: skip
-        self._round(number)
+        if weights.int8:
+            self._round(number)
 
     def _round(self, number: int) -> None:
-        """The outputs of a layer in int8, where its weights are."""
-        if self.weights.int8:
-            hidden = self.weights.config.hidden
-            self.weights.backend.quantise(
-                self._arrays["row"], self.weights.cells[number].start,
-                self._arrays["cells_int8"], number * hidden, hidden,
-            )  # fmt: skip
+        """The outputs of a layer in int8, for weights in int8."""
+        hidden = self.weights.config.hidden
+        self.weights.backend.quantise(
+            self._arrays["row"], self.weights.cells[number].start,
+            self._arrays["cells_int8"], number * hidden, hidden,
+        )  # fmt: skip
 
 
 class Pen:

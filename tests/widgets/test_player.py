@@ -126,7 +126,7 @@ def test_the_density_drawn_is_that_of_the_mixture(run_module, line, model, bias)
     )
     least = torch.tensor([0.02, 0.02]).log() - torch.tensor(unit.std).log()
     for t, grid in zip(steps, drawn, strict=True):
-        at_t = StrokeMixture(*(part[t] for part in mixture))
+        at_t = mixture[t]
         at_t = at_t.replace(log_sigma=torch.maximum(at_t.log_sigma, least))
         log_p = torch.logsumexp(
             at_t.log_pi + at_t.component_log_prob(unit.apply(offsets)[..., :2]), -1
