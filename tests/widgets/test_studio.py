@@ -248,7 +248,7 @@ def test_a_hand_is_chosen_by_keyboard(show, hand, width, dark):
 
 
 def test_it_begins_in_the_hand_that_is_asked_for(show, hand):
-    options = {"text": "hi there", "weights": "float32", "seed": 3}
+    options = {"text": "hi there", "precision": "float32", "seed": 3}
     still = {one: Studio(style=one, styles=[], **options).html for one in (None, hand)}
     page = show(Studio(style=hand, styles=[], **options))
     at_once(page)
