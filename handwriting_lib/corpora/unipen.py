@@ -46,6 +46,10 @@ PUBLIC_RELEASE = (
 PUBLIC_CONTENT = "803aa1046761a4b6748efcf7281ab0f5ba4a7931bcfdcc6cb5aa383d2cd79b59"
 CATEGORIES = ("1a", "1b", "1c", "1d", "2", "3", "6", "7", "8")
 LARGEST_OFFSET = 32767  # the cache keeps offsets as 16-bit integers
+# Bounds on what a file may ask for; the release stays far below them.
+MAX_NESTED = 1000  # files that one pen file includes, directly or not
+MAX_DEPTH = 8
+MAX_SPANS = 100_000  # components that one segment covers
 _DATA = re.compile(r"(?:^|/)data/(1[abcd]|[2-8])/(.+)$", re.I)
 _INCLUDE = re.compile(r"(?:^|/)include/(.+)$", re.I)
 # kind, delineation, quality and label; the last two may be absent
@@ -127,12 +131,26 @@ def read_components(
 
     Returns:
         The components that have points; the numbers in a delineation index this list.
+
+    Raises:
+        CorpusError: a file includes itself, files more than `MAX_DEPTH` deep, or more
+            than `MAX_NESTED` of them.
     """
     out: list[Component] = []
     state: dict[str, object] = {"columns": (2, 0, 1), "writer": "", "rate": None}
 
-    def walk(name: str, depth: int) -> None:
-        if name not in files or depth > 8:
+    walked = 0
+
+    def walk(name: str, above: tuple[str, ...]) -> None:
+        nonlocal walked
+        walked += 1
+        if walked > MAX_NESTED or len(above) > MAX_DEPTH or name in above:
+            raise CorpusError(
+                f"the include file {(*above, name)[0]} includes itself, files more "
+                f"than {MAX_DEPTH} deep or more than {MAX_NESTED:,}: correct its "
+                ".INCLUDE lines"
+            )
+        if name not in files:
             if missing is not None:
                 missing[name] += 1
             return
@@ -143,7 +161,7 @@ def read_components(
                         Component(keyword == "PEN_DOWN", argument, **state)  # type: ignore[arg-type]
                     )
             elif keyword == "INCLUDE":
-                walk(_include_name(argument), depth + 1)
+                walk(_include_name(argument), (*above, name))
             elif keyword == "COORD":
                 columns = argument.split(b"\n")[0].split()
                 if b"X" in columns and b"Y" in columns:
@@ -156,7 +174,8 @@ def read_components(
                 state["rate"] = _number(argument)
 
     for name in names:
-        walk(name, 0)
+        walked = 0
+        walk(name, ())
     return out
 
 
@@ -196,13 +215,14 @@ def parse_delineation(text: str) -> list[Span]:
     """Parse a delineation into spans, one per component.
 
     Raises:
-        ValueError: the text is not a delineation, or a range in it goes backwards.
+        ValueError: the text is not a delineation, a range in it goes backwards, or it
+            covers more than `MAX_SPANS` components.
 
     Example:
         >>> parse_delineation("3:10-4:2,7")[1]
         Span(component=4, first=0, last=2)
     """
-    spans = []
+    spans: list[Span] = []
     for part in text.split(","):
         match = _DELINEATION.match(part)
         if match is None:
@@ -213,6 +233,10 @@ def parse_delineation(text: str) -> list[Span]:
         b, q = (a, p) if b is None else (b, q)
         if b < a:
             raise InputError(f"{text!r} goes backwards from {a} to {b}")
+        if len(spans) + b - a >= MAX_SPANS:
+            raise InputError(
+                f"{text[:40]!r} covers more than {MAX_SPANS:,} components: correct it"
+            )
         for i in range(a, b + 1):
             first = p if i == a and p is not None else 0
             spans.append(Span(i, first, q if i == b else None))
@@ -444,7 +468,12 @@ def read(path: str | Path) -> Corpus:
     taken: set[tuple[str, str]] = set()
     absent: Counter[str] = Counter()
     for includes, group in groups.items():
-        components = read_components(includes, files, absent)
+        try:
+            components = read_components(includes, files, absent)
+        except CorpusError as error:
+            log.warning("%s", error)
+            skipped["pen file whose includes do not end"] += len(group)
+            continue
         if not components:
             skipped["pen file that the release lacks"] += len(group)
             continue

@@ -399,9 +399,33 @@ def test_a_missing_include_is_counted(tmp_path):
     assert corpus.skipped == {"pen file that the release lacks": 2}
 
 
-def test_an_include_that_includes_itself_ends(tmp_path):
-    files = {"a": b".INCLUDE a\n.COORD X Y\n.PEN_DOWN\n1 2\n"}
-    assert len(read_components(["a"], files)) < 20
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a": 6 * b".INCLUDE a\n"},
+        {"a": b".INCLUDE b\n", "b": b".INCLUDE a\n"},
+        {chr(97 + i): 6 * (b".INCLUDE %c\n" % (98 + i)) for i in range(8)},
+        {chr(97 + i): b".INCLUDE %c\n" % (98 + i) for i in range(20)},
+    ],
+)
+def test_includes_that_do_not_end_are_left_out_and_said(files, tmp_path, caplog):
+    begin = time.monotonic()
+    with pytest.raises(CorpusError, match="include file a includes itself"):
+        read_components(["a"], files)
+    assert time.monotonic() - begin < 1
+    texts = {f"include/{name}": content.decode() for name, content in files.items()}
+    bad = data('.SEGMENT WORD 0 OK "ab"', include="a")
+    good = {DATA: data('.SEGMENT WORD 0 OK "cd"'), PEN: pen(*strokes(2))}
+    corpus = read(release(tmp_path / "r", texts | good | {"data/2/aaa/bad.dat": bad}))
+    assert only(corpus).text == "cd"
+    assert corpus.skipped == {"pen file whose includes do not end": 1}
+    assert "include file a includes itself" in caplog.text
+
+
+def test_a_segment_cannot_ask_for_memory():
+    for text in ("0-99999999", "0-60000,0-60000", ",".join(100_001 * ["0"])):
+        with pytest.raises(ValueError, match="covers more than 100,000 components"):
+            parse_delineation(text)
 
 
 def test_components_know_how_to_be_read():
