@@ -63,6 +63,8 @@ def build(root: Path) -> int:
             command(root),
             cwd=root,
             env={
+                # Threads that spin would hold up whatever else the machine does.
+                "OMP_WAIT_POLICY": "PASSIVE",
                 **os.environ,
                 "PYTHONWARNINGS": KERNEL_WARNINGS,
                 "HANDWRITING_PACKS": PACKS,
