@@ -328,6 +328,22 @@ def _add_old_option(parser: argparse.ArgumentParser, old: str, new: str) -> None
     parser.add_argument(old, action=Renamed, help=argparse.SUPPRESS)
 
 
+def _add_model_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", default="unipen-400",
+        help="name of a model that comes with the library, or path of a model file "
+        "(default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_device_option(parser: argparse.ArgumentParser, purpose: str) -> None:
+    parser.add_argument(
+        "--device", default="auto",
+        help=f"device to {purpose} on, such as cpu or cuda; auto chooses cuda where it "
+        "is available and cpu elsewhere (default: %(default)s)",
+    )  # fmt: skip
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="handwriting",
@@ -402,11 +418,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     write.add_argument("--json", help="JSON file to save the points of all lines in")
     write.add_argument("--gif", help="GIF file to show the lines being written in")
-    write.add_argument(
-        "--device", default="auto",
-        help="device to compute on, such as cpu or cuda; auto chooses cuda where it is "
-        "available and cpu elsewhere (default: %(default)s)",
-    )  # fmt: skip
+    _add_device_option(write, "compute")
     write.set_defaults(run=_write)
 
     train = commands.add_parser(
@@ -431,11 +443,7 @@ def _parser() -> argparse.ArgumentParser:
         "--minutes", type=float,
         help="stop after this many minutes; --resume continues from there",
     )  # fmt: skip
-    train.add_argument(
-        "--device", default="auto",
-        help="device to train on, such as cpu or cuda; auto chooses cuda where it is "
-        "available and cpu elsewhere (default: %(default)s)",
-    )  # fmt: skip
+    _add_device_option(train, "train")
     train.add_argument(
         "--out", type=Path,
         help="folder for the checkpoint, the models and the log (default: runs/CONFIG)",
@@ -451,11 +459,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare a model with human lines, by default of writers whom it "
         "was not trained on, and print a table of the figures.",
     )  # fmt: skip
-    evaluate.add_argument(
-        "--model", default="unipen-400",
-        help="name of a model that comes with the library, or path of a model file "
-        "(default: %(default)s)",
-    )  # fmt: skip
+    _add_model_option(evaluate)
     evaluate.add_argument(
         "--corpus",
         help="corpus of human lines: synthetic, unipen, unipen:PATH, iam:PATH, or a "
@@ -510,11 +514,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--json", help="JSON file to save the figures in, with versions and counts"
     )
-    evaluate.add_argument(
-        "--device", default="auto",
-        help="device to compute on, such as cpu or cuda; auto chooses cuda where it is "
-        "available and cpu elsewhere (default: %(default)s)",
-    )  # fmt: skip
+    _add_device_option(evaluate, "compute")
     evaluate.set_defaults(run=_evaluate)
 
     style = commands.add_parser(
@@ -552,11 +552,7 @@ def _parser() -> argparse.ArgumentParser:
         "export", help="write a model for other engines",
         description="Write a model to a file that another engine runs.",
     )  # fmt: skip
-    export.add_argument(
-        "--model", default="unipen-400",
-        help="name of a model that comes with the library, or path of a model file "
-        "(default: %(default)s)",
-    )  # fmt: skip
+    _add_model_option(export)
     engine = export.add_mutually_exclusive_group(required=True)
     engine.add_argument(
         "--browser", metavar="FILE",

@@ -146,9 +146,9 @@ def read_components(
         walked += 1
         if walked > MAX_NESTED or len(above) > MAX_DEPTH or name in above:
             raise CorpusError(
-                f"the include file {(*above, name)[0]} includes itself, files more "
-                f"than {MAX_DEPTH} deep or more than {MAX_NESTED:,}: correct its "
-                ".INCLUDE lines"
+                f"the include file {(*above, name)[0]} includes itself, nests files "
+                f"more than {MAX_DEPTH} deep, or includes more than {MAX_NESTED:,} "
+                "files: correct its .INCLUDE lines"
             )
         if name not in files:
             if missing is not None:

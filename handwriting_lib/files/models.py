@@ -158,10 +158,10 @@ class Model:
             version: 2 covers the weights, in half precision, and what the kind of
                 network carries; 1, of the first files, the weights alone.
         """
-        return self._fingerprints()[version - 1]
+        return self.fingerprints()[version - 1]
 
-    def _fingerprints(self) -> tuple[str, str]:
-        """The fingerprints of versions 1 and 2."""
+    def fingerprints(self) -> tuple[str, str]:
+        """The fingerprints of versions 1 and 2, from one pass over the weights."""
         digest = hashlib.sha256()
         for key, tensor in sorted(self.network.state_dict().items()):
             digest.update(key.encode())
@@ -173,7 +173,7 @@ class Model:
 
     def is_called(self, fingerprint: str) -> bool:
         """Whether a fingerprint, of either version, is that of this model."""
-        return fingerprint in self._fingerprints()
+        return fingerprint in self.fingerprints()
 
 
 def _tables(carried: Mapping[str, Any]) -> dict[str, Any]:

@@ -280,14 +280,9 @@ def style_names(model: Model | None = None) -> list[str]:
         >>> "nobody" in style_names()
         False
     """
-    own = _fingerprints(load_pretrained() if model is None else model)
+    own = (load_pretrained() if model is None else model).fingerprints()
     files = HANDS.glob("*/*.safetensors")
     return sorted(file.stem for file in files if _read_header(file)["model"] in own)
-
-
-def _fingerprints(model: Model) -> tuple[str, str]:
-    """The fingerprints by which a style file may name a model."""
-    return model.fingerprint(1), model.fingerprint(2)
 
 
 def find_style(style: Style | str | Path, model: Model) -> Style:
@@ -307,7 +302,7 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
     text = str(style)
     if _is_path(text):
         return load_style(text, model)
-    own = _fingerprints(model)
+    own = model.fingerprints()
     for file in sorted(HANDS.glob("*/*.safetensors")):
         if file.stem == text and _read_header(file)["model"] in own:
             return load_style(file, model)
@@ -349,10 +344,10 @@ def model_of(
     else:
         files = HANDS.glob(f"*/{style}.safetensors")
         made_with = {_read_header(file)["model"] for file in files}
-    if made_with.isdisjoint(_fingerprints(default)):
+    if made_with.isdisjoint(default.fingerprints()):
         for name in pretrained_names():
             model = load_pretrained(name)
-            if not made_with.isdisjoint(_fingerprints(model)):
+            if not made_with.isdisjoint(model.fingerprints()):
                 return model.to(device)
     return default
 
