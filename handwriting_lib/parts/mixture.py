@@ -114,6 +114,9 @@ class StrokeMixture(Distribution):
     ) -> StrokeMixture:
         """Read a network's raw output (eqs 18 to 22), with the bias of section 5.4.
 
+        Densities need their digits: a raw output in half precision, such as autocast
+        gives, is read in float32.
+
         Args:
             output: `(..., 6M + 1)` raw numbers: end of stroke, then pi, mu x, mu y,
                 sigma x, sigma y and rho, M of each.
@@ -136,6 +139,8 @@ class StrokeMixture(Distribution):
             raise InputError(f"the bias must be at least 0, not {bias}")
         if not temperature > 0:
             raise InputError(f"the temperature must be above 0, not {temperature}")
+        if output.dtype in (torch.bfloat16, torch.float16):
+            output = output.float()
         end = output[..., 0]  # (...)
         pi, mu_x, mu_y, s_x, s_y, r = output[..., 1:].chunk(6, -1)  # (..., M) each
         b = torch.full_like(end, bias) if not isinstance(bias, Tensor) else bias

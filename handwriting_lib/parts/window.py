@@ -111,6 +111,10 @@ class WindowParameters(nn.Linear):
     def read(
         self, h: Tensor, kappa: Tensor, text: Tensor, text_mask: Tensor, symbols: int
     ) -> Window:
-        """Run `soft_window` for the first layer's output `h`, `(B, H)`."""
-        alpha, beta, step = self(h).chunk(3, -1)
+        """Run `soft_window` for the first layer's output `h`, `(B, H)`.
+
+        Under autocast kappa stays in the type of the weights: it is a sum of small
+        steps.
+        """
+        alpha, beta, step = self(h).to(kappa.dtype).chunk(3, -1)
         return soft_window(alpha, beta, step, kappa, text, text_mask, symbols)

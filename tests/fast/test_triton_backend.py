@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from handwriting_lib.fast import sequences
+from handwriting_lib.fast import loops
 from handwriting_lib.fast.torch_backend import BACKEND as PLAIN
 
 pytest.importorskip("triton", reason="Triton is there for Linux only")
@@ -53,7 +53,7 @@ def close(one, other, tolerance):
 def test_peephole_kernels_equal_the_loop(dtype, matmul_dtype, tolerance, limit):
     z_input, *rest = layer_inputs(dtype)
     traces = [
-        sequences.peephole_forward(backend, z_input.clone(), *rest, matmul_dtype)
+        loops.peephole_forward(backend, z_input.clone(), *rest, matmul_dtype)
         for backend in BOTH
     ]
     close(*traces, tolerance)
@@ -63,7 +63,7 @@ def test_peephole_kernels_equal_the_loop(dtype, matmul_dtype, tolerance, limit):
     results = []
     for backend in BOTH:
         d = d_c.clone()
-        gradients = sequences.peephole_backward(
+        gradients = loops.peephole_backward(
             backend, traces[1], *rest[2:], d_hs, d, limit
         )
         results.append((*gradients, d))
@@ -76,7 +76,7 @@ def test_peephole_kernels_equal_the_loop(dtype, matmul_dtype, tolerance, limit):
 def test_windowed_kernels_equal_the_loop(dtype, matmul_dtype, tolerance, limit):
     z_input, *rest = windowed_inputs(dtype)
     (one, read), (other, window) = (
-        sequences.windowed_forward(backend, z_input.clone(), *rest, matmul_dtype)
+        loops.windowed_forward(backend, z_input.clone(), *rest, matmul_dtype)
         for backend in BOTH
     )
     close(one, other, tolerance)
@@ -88,7 +88,7 @@ def test_windowed_kernels_equal_the_loop(dtype, matmul_dtype, tolerance, limit):
     results = []
     for backend in BOTH:
         d_c, d_kappa = (start.clone() for start in starts)
-        gradients = sequences.windowed_backward(
+        gradients = loops.windowed_backward(
             backend, other, window, rest[4], rest[5], rest[6],
             d_hs, d_ws, d_c, d_kappa, limit,
         )  # fmt: skip
