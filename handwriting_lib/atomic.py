@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the folder of caches."""
 
 from __future__ import annotations
 
@@ -29,3 +29,16 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Return the folder of cached corpora and compiled code.
+
+    This is `$HANDWRITING_CACHE` if set, and otherwise the folder `handwriting_lib` in
+    `$XDG_CACHE_HOME` or `~/.cache`.
+    """
+    own = os.environ.get("HANDWRITING_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "handwriting_lib"

@@ -2,14 +2,13 @@
 
 `read_files` yields the names and contents of the files in a folder or in a `.tar.xz`,
 `.tar.gz`, `.tgz`, `.tar.bz2`, `.tar` or `.zip` archive. Nothing is unpacked to disk, so
-a malicious name in an archive cannot overwrite a file. `cache_folder` is where readers
-keep what is slow to read. The corpus readers of chapter 01 build on this module.
+a malicious name in an archive cannot overwrite a file. The corpus readers of chapter 01
+build on this module.
 """
 
 from __future__ import annotations
 
 import lzma
-import os
 import tarfile
 import zipfile
 import zlib
@@ -26,19 +25,6 @@ TAR_ENDINGS = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2"
 
 class CorpusError(InputError):
     """A corpus cannot be read or written; the message says why, and what to do."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of cached corpora.
-
-    This is `$HANDWRITING_CACHE` if set, and otherwise the folder `handwriting_lib` in
-    `$XDG_CACHE_HOME` or `~/.cache`.
-    """
-    own = os.environ.get("HANDWRITING_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "handwriting_lib"
 
 
 def read_files(

@@ -33,9 +33,10 @@ import torch
 from tqdm import tqdm
 
 from .. import alphabet
+from ..atomic import cache_folder
 from ..errors import InputError
 from ..ink import KINDS, Corpus, Sample
-from .archives import CorpusError, cache_folder, read_files
+from .archives import CorpusError, read_files
 
 VERSION = 4  # of this reader; a new number invalidates old caches
 PUBLIC_RELEASE = (

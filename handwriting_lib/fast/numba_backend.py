@@ -4,8 +4,8 @@ Torch passes through memory once per operation, and at one point of a line each
 operation is so small that starting it costs as much as computing it. Here each cell is
 read once and written once.
 
-Numba compiles a function at its first call and caches the result, so only the first run
-waits. The extra `fast` installs Numba.
+Numba compiles a function at its first call, and `compiled` keeps the result, so only
+the first run waits. The extra `fast` installs Numba.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from ..parts.mixture import RHO_LIMIT, SIGMA_FLOOR
 from .backend import Backend
+from .compiled import compiled, inlined
 from .torch_backend import INT8_STEPS
 
 _f = np.float32
-# Numba's cache tracks this file only: touch it when one of these changes elsewhere.
 _RHO_LIMIT, _SIGMA_FLOOR = _f(RHO_LIMIT), _f(SIGMA_FLOOR)
 _ONE, _HALF, _INT8_STEPS = _f(1), _f(0.5), _f(INT8_STEPS)
 # exp(x) = 2^n exp(r) with |r| <= log(2)/2. The two parts of log(2) keep r accurate.
@@ -33,14 +32,8 @@ _P0, _P1, _P2 = _f(1.9875691500e-4), _f(1.3981999507e-3), _f(8.3334519073e-3)
 _P3, _P4, _P5 = _f(4.1665795894e-2), _f(1.6666665459e-1), _f(5.0000001201e-1)
 _EXPONENT_BIAS, _FRACTION_BITS = np.int32(127), np.int32(23)
 
-# Division by zero gives infinity, as in torch. A product and a sum may be fused into
-# one instruction, but nothing is reordered.
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
-_function = njit(inline="always", **OPTIONS)
-_compiled = njit(cache=True, nogil=True, **OPTIONS)
 
-
-@_function
+@inlined
 def _exp(x):
     """The exponential to a relative error of 1e-7; comparisons let nan stay nan."""
     bounded = _LOWEST if x < _LOWEST else x
@@ -53,25 +46,25 @@ def _exp(x):
     return _f(0) if x < _LOWEST else p * power
 
 
-@_function
+@inlined
 def _sigmoid(x):
     return _ONE / (_ONE + _exp(-x))
 
 
-@_function
+@inlined
 def _tanh(x):
     e = _exp(_f(-2) * abs(x))  # at most 1, so nothing overflows
     size = (_ONE - e) / (_ONE + e)
     return -size if x < 0 else size
 
 
-@_function
+@inlined
 def _clip(x, limit):
     x = -limit if x < -limit else x
     return limit if x > limit else x
 
 
-@_compiled
+@compiled()
 def forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row, first):
     """`Backend.forward_gates`."""
     batch, hidden = c.shape
@@ -99,7 +92,7 @@ def forward_gates(z, recurrent, c, peephole, new_c, tanh_c, row, first):
             h[j] = o[j] * tanh[j]
 
 
-@_compiled
+@compiled()
 def backward_gates(d_out, d_next, gates, c, tanh_c, d_c, peephole, d_z, limit):
     """`Backend.backward_gates`."""
     batch, hidden = c.shape
@@ -125,7 +118,7 @@ def backward_gates(d_out, d_next, gates, c, tanh_c, d_c, peephole, d_z, limit):
             d_z_i[j], d_z_f[j], d_z_o[j] = d_i, d_f, d_o
 
 
-@_compiled
+@compiled()
 def forward_window(moves, kappa, new_kappa, phi, text, mask, row, first, symbols):
     """`Backend.forward_window`."""
     batch, components = kappa.shape
@@ -148,7 +141,7 @@ def forward_window(moves, kappa, new_kappa, phi, text, mask, row, first, symbols
             row[b, first + text[b, u]] += weight[u]
 
 
-@_compiled
+@compiled()
 def backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves):
     """`Backend.backward_window`."""
     batch, components = kappa.shape
@@ -177,7 +170,7 @@ def backward_window(d_w, d_next, moves, kappa, text, mask, d_kappa, d_moves):
             d_moves[b, 2 * components + k] = d_place * step
 
 
-@_compiled
+@compiled()
 def draw(output, sharp, pick, end, normal, point):
     """`Backend.draw`."""
     batch, mixtures, sharp = len(output), output.shape[1] // 6, _f(sharp)
@@ -206,7 +199,7 @@ def draw(output, sharp, pick, end, normal, point):
         point[b, 2] = raw[0] > end[b, 0]
 
 
-@_compiled
+@compiled()
 def quantise(row, first, cells, first_cell, hidden):
     """`Backend.quantise`."""
     for b in range(len(row)):
@@ -215,7 +208,7 @@ def quantise(row, first, cells, first_cell, hidden):
             steps[j] = np.int8(np.rint(h[j] * _INT8_STEPS))
 
 
-@_compiled
+@compiled()
 def dequantise(whole, scale, bias, z):
     """`Backend.dequantise`."""
     for b in range(len(whole)):

@@ -14,17 +14,18 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from . import numba_backend as points
+from .compiled import compiled
 
 # Columns per panel of a weight: a multiple of VECTOR, the numbers in a vector register;
 # at least WIDTH; and about 1 / SHARES of a large weight, so that every core gets some.
 VECTOR, WIDTH, SHARES = 16, 64, 8
 
-_compiled = njit(cache=True, nogil=True, **points.OPTIONS)
-_in_parallel = njit(cache=True, nogil=True, parallel=True, **points.OPTIONS)
+# Numba compiles a function once more for each number that is written out in a call.
+ZERO, ONE = np.int64(0), np.int64(1)
 
 
 def columns(weight: Tensor) -> Any:
@@ -73,10 +74,6 @@ class LayerWeights(NamedTuple):
         panels: panels of the float32 weight (`columns`), which reads the row of all
             outputs.
         first: index of the first number of the row that `panels` reads.
-        weight_int8: `(4H, K)` int8 weight, which reads outputs of cells; `(0, 1)` if
-            there is none.
-        first_int8: index of the first output that `weight_int8` reads.
-        scale: `(4H,)` scale of `weight_int8`.
         bias: `(1, 4H)` bias.
         peephole: `(3, H)` peephole weights.
         own: index of the layer's first output in the row.
@@ -84,12 +81,23 @@ class LayerWeights(NamedTuple):
 
     panels: Any
     first: int
-    weight_int8: Any
-    first_int8: int
-    scale: Any
     bias: Any
     peephole: Any
     own: int
+
+
+class Int8LayerWeights(NamedTuple):
+    """The int8 weights of one layer, as arrays.
+
+    Attributes:
+        weight: `(4H, K)` int8 weight, which reads outputs of cells.
+        first: index of the first output that it reads.
+        scale: `(4H,)` scale of the weight.
+    """
+
+    weight: Any
+    first: int
+    scale: Any
 
 
 class Weights(NamedTuple):
@@ -138,7 +146,7 @@ class Buffers(NamedTuple):
     mask: Any
 
 
-@_compiled
+@compiled()
 def _add_up(panel, x, y):
     """Compute y = x @ panel; the sums stay in registers for eight terms at a time."""
     y[:] = 0
@@ -166,15 +174,23 @@ def _add_up(panel, x, y):
             y[j] += p[j] * x_k
 
 
-@_compiled
+@compiled()
 def _multiply_part(panels, x, y, part, parts):
+    """A part of y = x @ panels."""
     number, length, width = panels.shape
     for q in range(part * number // parts, (part + 1) * number // parts):
         _add_up(panels[q], x[:length], y[q * width : (q + 1) * width])
 
 
-@_compiled
+@compiled(parallel=True)
+def _multiply(panels, x, y, parts):
+    for part in prange(parts):
+        _multiply_part(panels, x, y, np.int64(part), parts)
+
+
+@compiled()
 def _multiply_int8_part(weight, x, y, part, parts):
+    """A part of y = x @ weight.T, in integers."""
     rows, length = weight.shape
     for r in range(part * rows // parts, (part + 1) * rows // parts):
         own, total = weight[r], np.int32(0)
@@ -183,48 +199,53 @@ def _multiply_int8_part(weight, x, y, part, parts):
         y[r] = total
 
 
-@_in_parallel
-def _multiply(panels, x, y, weight_int8, x_int8, whole, parts):
-    """Compute y = x @ panels, and whole = x_int8 @ weight_int8.T in integers."""
-    if parts == 1:
-        _multiply_part(panels, x, y, 0, 1)
-        _multiply_int8_part(weight_int8, x_int8, whole, 0, 1)
-    else:
-        for part in prange(parts):
-            _multiply_part(panels, x, y, part, parts)
-            _multiply_int8_part(weight_int8, x_int8, whole, part, parts)
+@compiled(parallel=True)
+def _multiply_int8(weight, x, y, parts):
+    for part in prange(parts):
+        _multiply_int8_part(weight, x, y, np.int64(part), parts)
 
 
-@_compiled
-def _write(weights, buffers, turn, noise, sharp, drawn, phi, output, parts):
-    """`LineLoop.write` on arrays; `parts` cores share each product."""
+@compiled()
+def _write(weights, int8, buffers, turn, noise, sharp, drawn, phi, output, parts):
+    """`LineLoop.write` on arrays; `parts` cores share each product.
+
+    Where `int8` is None, Numba leaves out the branches that need it.
+    """
     row, cells_int8, kappa, moves, cells, tanh_c, text, mask = buffers
     pick, end, normal = noise
-    hidden, rounded = tanh_c.shape[1], cells_int8.shape[1] > 0
+    hidden = tanh_c.shape[1]
     z = np.empty((1, _columns(weights.layers[0].panels)), np.float32)
     rest, whole = np.empty_like(z), np.empty(z.shape, np.int32)
     window = np.empty(_columns(weights.window), np.float32)
     raw = np.empty(_columns(weights.output), np.float32)
-    none = np.empty((0, 1), np.int8)
     for t in range(len(phi)):
         for k in range(3):
             row[0, weights.seen + k] = drawn[t, 0, k]
         for number in range(len(weights.layers)):
             layer = weights.layers[number]
-            _multiply(
-                layer.panels, row[0, layer.first :], z[0],
-                layer.weight_int8, cells_int8[0, layer.first_int8 :], whole[0], parts,
-            )  # fmt: skip
-            if rounded:
-                points.dequantise(whole, layer.scale, layer.bias, rest)
+            if parts == 1:
+                _multiply_part(layer.panels, row[0, layer.first :], z[0], ZERO, parts)
+            else:
+                _multiply(layer.panels, row[0, layer.first :], z[0], parts)
+            if int8 is None:
+                added = layer.bias
+            else:
+                of_cells = int8[number]
+                seen = cells_int8[0, of_cells.first :]
+                if parts == 1:
+                    _multiply_int8_part(of_cells.weight, seen, whole[0], ZERO, parts)
+                else:
+                    _multiply_int8(of_cells.weight, seen, whole[0], parts)
+                points.dequantise(whole, of_cells.scale, layer.bias, rest)
+                added = rest
             points.forward_gates(
-                z, rest if rounded else layer.bias, cells[number, turn],
-                layer.peephole, cells[number, 1 - turn], tanh_c, row, layer.own,
+                z, added, cells[number, turn], layer.peephole,
+                cells[number, 1 - turn], tanh_c, row, layer.own,
             )  # fmt: skip
-            if rounded:
+            if int8 is not None:
                 points.quantise(row, layer.own, cells_int8, number * hidden, hidden)
             if number == 0:
-                _multiply_part(weights.window, row[0], window, 0, 1)
+                _multiply_part(weights.window, row[0], window, ZERO, ONE)
                 for k in range(moves.shape[1]):
                     moves[0, k] = window[k] + weights.window_bias[k]
                 points.forward_window(
@@ -232,13 +253,16 @@ def _write(weights, buffers, turn, noise, sharp, drawn, phi, output, parts):
                     weights.seen + 3, weights.symbols,
                 )  # fmt: skip
         turn = 1 - turn
-        _multiply(weights.output, row[0], raw, none, cells_int8[0], whole[0], parts)
+        if parts == 1:
+            _multiply_part(weights.output, row[0], raw, ZERO, parts)
+        else:
+            _multiply(weights.output, row[0], raw, parts)
         for k in range(len(weights.output_bias)):
             output[t, 0, k] = raw[k] + weights.output_bias[k]
         points.draw(output[t], sharp, pick[t], end[t], normal[t], drawn[t + 1])
 
 
-@_compiled
+@compiled()
 def _columns(panels):
     return panels.shape[0] * panels.shape[2]
 
@@ -253,20 +277,18 @@ class LineLoop:
 
     def __init__(self, weights: Any) -> None:
         *layers, window, output = (columns(matrix) for matrix in weights.matrices)
-        no_int8 = np.empty((0, 1), np.int8), np.empty(0, np.float32)
         arrays = []
         for number, panels in enumerate(layers):
-            int8, scale, first_int8 = *no_int8, 0
-            if weights.int8:
-                int8 = weights.int8[number].weight.numpy()
-                scale = weights.int8[number].scale.numpy()
-                first_int8 = weights.reads_int8[number].start
-            layer = LayerWeights(
-                panels, weights.reads[number].start, int8, first_int8, scale,
-                weights.biases[number][None].numpy(), weights.peepholes[number].numpy(),
-                weights.cells[number].start,
-            )  # fmt: skip
-            arrays.append(layer)
+            bias = weights.biases[number][None].numpy()
+            peephole = weights.peepholes[number].numpy()
+            first, own = weights.reads[number].start, weights.cells[number].start
+            arrays.append(LayerWeights(panels, first, bias, peephole, own))
+        self.int8 = None
+        if weights.int8:
+            self.int8 = tuple(
+                Int8LayerWeights(one.weight.numpy(), reads.start, one.scale.numpy())
+                for one, reads in zip(weights.int8, weights.reads_int8, strict=True)
+            )
         self.weights = Weights(
             tuple(arrays), window, weights.window_bias.numpy(), output,
             weights.output_bias.numpy(), weights.seen.start, weights.config.symbols,
@@ -294,7 +316,7 @@ class LineLoop:
             output: `(n, 1, 6M + 1)` buffer for the raw output.
         """
         _write(
-            self.weights, Buffers(*(b.numpy() for b in buffers)), turn,
+            self.weights, self.int8, Buffers(*(b.numpy() for b in buffers)), turn,
             tuple(n.numpy() for n in noise), sharp, points.numpy(), phi.numpy(),
             output.numpy(), cores(),
         )  # fmt: skip

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from handwriting_lib.corpora.archives import CorpusError, cache_folder, read_files
+from handwriting_lib.corpora.archives import CorpusError, read_files
 
 FILES = {"a.txt": b"first", "sub/b.txt": b"second" * 500, "sub/empty": b""}
 TARS = {".tar": "w", ".tar.xz": "w:xz", ".tgz": "w:gz", ".tar.gz": "w:gz",
@@ -131,14 +131,3 @@ def test_nothing_there_and_not_an_archive(tmp_path):
     (tmp_path / "x.rar").write_bytes(b"Rar!")
     with pytest.raises(CorpusError, match=r"x\.rar is neither .*\.zip"):
         list(read_files(tmp_path / "x.rar"))
-
-
-def test_the_cache_lies_where_the_environment_says(monkeypatch, tmp_path):
-    monkeypatch.setenv("HANDWRITING_CACHE", str(tmp_path / "own"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "own"
-    monkeypatch.delenv("HANDWRITING_CACHE")
-    assert cache_folder() == tmp_path / "xdg" / "handwriting_lib"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "handwriting_lib"
