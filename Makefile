@@ -21,7 +21,7 @@ PORT ?= 8000
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-INSTALL := $(RUN) -m pip install --disable-pip-version-check --quiet $(PIP_ARGS)
+INSTALL := $(RUN) -m pip install --disable-pip-version-check $(PIP_ARGS)
 INSTALLED := $(VENV)/.installed
 
 # The book is built anew when one of these files changed; the list itself is part of the

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from labels import toc_pages
 from project import PACKS, ROOT, cache_folder
@@ -25,6 +26,9 @@ KERNEL_WARNINGS = "error::UserWarning,error::RuntimeWarning,error::FutureWarning
 # Where Jupyter Book and Sphinx start to describe their own state.
 END = re.compile(r'^Exception occurred:|^Traceback.*\n  File "<string>"', re.M)
 # From Jupyter's executor down to the cell that failed.
+# A page that Sphinx begins to read, and to run.
+PAGE = re.compile(r"reading sources\.\.\. \[ *(\d+%)\] (\S+)")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 EXECUTOR = re.compile(r"^Traceback[^\n]*\n  File.*?^nbclient\.\S+ ", re.M | re.S)
 
 
@@ -58,27 +62,37 @@ def build(root: Path) -> int:
     log.parent.mkdir(exist_ok=True)
     # The errors of a page come on stderr, the progress on stdout.
     print(f"Building the book; progress goes to {log}", flush=True)
-    with log.open("w", encoding="utf-8") as progress:
-        done = subprocess.run(
+    with log.open("w", encoding="utf-8") as progress, TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
             command(root),
             cwd=root,
             env={
-                # Threads that spin would hold up whatever else the machine does.
+                # Threads that spin would hold up whatever else the machine does, and
+                # more of them than a few earn nothing in what the chapters run.
                 "OMP_WAIT_POLICY": "PASSIVE",
+                "OMP_NUM_THREADS": str(min(os.cpu_count() or 1, 4)),
                 **os.environ,
                 "PYTHONWARNINGS": KERNEL_WARNINGS,
                 "HANDWRITING_PACKS": PACKS,
             },
-            stdout=progress,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
             text=True,
-            check=False,
         )
+        assert process.stdout is not None
+        for line in process.stdout:
+            progress.write(line)
+            progress.flush()
+            if page := PAGE.search(COLOURS.sub("", line)):
+                print(f"{page[1]:>4} {page[2]}", flush=True)
+        failed = process.wait()
+        errors.seek(0)
+        report = errors.read()
     html = root / "_build" / "html"
     missing = [page for page in toc_pages(root) if not (html / f"{page}.html").exists()]
-    if done.returncode or missing:
+    if failed or missing:
         unbuilt = "\n".join(f"not built: {page}" for page in missing)
-        print(problems(done.stderr) or unbuilt, file=sys.stderr)
+        print(problems(report) or unbuilt, file=sys.stderr)
         print(f"The book was not built; see {log}", file=sys.stderr)
         return 1
     print(html / f"{toc_pages(root)[0]}.html")
@@ -87,7 +101,7 @@ def build(root: Path) -> int:
 
 def problems(stderr: str) -> str:
     """What a person needs of the report: the warnings, and the cell that failed."""
-    report = END.split(re.sub(r"\x1b\[[0-9;]*m", "", stderr))[0]
+    report = END.split(COLOURS.sub("", stderr))[0]
     lines = EXECUTOR.sub("", report).splitlines()
     return "\n".join(line for line in lines if "[IPKernelApp]" not in line).strip()
 

@@ -25,6 +25,8 @@ def test_a_book(small_book, capfd):
     assert build(small_book) == 0, capfd.readouterr().err
     printed = capfd.readouterr().out.splitlines()
     assert Path(printed[-1]) == small_book / "_build" / "html" / "book" / "index.html"
+    said = [line.split()[-1] for line in printed if re.match(r" *\d+% ", line)]
+    assert "book/09_window" in said  # which page it was at
     html = small_book / "_build" / "html" / "book"
     page = (html / "09_window.html").read_text(encoding="utf-8")
     # numbers are those of the file name, though it is the only chapter

@@ -21,7 +21,7 @@ def run(notebook, folder):
     """Execute all cells; an error in one of them is raised."""
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(
-        notebook, timeout=900, kernel_name="python3", resources=resources
+        notebook, timeout=1800, kernel_name="python3", resources=resources
     )
     client.execute()
 
