@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -248,7 +247,6 @@ class InkTask(Task):
         for kind in ("line", "word") if kinds & {"line", "word"} else ("character",):
             side = [s for s in self.data.validation if s.kind == kind]
             if side:
-                random.Random(0).shuffle(side)
                 batches = LengthBuckets(
                     side, self.config.recipe.points_per_batch
                 ).in_order()
