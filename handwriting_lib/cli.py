@@ -89,6 +89,17 @@ def _say_skipped(corpus: Any) -> None:
         logging.info("the reader left out %d samples: %s", count, reason)
 
 
+def _check_number(arguments: argparse.Namespace, lines: int) -> None:
+    """Refuse more lines than the pictures hold, before any is written."""
+    from .drawing.layout import check_number
+    from .drawing.png import RESOLUTION
+
+    if arguments.out and arguments.out.lower().endswith(".png"):
+        check_number(lines, "PNG", RESOLUTION)
+    if arguments.gif:
+        check_number(lines, "GIF")
+
+
 def _write(arguments: argparse.Namespace) -> None:
     from .atomic import write_whole
     from .drawing.animation import write_gif
@@ -96,28 +107,35 @@ def _write(arguments: argparse.Namespace) -> None:
     from .drawing.svg import to_svg
     from .files.models import find_model
     from .systems import writer_of
-    from .writing.lines import write_lines
+    from .writing.lines import Interrupted, write_lines
     from .writing.styles import model_of
 
     texts = _texts(arguments)
     _check_suffixes(arguments)
     _check_folders(arguments.out, arguments.json, arguments.gif)
+    _check_number(arguments, len(texts) * arguments.samples)
     device = _device(arguments.device)
     if arguments.model is None:
         model = model_of(arguments.style, device)
     else:
         model = find_model(arguments.model, device)
-    lines = write_lines(
-        texts,
-        writer_of(model, arguments.precision),
-        style=arguments.style,
-        bias=arguments.bias,
-        temperature=arguments.temperature,
-        samples=arguments.samples,
-        seed=arguments.seed,
-        redraws=arguments.redraws,
-        ascii=arguments.ascii,
-    )
+    interrupted = None
+    try:
+        lines = write_lines(
+            texts,
+            writer_of(model, arguments.precision),
+            style=arguments.style,
+            bias=arguments.bias,
+            temperature=arguments.temperature,
+            samples=arguments.samples,
+            seed=arguments.seed,
+            redraws=arguments.redraws,
+            ascii=arguments.ascii,
+        )
+    except Interrupted as stop:
+        if not stop.lines:
+            raise
+        lines, interrupted = stop.lines, stop
     inks = [line.ink for line in lines]
     # The ink first: a picture may fail, and no line is to be lost with it.
     if arguments.json:
@@ -139,6 +157,8 @@ def _write(arguments: argparse.Namespace) -> None:
                 "%r, sample %d, is incomplete after %d draws: %s",
                 line.text, line.sample, line.draws, line.problem,
             )  # fmt: skip
+    if interrupted:
+        raise interrupted
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -380,8 +400,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     write.add_argument(
         "--style",
-        help="handwriting to imitate: name of a style that comes with the model, or "
-        "path of a style file (default: each line has a hand of its own)",
+        help="handwriting to imitate: name of a style that comes with the model, "
+        "path of a style file, or any, which gives each line a hand of its own "
+        "(default: birch where the model comes with it, otherwise any)",
     )
     write.add_argument(
         "--model",
@@ -489,10 +510,11 @@ def _parser() -> argparse.ArgumentParser:
         help="how much lines vary: above 1 more, below 1 less (default: %(default)s)",
     )  # fmt: skip
     evaluate.add_argument(
-        "--style",
-        help="handwriting to imitate: name of a style that comes with the model, or "
-        "path of a style file (default: each line has a hand of its own)",
-    )
+        "--style", default="any",
+        help="handwriting to imitate: name of a style that comes with the model, path "
+        "of a style file, or any, which gives each line a hand of its own (default: "
+        "%(default)s)",
+    )  # fmt: skip
     evaluate.add_argument(
         "--seed", type=int, default=1,
         help="seed of all random choices, including which texts to write "
@@ -616,7 +638,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if str(stop):  # how much was finished
+            sys.stderr.write(f"handwriting: {stop}\n")
         return 130
     except (ValueError, FloatingPointError, ImportError, OSError, MemoryError) as error:
         if debug:

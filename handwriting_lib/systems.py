@@ -203,7 +203,9 @@ def write(
             the path of its file; None takes the one that the style was made with, or
             the default of the library.
         style: the hand: a `Style`, the name of one that comes with the model
-            (`style_names`), or the path of a file. None: each line has its own.
+            (`style_names`), or the path of a file. None takes the hand `birch` if it
+            comes with the model; `"any"` gives each line a hand of its own, which is
+            also what a model without hands does.
         bias: 0 writes as people do, 1 and more neatly; section 5.4 of the paper. At the
             default, fewer than 2 in 100 lines of 12 to 40 characters cannot be read.
         temperature: below 1 more alike, above 1 more varied.

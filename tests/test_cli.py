@@ -283,3 +283,46 @@ def test_an_error_is_one_sentence_and_a_traceback_on_request(
     assert printed.count("\n") <= 1
     with pytest.raises(type(error)) if status != 130 else contextlib.nullcontext():
         main(["write", "a line", "--debug"])
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "lines"), [("--out", "a.png", 547), ("--gif", "a.gif", 1093)]
+)
+def test_too_many_lines_for_a_picture_are_told_before_one_is_drawn(
+    option, file, lines, tmp_path, monkeypatch, capsys
+):
+    def fail(*_args, **_options):
+        raise AssertionError("a model was asked for")
+
+    monkeypatch.setattr("handwriting_lib.writing.styles.model_of", fail)
+    path = str(tmp_path / file)
+    said = fails(capsys, "write", "ab", "--samples", str(lines), option, path)
+    assert f"at most {lines - 1} lines, not {lines}" in said
+    # options that exist, or words that name none
+    assert not set(re.findall("--[a-z-]+", said)) - {"--samples", "--out"}
+
+
+def test_ctrl_c_keeps_the_lines_that_are_finished(tmp_path, monkeypatch, capsys):
+    from handwriting_lib.writing.sampling import MixtureWriter
+
+    draw, calls = MixtureWriter.draw, []
+
+    def once(self, texts, *rest):
+        calls.append(texts)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return draw(self, texts, *rest)
+
+    monkeypatch.setattr(MixtureWriter, "draw", once)
+    monkeypatch.setattr("handwriting_lib.writing.lines.BATCH", 2)
+    ink = tmp_path / "ink.json"
+    texts = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
+    assert main(["write", *texts, "--redraws", "0", "--json", str(ink)]) == 130
+    said = capsys.readouterr().err
+    written = json.loads(ink.read_text())
+    assert [line["text"] for line in written] == texts[:4]
+    assert "4 of 8 lines were finished" in said and "Traceback" not in said
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt) as stop:
+        hw.write(texts, redraws=0)
+    assert [line.text for line in stop.value.lines] == texts[:4]

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..atomic import write_whole
 from ..errors import InputError, MissingPackageError
-from .layout import Layout, lay_out
+from .layout import Layout, check_sides, lay_out
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,6 +32,8 @@ PEN_SHADES = 8
 POINTS_PER_SECOND = 60.0
 # Viewers treat a shorter time than this as a mistake and show the frame for longer.
 SHORTEST_FRAME = 0.02
+MAX_SECONDS = 600.0
+MAX_PIXELS = 2**28  # of all frames together: they are in memory until the end
 PEN_RADIUS = 1.8  # radius of the dot that marks the pen, in half line widths
 
 
@@ -85,8 +87,10 @@ def to_gif_bytes(
 
     Args:
         inks: `(T, 3)` offsets, or several such lines, all in the same units.
-        seconds: duration of the writing; None writes 60 points per second.
-        fps: frames per second, at most 50. There are never more frames than points.
+        seconds: duration of the writing, at most 600; None writes 60 points per second,
+            or more if it would last longer than that.
+        fps: frames per second, at most 50. There are never more frames than points, and
+            a long animation of a large picture has fewer, so that it fits in memory.
         width: width of the picture in pixels; None draws a letter body 20 pixels high.
         hold: seconds for which the last frame stays before the loop starts again.
         unit: letter-body height in the units of the ink; None measures it.
@@ -100,8 +104,8 @@ def to_gif_bytes(
 
     Raises:
         ImportError: Pillow is not installed.
-        ValueError: there is no ink, its shape is wrong, or a time, size or colour is
-            not valid.
+        ValueError: there is no ink, its shape is wrong, a time, size or colour is not
+            valid, or a side of the picture is too long.
 
     Example:
         >>> import torch
@@ -120,14 +124,18 @@ def to_gif_bytes(
     if not 0 <= hold <= 600:
         raise InputError(f"hold must be between 0 and 600 seconds, not {hold}")
     layout = lay_out(inks, width=width, unit=unit, line_width=line_width)
+    check_sides(layout.width, layout.height, "GIF")
     points = sum(len(stroke) for strokes in layout.lines for stroke in strokes)
     if seconds is None:
         seconds = max(points / POINTS_PER_SECOND, SHORTEST_FRAME)
-    if not SHORTEST_FRAME <= seconds <= 600:
+        seconds = min(seconds, MAX_SECONDS)
+    if not SHORTEST_FRAME <= seconds <= MAX_SECONDS:
         raise InputError(
-            f"seconds must be between {SHORTEST_FRAME} and 600, not {seconds}"
+            f"seconds must be between {SHORTEST_FRAME} and {MAX_SECONDS:g}, not "
+            f"{seconds}"
         )
-    count = max(1, min(int(seconds * fps + 1e-6), points))
+    fitting = int(MAX_PIXELS / (layout.width * layout.height))
+    count = max(1, min(int(seconds * fps + 1e-6), points, fitting))
     shown = [math.ceil(points * (i + 1) / count) for i in range(count)]
     rgb = [
         np.array(ImageColor.getrgb(name)[:3], dtype=float)

@@ -24,6 +24,7 @@ BODY_PIXELS = 20.0
 MARGIN = 0.5
 PITCH = 3.0  # between baselines, with room for a descender and an ascender
 GAP = 0.3  # least space between the ink of two lines
+MAX_SIDE = 2**16 - 1  # pixels: the most that a GIF and matplotlib's older versions take
 
 
 class Layout(NamedTuple):
@@ -146,6 +147,44 @@ def lay_out(
     bottom = down + bases[-1] - float(low[-1, 1]) + MARGIN * unit
     across = scale * (widest + 2 * MARGIN * unit)
     return Layout(placed, across, scale * bottom, scale * unit * line_width)
+
+
+def check_sides(width: float, height: float, kind: str) -> None:
+    """Refuse a picture of pixels with a side of more than `MAX_SIDE`.
+
+    Args:
+        width: width of the picture in its own pixels.
+        height: height, likewise.
+        kind: `"PNG"` or `"GIF"`, for the message.
+
+    Raises:
+        ValueError: a side is too long.
+    """
+    if max(width, height) > MAX_SIDE:
+        raise InputError(
+            f"a {kind} has at most {MAX_SIDE} pixels a side, and this ink needs "
+            f"{width:.0f} x {height:.0f}: draw fewer lines in one picture, a narrower "
+            "one, or an SVG"
+        )
+
+
+def check_number(lines: int, kind: str, resolution: float = 1.0) -> None:
+    """Refuse more lines than fit into a picture, before any of them is written.
+
+    Args:
+        lines: number of lines, drawn with a letter body `BODY_PIXELS` high.
+        kind: `"PNG"` or `"GIF"`, for the message.
+        resolution: as in `to_png`.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    most = int(MAX_SIDE / (PITCH * BODY_PIXELS * resolution))
+    if lines > most:
+        raise InputError(
+            f"a {kind} holds at most {most} lines, not {lines}: write fewer texts or "
+            "samples at a time, or an SVG"
+        )
 
 
 def _measure_unit(inks: Sequence[Tensor], size: Tensor) -> float:

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from ..atomic import write_whole
 from ..errors import InputError
-from .layout import css_color, lay_out
+from .layout import check_sides, css_color, lay_out
+
+RESOLUTION = 2.0  # pixels of the PNG per pixel of the SVG
 
 
 def to_png(
@@ -26,7 +28,7 @@ def to_png(
     line_width: float = 0.12,
     color: str | Sequence[float] = "black",
     background: str | None = "white",
-    resolution: float = 2.0,
+    resolution: float = RESOLUTION,
 ) -> bytes:
     """Draw ink as a PNG, with the layout of `to_svg`.
 
@@ -44,7 +46,8 @@ def to_png(
         The bytes of the PNG.
 
     Raises:
-        ValueError: there is no ink, its shape is wrong, or a size is not positive.
+        ValueError: there is no ink, its shape is wrong, a size is not positive, or a
+            side of the picture is too long.
 
     Example:
         >>> import torch
@@ -62,6 +65,7 @@ def to_png(
     layout = lay_out(inks, width=width, unit=unit, line_width=line_width)
     across = max(1, round(layout.width * resolution))
     down = max(1, round(layout.height * resolution))
+    check_sides(across, down, "PNG")
     dpi = 64  # a power of two: sizes in inches are exact, so none is rounded down
     figure = Figure(
         (across / dpi, down / dpi), dpi=dpi, facecolor=css_color(background or "none")

@@ -175,7 +175,8 @@ class EvaluationSettings:
         lengths: the minimum and maximum number of characters in these texts.
         bias: the bias, passed to `write`.
         temperature: the temperature, passed to `write`.
-        style: the style or None, passed to `write`.
+        style: the style, passed to `write`; `"any"` shows what the model does when it
+            has no line to go on from.
         seed: the seed of the choice of lines, of writing, damage and resampling.
         redraws: the number of redraws allowed per line, passed to `write`.
     """
@@ -186,7 +187,7 @@ class EvaluationSettings:
     lengths: tuple[int, int] = (12, 40)
     bias: float = 1.25
     temperature: float = 1.0
-    style: str | None = None
+    style: str = "any"
     seed: int = 1
     redraws: int = 10
 
@@ -253,7 +254,7 @@ def evaluate(
         "settings": {
             **dataclasses.asdict(settings),
             # the name alone, because the path would show where files lie
-            "style": Path(settings.style).stem if settings.style else None,
+            "style": Path(settings.style).stem,
         },
         "versions": _versions(),
         "counts": {
@@ -358,12 +359,12 @@ def measure_writing(
 
 
 def _write_all(
-    model: Model, texts: Sequence[str], settings: EvaluationSettings, style: str | None
+    model: Model, texts: Sequence[str], settings: EvaluationSettings, style: str
 ) -> list[Line]:
     """Write one line per text, in batches; no line depends on its batch."""
     lines: list[Line] = []
     writer = writer_of(model)
-    with tqdm(total=len(texts), desc=f"writing {style or ''}", unit="line") as bar:
+    with tqdm(total=len(texts), desc=f"writing, style {style}", unit="line") as bar:
         for first in range(0, len(texts), TOGETHER):
             some = texts[first : first + TOGETHER]
             lines += write_lines(

@@ -24,7 +24,14 @@ from ..errors import InputError
 from ..files.browser import browser_pack
 from ..files.models import Model, load_pretrained, pretrained_names
 from ..systems import write
-from ..writing.styles import Style, find_style, save_style, style_names
+from ..writing.styles import (
+    ANY,
+    DEFAULT_HAND,
+    Style,
+    find_style,
+    save_style,
+    style_names,
+)
 from .host import Widget
 
 # The files of `static/` that form the engine; they need no other file.
@@ -46,7 +53,8 @@ class Studio(Widget):
         text: initial text, of printable ASCII; long texts are broken into lines.
         styles: styles to choose from, each as in `write`; None takes all that come with
             the model.
-        style: initial style, as in `write`.
+        style: initial style, as in `write`; None takes the default hand of the model if
+            it is in the list.
         bias: initial bias, as in `write`.
         temperature: initial temperature, as in `write`.
         seed: initial seed, as in `write`.
@@ -94,9 +102,11 @@ class Studio(Widget):
             raise InputError("styles must be a list: give one style as styles=[style]")
         listed = style_names(model) if styles is None else list(styles)
         hands = [(one, f"styles[{i}]") for i, one in enumerate(listed)]
-        if style is not None and style not in listed:
+        if style is None:
+            style = DEFAULT_HAND if DEFAULT_HAND in listed else ANY
+        if style != ANY and style not in listed:
             hands.insert(0, (style, "style"))
-        first = None if style is None else [one for one, _ in hands].index(style)
+        first = None if style == ANY else [one for one, _ in hands].index(style)
         lines = textwrap.wrap(
             text, COLUMNS, break_long_words=False, break_on_hyphens=False
         )

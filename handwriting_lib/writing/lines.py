@@ -83,6 +83,18 @@ class Line:
         }
 
 
+class Interrupted(KeyboardInterrupt):
+    """Writing was interrupted, with Ctrl-C for example.
+
+    Attributes:
+        lines: the complete lines that were written until then, in order.
+    """
+
+    def __init__(self, lines: Sequence[Line], wanted: int) -> None:
+        super().__init__(f"interrupted: {len(lines)} of {wanted} lines were finished")
+        self.lines = list(lines)
+
+
 class Drawn(NamedTuple):
     """A text drawn once: see `Line` for the attributes."""
 
@@ -104,8 +116,11 @@ class Writer(ABC):
     backend: str
 
     @abstractmethod
-    def find_style(self, style: Any) -> Any:
-        """A style of this model: by its name, by the path of its file, or itself."""
+    def choose_style(self, style: Any) -> Any:
+        """A style of this model: by its name, by the path of its file, or itself.
+
+        None is the model's default; `"any"` is no style, for which this gives None.
+        """
 
     @abstractmethod
     def draw(
@@ -122,7 +137,7 @@ class Writer(ABC):
         Args:
             texts: checked ones.
             generators: a source of randomness for each.
-            style: as `find_style` gives it, or None.
+            style: as `choose_style` gives it.
             bias: at least 0; see `write_lines`.
             temperature: above 0.
             keep_output: keep the raw output.
@@ -174,6 +189,7 @@ def write_lines(
     Raises:
         ValueError: an empty text, a text that is too long or has characters that the
             model lacks, an argument out of its range, or a style of another model.
+        Interrupted: the user pressed Ctrl-C; it has the lines that were finished.
     """
     folded = [
         _as_written(text, number, ascii)
@@ -197,11 +213,11 @@ def write_lines(
         raise InputError(
             f"{len(jobs)} lines need as many positions, not {len(numbers)}"
         )
-    hand = None if style is None else writer.find_style(style)
+    hand = writer.choose_style(style)
     begin = time.monotonic()
     done: dict[int, Line] = {}
-    for first in range(0, len(jobs), BATCH):
-        waiting = list(range(first, min(first + BATCH, len(jobs))))
+
+    def draw_batch(waiting: Sequence[int]) -> None:
         for draw in range(1, redraws + 2):
             drawn = writer.draw(
                 [jobs[i][0].text for i in waiting],
@@ -220,5 +236,15 @@ def write_lines(
             waiting = [i for i in waiting if not done[i].complete]
             if not waiting:
                 break
-    seconds = time.monotonic() - begin
-    return [done[i].replace(seconds=seconds) for i in range(len(jobs))]
+
+    def finished() -> list[Line]:
+        seconds = time.monotonic() - begin
+        return [done[i].replace(seconds=seconds) for i in sorted(done)]
+
+    try:
+        for first in range(0, len(jobs), BATCH):
+            draw_batch(range(first, min(first + BATCH, len(jobs))))
+    except KeyboardInterrupt:
+        complete = [line for line in finished() if line.complete]
+        raise Interrupted(complete, len(jobs)) from None
+    return finished()

@@ -19,7 +19,7 @@ from ..files.models import Model, ModelError
 from ..parts.mixture import StrokeMixture, draw_noise
 from .lines import Drawn, Writer, line_generator
 from .stepper import Points, Stepper, StepWeights
-from .styles import Style, find_style
+from .styles import Style, choose_style
 
 # Nobody in UNIPEN's thinned lines needs more points per character than this.
 POINTS_PER_CHARACTER = 40
@@ -97,8 +97,8 @@ class MixtureWriter(Writer):
         self.weights = StepWeights(model.network, precision)
         self.backend = self.weights.backend.name
 
-    def find_style(self, style: Style | str | Path) -> Style:
-        return find_style(style, self.model)
+    def choose_style(self, style: Style | str | Path | None) -> Style | None:
+        return choose_style(style, self.model)
 
     @torch.no_grad()
     def draw(
@@ -132,11 +132,13 @@ class MixtureWriter(Writer):
         if style is not None:
             state, point = style.start(len(texts), like)
         stepper = Stepper(self.weights, text, text_mask, state)
-        traces = _write_until_done(
-            stepper, point, noise, bias, temperature,
-            ends=torch.tensor([len(t) for t in whole], device=like.device),
-            limits=torch.tensor(bounds, device=like.device),
-        )  # fmt: skip
+        # in the type of the weights, or autocast would change the line
+        with torch.autocast(like.device.type, enabled=False):
+            traces = _write_until_done(
+                stepper, point, noise, bias, temperature,
+                ends=torch.tensor([len(t) for t in whole], device=like.device),
+                limits=torch.tensor(bounds, device=like.device),
+            )  # fmt: skip
         drawn = []
         for one, trace in zip(texts, traces, strict=True):
             points, phi = (

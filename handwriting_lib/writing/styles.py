@@ -39,6 +39,9 @@ FORMAT = "handwriting_lib.style.2"
 # A file of format 1 names its model by a fingerprint of version 1.
 READABLE = ("handwriting_lib.style.1", FORMAT)
 HANDS = PRETRAINED / "styles"  # MODEL/NAME.safetensors
+# The hand that `write` takes where a model comes with it, and the word for none: each
+# line then has a hand of its own.
+DEFAULT_HAND, ANY = "birch", "any"
 SCALED = "letter-body heights"  # the `units` that `scale_by_writer` sets
 # The window may stop this many characters before the end of the prime; if it stops
 # earlier, the text is probably not that of the ink.
@@ -302,15 +305,45 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
     text = str(style)
     if _is_path(text):
         return load_style(text, model)
-    own = model.fingerprints()
-    for file in sorted(HANDS.glob("*/*.safetensors")):
-        if file.stem == text and _read_header(file)["model"] in own:
-            return load_style(file, model)
+    if file := _file_of(text, model):
+        return load_style(file, model)
     names = ", ".join(style_names(model))
     known = f"choose one of {names}, or give" if names else "it comes with none; give"
     raise StyleError(
         f"{model.name} has no style {text!r}: {known} the path of a style file"
     )
+
+
+def choose_style(style: Style | str | Path | None, model: Model) -> Style | None:
+    """The style that a line is written in.
+
+    Args:
+        style: as in `find_style`; None takes the hand `birch` if it comes with the
+            model, and `"any"` takes none, so that each line has a hand of its own.
+        model: the model to write with.
+
+    Returns:
+        A style of the model, or None for a hand of each line's own.
+
+    Raises:
+        FileNotFoundError: the path names no file.
+        StyleError: there is no such style, or it belongs to another model.
+
+    Example:
+        >>> choose_style(None, load_pretrained()).name
+        'birch'
+    """
+    if style is None:
+        style = _file_of(DEFAULT_HAND, model) or ANY
+    return None if style == ANY else find_style(style, model)
+
+
+def _file_of(name: str, model: Model) -> Path | None:
+    """The file of a hand that comes with the library for a model, or None."""
+    own = model.fingerprints()
+    files = [HANDS / folder.name / f"{name}.safetensors" for folder in HANDS.iterdir()]
+    fitting = [f for f in files if f.is_file() and _read_header(f)["model"] in own]
+    return fitting[0] if fitting else None
 
 
 def _is_path(text: str) -> bool:
@@ -323,7 +356,8 @@ def model_of(
     """The model that comes with the library and that a style was made with.
 
     Args:
-        style: a style, its name or the path of its file.
+        style: a style, its name or the path of its file; None or `"any"` for no
+            particular one.
         device: where to put the model.
 
     Returns:
@@ -335,7 +369,7 @@ def model_of(
         StyleError: the file is not a style file.
     """
     default = load_pretrained(device=device)
-    if style is None:
+    if style is None or style == ANY:
         return default
     if isinstance(style, Style):
         made_with = {style.model}

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
+from handwriting_lib.drawing import animation
 from handwriting_lib.drawing.animation import to_gif_bytes, write_gif
 from handwriting_lib.drawing.layout import lay_out
 from handwriting_lib.drawing.png import to_png
@@ -151,3 +152,17 @@ def test_without_pillow_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ImportError, match=r"pip install handwriting-lib\[gif\]"):
         to_gif_bytes(wave())
+
+
+def test_a_long_animation_is_written_faster_and_has_fewer_frames(monkeypatch):
+    monkeypatch.setattr(animation, "MAX_SECONDS", 2.0)
+    pictures, times = frames(to_gif_bytes(wave(300), hold=0))
+    assert sum(times) == 2000  # 60 points a second would take five seconds
+    monkeypatch.setattr(animation, "MAX_PIXELS", 4 * pictures[0].size)
+    pictures, times = frames(to_gif_bytes(wave(300), hold=0))
+    assert len(pictures) in (3, 4) and sum(times) == 2000
+
+
+def test_a_side_that_is_too_long_is_told():
+    with pytest.raises(ValueError, match="at most 65535 pixels a side"):
+        to_gif_bytes(wave(), width=70_000)

@@ -12,6 +12,7 @@ import handwriting_lib as hw
 from handwriting_lib.cli import main
 from handwriting_lib.corpora import collected
 from handwriting_lib.corpora.synthetic import load as load_synthetic
+from handwriting_lib.evaluation.report import EvaluationSettings
 from handwriting_lib.ink import slant
 from handwriting_lib.writing import styles
 from handwriting_lib.writing.sampling import (
@@ -322,3 +323,27 @@ def test_a_style_finds_the_model_that_it_was_made_with(sample, tmp_path, capsys)
         assert styles.model_of(style).name == "unipen-400"
     assert main(["write", "hi", "--style", str(path), "--model", "unipen-400"]) == 2
     assert "was made with the model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["unipen-400", "unipen-256"])
+def test_without_a_style_the_hand_is_birch(name):
+    model = hw.load_pretrained(name)
+    default, birch, own = (
+        hw.write(["hi", "you"], model, seed=5, **how)
+        for how in ({}, {"style": "birch"}, {"style": "any"})
+    )
+    for mine, theirs, other in zip(default, birch, own, strict=True):
+        assert torch.equal(mine.ink, theirs.ink)
+        assert mine.ink.shape != other.ink.shape
+    assert EvaluationSettings().style == "any"
+
+
+def test_a_model_without_hands_gives_each_line_its_own():
+    model = hw.load_pretrained("unipen-184")
+    assert hw.style_names(model) == []
+    default, own = (
+        hw.write("hi", model, seed=5, **how)[0] for how in ({}, {"style": "any"})
+    )
+    assert torch.equal(default.ink, own.ink)
+    with pytest.raises(hw.StyleError, match="no style 'birch'"):
+        hw.write("hi", model, style="birch")

@@ -3,7 +3,7 @@
 // data: text, bias, temperature, seed, pack ({data: base64} or {name, folder}),
 // model, how a line of Python names the model, exact, whether Python's weights are those
 // of the pack, hands, a list of {name, python, data: a style's file in base64}, and
-// hand, which of them it begins with, or null.
+// hand, which of them it begins with, or null for a hand of each line's own.
 
 const PEN = 90; // points per second: about as fast as a hand
 const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
@@ -11,7 +11,7 @@ const WIDE = 30; // characters a line; the network learned from lines of up to 3
 const NARROW = 18;
 const PITCH = 3.6; // letter-body heights from line to line
 const CHARACTER = 1.4; // letter-body heights, a guess until the ink is there
-const OWN_HAND = "its own"; // no style: each line has another
+const OWN_HAND = "its own"; // "any" in Python: each line has another
 const FRAME = 12; // milliseconds of a frame that writing at once may take
 
 /** A text as lines of whole words, of up to `limit` characters where words allow. */
@@ -342,7 +342,7 @@ export function mount(host, data) {
   const pythonLine = (texts, options) => {
     const parts = [`[${texts.map(python).join(", ")}]`];
     if (data.model) parts.push(data.model);
-    if (hand.value) parts.push(`style=${data.hands[hand.value].python}`);
+    parts.push(`style=${hand.value ? data.hands[hand.value].python : python("any")}`);
     parts.push(...Object.entries(options).map(([name, value]) => `${name}=${value}`));
     return `lines = hw.write(${parts.join(", ")})`;
   };
