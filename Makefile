@@ -58,6 +58,18 @@ test-notebooks: $(INSTALLED)  ## Run each notebook alone in an empty folder: ten
 check: lint types  ## Lint, types and the fast tests, in under three minutes
 	$(RUN) -m pytest -ra --timeout 120 -m "not slow and not book"
 
+.PHONY: fuzz
+fuzz: $(INSTALLED)  ## Try 20,000 inputs on every reader of outside data: half an hour
+	FUZZ_EXAMPLES=20000 $(RUN) -m pytest -ra --timeout 7200 tests/test_readers.py
+
+.PHONY: mutants
+mutants: $(INSTALLED)  ## Change 300 places one by one; list those that no test notices: hours
+	$(RUN) tests/mutants.py --resume
+
+.PHONY: kills
+kills: $(INSTALLED)  ## Kill a training fifty times and compare it with an unbroken one
+	KILLS=50 $(RUN) -m pytest -ra --timeout 3600 tests/training/test_loop.py -k outlives
+
 .PHONY: notebooks
 notebooks: $(INSTALLED)  ## Write notebooks/ from book/
 	$(RUN) book/_tools/write_notebooks.py

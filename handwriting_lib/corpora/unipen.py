@@ -195,6 +195,8 @@ def read_points(component: Component) -> np.ndarray | None:
             values = np.fromstring(component.numbers, sep=" ")
         except (DeprecationWarning, ValueError):  # not everything is a number
             return None
+    if not np.isfinite(values).all():
+        return None
     columns, x, y = component.columns
     in_first_line = len(component.numbers.lstrip().partition(b"\n")[0].split())
     if in_first_line > columns or values.size % columns:  # .COORD is absent or wrong

@@ -311,7 +311,7 @@ def _check_shapes(
     Raises:
         ModelError: a tensor is missing, has another shape, or belongs to no layer.
     """
-    for name in wanted.keys() | found.keys():
+    for name in sorted(wanted.keys() | found.keys()):
         shapes = [tuple(t[name].shape) if name in t else None for t in (found, wanted)]
         if shapes[0] != shapes[1]:
             raise ModelError(

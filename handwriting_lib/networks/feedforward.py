@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ..data.transforms import Normalisation, Thinning
+from .config import NetworkConfig
 from .output import NetworkOutput
 
 
 @dataclass(frozen=True)
-class FeedforwardConfig:
+class FeedforwardConfig(NetworkConfig):
     """The sizes of a `FeedforwardPredictor`.
 
     Attributes:

@@ -17,11 +17,12 @@ from .._deprecation import renamed_arguments, renamed_attributes
 from ..data.transforms import Normalisation, Thinning
 from ..fast import linear_in, peephole_sequence
 from ..parts.lstm import LSTMState, PeepholeLSTM
+from .config import NetworkConfig
 from .output import NetworkOutput
 
 
 @dataclass(frozen=True)
-class PredictionConfig:
+class PredictionConfig(NetworkConfig):
     """The sizes of a `PredictionNetwork`; the defaults are the paper's.
 
     Attributes:

@@ -19,11 +19,12 @@ from ..data.transforms import Normalisation, Thinning
 from ..fast import linear_in, peephole_sequence, windowed_sequence
 from ..parts.lstm import LSTMState, PeepholeLSTM
 from ..parts.window import WindowParameters
+from .config import NetworkConfig
 from .output import NetworkOutput
 
 
 @dataclass(frozen=True)
-class SynthesisConfig:
+class SynthesisConfig(NetworkConfig):
     """The sizes of a `SynthesisNetwork`; all defaults but `symbols` are the paper's.
 
     The paper's alphabet has 57 characters; ours has 95 and the padding symbol.

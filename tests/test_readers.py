@@ -1,0 +1,464 @@
+"""Readers of outside data, with inputs that hypothesis makes and damages.
+
+Whatever a file holds, a reader returns what it can read or raises an error of the
+library, within seconds and within a bound on memory. `make test` tries a few hundred
+inputs a reader, the same ones each time; `make fuzz` tries 20,000 other ones. What it
+finds becomes an `example` here or a test beside the reader's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import handwriting_lib as hw
+from handwriting_lib import alphabet
+from handwriting_lib.corpora import archives, collected, iam, unipen
+from handwriting_lib.errors import HandwritingError
+from handwriting_lib.files import checkpoints, models
+from handwriting_lib.ink import KINDS
+from handwriting_lib.training import config
+from handwriting_lib.writing import styles
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
+MEMORY = 2**30  # bytes that reading one input may ask for
+TRIED = settings(
+    max_examples=EXAMPLES,
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
+    database=None,
+    deadline=10_000,  # milliseconds
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@contextlib.contextmanager
+def bounded():
+    """Let an input take so much memory and no more, and only the library's errors."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        with contextlib.suppress(HandwritingError):
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("readers")
+
+
+# --- what inputs are made of ---------------------------------------------------------
+
+NUMBERS = st.one_of(
+    st.integers(-3, 70),
+    st.sampled_from([2**31, 2**63, -(2**63), 10**30, 5000, 100_000]),
+    st.floats(allow_nan=True, allow_infinity=True),
+)
+SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=8))
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@st.composite
+def changed(draw, document):
+    """A JSON document with some of its values replaced, removed or repeated."""
+    document = json.loads(json.dumps(document))
+    for _ in range(draw(st.integers(1, 3))):
+        parent, inside = None, document
+        while isinstance(inside, (dict, list)) and len(inside):
+            keys = list(inside) if isinstance(inside, dict) else range(len(inside))
+            parent, key = inside, draw(st.sampled_from(list(keys)))
+            inside = parent[key]
+            if draw(st.integers(0, 2)) == 0:
+                break
+        if parent is None:
+            break
+        what = draw(st.integers(0, 3))
+        if what == 0:
+            del parent[key]
+        elif what == 1 and isinstance(parent, list):
+            parent.extend(parent[:50])
+        else:
+            parent[key] = draw(VALUES)
+    return document
+
+
+@st.composite
+def damaged(draw, content):
+    """Bytes with some of them changed, removed, repeated or put in."""
+    content = bytearray(content)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(content)))
+        what, size = draw(st.integers(0, 4)), draw(st.integers(1, 16))
+        if what == 0:
+            content[at : at + size] = draw(st.binary(min_size=1, max_size=16))
+        elif what == 1:
+            del content[at : at + size]
+        elif what == 2:
+            content[at:at] = content[at : at + size] * draw(st.integers(1, 30))
+        elif what == 3:
+            content[at:at] = draw(st.binary(min_size=1, max_size=8))
+        else:
+            del content[at:]
+    return bytes(content)
+
+
+def either(document):
+    """JSON bytes of a changed document, or damaged bytes of the document."""
+    plain = json.dumps(document).encode()
+    made = changed(document).map(lambda one: json.dumps(one).encode())
+    return st.one_of(made, damaged(plain), VALUES.map(lambda v: json.dumps(v).encode()))
+
+
+def write(folder, name, content):
+    file = folder / name
+    file.write_bytes(content)
+    return file
+
+
+# --- ink -----------------------------------------------------------------------------
+
+STROKES = [[[0, 0, 0, 0.5], [3, 4, 10, 0.5], [5, 1, 20, None]], [[7, 7, 40, 0.1]]]
+PAD = {
+    "format": "handwriting_lib.collected",
+    "version": 1,
+    "y": "down",
+    "samples": [
+        {"text": "hi", "writer": "me", "strokes": STROKES, "kind": "line"},
+        {"text": "it\u2019s", "strokes": STROKES, "character_of_point": [0, 1, 1, 2]},
+    ],
+}
+BANK = [{"word": "hi", "points": [[0, 0, 1], [1, 2, 1], [2, 2, 0]], "aspect": 2.0}]
+
+
+@TRIED
+@given(
+    content=st.one_of(either(PAD), either(BANK)), pen=st.sampled_from(collected.PENS)
+)
+@example(content=b"[" * 200_000, pen="down")
+@example(content=b'[{"word": "hi", "points": [[0, 0, 1], [1e308, 2, 1]]}]', pen="down")
+def test_ink_in_json(folder, content, pen):
+    with bounded():
+        read = collected.load(write(folder, "ink.json", content), pen=pen)
+        for sample in read.samples:
+            assert sample.ink.isfinite().all() and sample.text
+
+
+SEGMENTS = (
+    b'.INCLUDE aaa/x.dat\n.SEGMENT WORD 0 OK "hi"\n.SEGMENT TEXT 0-1 OK "hi yo"\n'
+)
+PEN = b""".WRITER_ID someone
+.COORD X Y
+.POINTS_PER_SECOND 100
+.X_POINTS_PER_INCH 300
+.PEN_DOWN
+0 0
+3 4
+5 1
+.PEN_UP
+.PEN_DOWN
+7 7
+9 2
+12 3
+.PEN_UP
+"""
+WORDS = [
+    b".INCLUDE aaa/x.dat", b".INCLUDE aaa/y.dat", b".INCLUDE ", b".PEN_DOWN",
+    b".PEN_UP",
+    b".SEGMENT WORD 0-99999999999 OK \"a\"", b".SEGMENT TEXT 0:1-1:2 ? \"a b\"",
+    b".SEGMENT CHARACTER 1,0 OK \"\\\"\"", b".COORD Y X T P", b".COORD X", b".COORD",
+    b".DT 100", b".X_POINTS_PER_INCH 0", b".WRITER_ID", b"1e999 nan", b"-1 -1",
+    b"99999999999999999999 1", b"1", b"1 2 3 4", b".COMMENT x", b".START_BOX",
+]  # fmt: skip
+
+
+@st.composite
+def pieces(draw, content):
+    """Lines of a file in another order, with others among them."""
+    lines = content.split(b"\n")
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(lines)))
+        lines.insert(at, draw(st.sampled_from([*WORDS, *lines])))
+    return b"\n".join(lines)
+
+
+def unipen_file(content):
+    return st.one_of(pieces(content), damaged(content), st.just(content))
+
+
+@TRIED
+@given(unipen_file(SEGMENTS), unipen_file(PEN), unipen_file(PEN))
+def test_unipen(folder, segments, pen, other):
+    root = folder / "unipen"
+    for name, content in [
+        ("data/8/aaa/x.dat", segments),
+        ("include/aaa/x.dat", pen),
+        ("include/aaa/y.dat", other),
+    ]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    with bounded():
+        for sample in unipen.read(root).samples:
+            assert sample.ink.isfinite().all() and not alphabet.missing(sample.text)
+
+
+@pytest.fixture(scope="module")
+def cached(folder):
+    """The bytes of a cache of a small release."""
+    root = folder / "release"
+    for name, content in [("data/8/aaa/x.dat", SEGMENTS), ("include/aaa/x.dat", PEN)]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    file = folder / "small.npz"
+    unipen._to_cache(unipen.read(root), file)
+    return file.read_bytes()
+
+
+@TRIED
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore")  # a damaged cache is a warning
+def test_the_cache_of_unipen(folder, cached, data):
+    file = write(folder, "cache.npz", data.draw(damaged(cached)))
+    with bounded():
+        read = unipen._from_cache(file, KINDS)
+        assert read is None or all(s.ink.isfinite().all() for s in read.samples)
+
+
+TEXT = b"OCR:\n\nA I0ne\n\nCSR:\n\nA line\nof two\n"
+LINE = b"""<?xml version="1.0"?>
+<WhiteboardCaptureSession><WhiteboardDescription><SensorLocation corner="top_left"/>
+</WhiteboardDescription><StrokeSet><Stroke colour="black" start_time="1" end_time="2">
+<Point x="5" y="9" time=".1"/><Point x="6" y="7" time=".2"/></Stroke><Stroke>
+<Point x="8" y="9" time=".4"/></Stroke></StrokeSet></WhiteboardCaptureSession>"""
+WRITER = b'<x><General><Form writerID="10085"/></General></x>'
+
+
+@TRIED
+@given(
+    st.one_of(damaged(LINE), st.just(LINE)),
+    st.one_of(damaged(TEXT), pieces(TEXT), st.just(TEXT)),
+    st.one_of(damaged(WRITER), st.just(WRITER)),
+)
+def test_iam(folder, line, text, writer):
+    root = folder / "iam"
+    (root / "original/a01-000").mkdir(parents=True, exist_ok=True)
+    (root / "a01-000u-01.xml").write_bytes(line)
+    (root / "a01-000u.txt").write_bytes(text)
+    (root / "original/a01-000/strokesu.xml").write_bytes(writer)
+    (root / "trainset.txt").write_bytes(text)
+    with bounded():
+        assert all(s.ink.isfinite().all() for s in iam.load(root).samples)
+    with bounded():
+        iam.load(root, split="trainset")
+
+
+def zipped():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/ink.json", json.dumps(PAD))
+        archive.writestr("b.txt", "b" * 1000)
+    return file.getvalue()
+
+
+def tarred(mode):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:
+        for name in ("a/ink.json", "../b.txt"):
+            member = tarfile.TarInfo(name)
+            member.size = 600
+            archive.addfile(member, io.BytesIO(b"c" * 600))
+    return file.getvalue()
+
+
+ARCHIVES = {".zip": zipped(), ".tar": tarred("w"), ".tgz": tarred("w:gz")}
+ARCHIVES[".tar.xz"] = tarred("w:xz")
+
+
+@TRIED
+@given(st.sampled_from(list(ARCHIVES)).flatmap(
+    lambda ending: st.tuples(st.just(ending), damaged(ARCHIVES[ending]))
+))  # fmt: skip
+def test_archives(folder, damage):
+    ending, content = damage
+    file = write(folder, f"archive{ending}", content)
+    with bounded():
+        for name, inside in archives.read_files(file):
+            assert isinstance(name, str) and isinstance(inside, bytes)
+
+
+# --- models, styles, checkpoints -----------------------------------------------------
+
+
+def tiny():
+    torch.manual_seed(0)
+    network = hw.SynthesisNetwork(
+        hw.SynthesisConfig(hidden=4, layers=2, components=2, mixtures=2)
+    )
+    return hw.Model(network, about={"steps": 1})
+
+
+def parts(content):
+    """The header of a safetensors file as JSON, and the rest of it."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def together(header, rest):
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + rest
+
+
+@st.composite
+def changed_tensors(draw, content):
+    """A safetensors file whose header, or the JSON within it, says something else."""
+    if draw(st.booleans()):
+        return draw(damaged(content))
+    header, rest = parts(content)
+    if draw(st.booleans()):
+        (key,) = header["__metadata__"]
+        inner = draw(changed(json.loads(header["__metadata__"][key])))
+        header["__metadata__"][key] = json.dumps(inner)
+    else:
+        header = draw(changed(header))
+    return together(header, rest)
+
+
+MODEL = models.to_bytes(tiny())
+
+
+@TRIED
+@given(changed_tensors(MODEL))
+def test_model_files(folder, content):
+    file = write(folder, "model.safetensors", content)
+    with bounded():
+        assert models.load_model(file).num_parameters > 0
+
+
+@pytest.fixture(scope="module")
+def style(folder):
+    """A model, and the bytes of a style of it."""
+    model = models.load_model(write(folder, "tiny.safetensors", MODEL))
+    sample = hw.load_corpus("synthetic", samples=1, seed=1).samples[0]
+    styles.save_style(hw.make_style(model, sample), folder / "own.safetensors")
+    return model, (folder / "own.safetensors").read_bytes()
+
+
+@TRIED
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore")
+def test_style_files(folder, style, data):
+    model, content = style
+    file = write(folder, "style.safetensors", data.draw(changed_tensors(content)))
+    with bounded():
+        read = styles.load_style(file, model)
+        assert read.point.isfinite().all() and read.text.strip()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder):
+    state = {
+        "step": 3,
+        "lr": 0.1,
+        "network": {"w": torch.ones(2, 3)},
+        "seen": [1, None],
+    }
+    checkpoints.save_checkpoint(state, folder / "checkpoint.safetensors")
+    return (folder / "checkpoint.safetensors").read_bytes()
+
+
+@TRIED
+@given(data=st.data())
+def test_checkpoints(folder, checkpoint, data):
+    content = data.draw(changed_tensors(checkpoint))
+    with bounded():
+        checkpoints.load_checkpoint(write(folder, "damaged.safetensors", content))
+
+
+def test_the_files_that_are_damaged_are_whole(folder, style, checkpoint):
+    """Otherwise every reader would refuse everything."""
+    assert hw.load_model(folder / "tiny.safetensors").name == "tiny"
+    assert hw.load_style(folder / "own.safetensors", style[0]).name == "own"
+    assert checkpoints.load_checkpoint(folder / "checkpoint.safetensors")["step"] == 3
+    assert safetensors.torch.load(checkpoint)
+    assert len(
+        collected.load(write(folder, "i.json", json.dumps(PAD).encode())).samples
+    )
+    for ending, content in ARCHIVES.items():
+        assert list(archives.read_files(write(folder, f"whole{ending}", content)))
+
+
+# --- settings and text ---------------------------------------------------------------
+
+CONFIG = (ROOT / "configs/unipen-256.toml").read_text(encoding="utf-8").splitlines()
+TOML = st.one_of(
+    st.sampled_from(["true", "-1", "0", "1e400", "nan", "[]", "[0.1, 2]", "{}", "'x'"]),
+    NUMBERS.map(str),
+    st.text(max_size=5).map(json.dumps),
+)
+
+
+@st.composite
+def config_file(draw):
+    lines = list(CONFIG)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(lines) - 1))
+        key, equals, _ = lines[at].partition("=")
+        if equals and draw(st.booleans()):
+            lines[at] = f"{key}= {draw(TOML)}"
+        else:
+            lines.insert(at, draw(st.sampled_from([*lines, "x = 1", "[recipe.x]"])))
+    return "\n".join(lines).encode()
+
+
+@TRIED
+@given(st.one_of(config_file(), damaged("\n".join(CONFIG).encode())))
+def test_configurations(folder, content):
+    with bounded():
+        config.read_config(write(folder, "config.toml", content))
+
+
+HANDS = b'[birch]\ntext = "It has to be"\nink = "0123456789ab"\n'
+
+
+@TRIED
+@given(st.one_of(damaged(HANDS), pieces(HANDS)))
+def test_lists_of_hands(folder, content):
+    with bounded():
+        styles.read_hands(write(folder, "hands.toml", content))
+
+
+@TRIED
+@given(st.text(max_size=300))
+@example("x\u0301\u200d\ufe0f")
+def test_texts(text):
+    for accents in (False, True):
+        folded, replaced = alphabet.fold(text, accents=accents)
+        assert not set(replaced) & set(folded) or text == folded
+        with bounded():
+            *indices, end = alphabet.encode(folded).tolist()
+            assert end == 0 and all(0 < index < 96 for index in indices)
+    plain = alphabet.to_ascii(text)
+    assert alphabet.to_ascii(plain) == plain
