@@ -3,9 +3,11 @@
 import dataclasses
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -131,8 +133,22 @@ def work(folder, resume=False, kill_after=None, way="adam"):
     train(how, data(), folder, resume=resume, quiet=True, on_step=watch)
 
 
-def in_another_process(*arguments):
-    code = f"from tests.training import test_loop as t; t.work(*{arguments!r})"
+def work_until(seconds, folder, steps):
+    """A training for another process, killed so long after its first checkpoint."""
+    timer = threading.Timer(seconds, os.kill, [os.getpid(), signal.SIGKILL])
+    timer.daemon = True
+
+    def watch(line):
+        if (Path(folder) / "checkpoint.safetensors").exists() and not timer.is_alive():
+            timer.start()
+
+    how = config(steps=steps, validate_every=3)
+    resume = (Path(folder) / "checkpoint.safetensors").exists()
+    train(how, data(), folder, resume=resume, quiet=True, on_step=watch)
+
+
+def in_another_process(*arguments, call="work"):
+    code = f"from tests.training import test_loop as t; t.{call}(*{arguments!r})"
     paths = str(TESTS.parents[1])
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -165,6 +181,25 @@ def test_a_killed_run_goes_on_to_the_same_losses(tmp_path, way):
             torch.testing.assert_close(tensor, other.network.state_dict()[key])
     seconds = [line["seconds"] for line in log_of(killed)]
     assert seconds == sorted(seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_run_outlives_kills_at_any_moment(tmp_path):
+    """`make kills` tries fifty."""
+    kills = int(os.environ.get("KILLS", "3"))
+    killed, unbroken = tmp_path / "killed", tmp_path / "unbroken"
+    moments, steps = random.Random(1), 100 * kills
+    for _ in range(kills):
+        arguments = moments.uniform(0, 0.4), str(killed), steps
+        done = in_another_process(*arguments, call="work_until")
+        assert done.returncode == -signal.SIGKILL, done.stderr or "it was not killed"
+    how = config(steps=steps, validate_every=3)
+    train(how, data(), killed, resume=True, quiet=True)
+    train(how, data(), unbroken, quiet=True)
+    assert_same_losses(losses(killed), losses(unbroken))
+    assert validations(killed) == pytest.approx(validations(unbroken), rel=1e-6)
+    assert [line["step"] for line in log_of(killed)] == [*range(1, steps + 1)]
 
 
 @pytest.mark.parametrize("way", ["adam", "the paper's"])
