@@ -160,10 +160,10 @@ TYPOGRAPHIC = _table(
     ("\u2026", "..."),
     ("\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008", " "),
     ("\u2009\u200a\u202f\u205f\u3000", " "),
-    # Soft hyphen, zero-width characters, direction marks, byte-order mark, variants.
-    ("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff", ""),
-    ("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufe0e\ufe0f", ""),
 )
+# Folded to nothing everywhere, with all of the category Cf: soft hyphens, zero-width
+# characters, direction marks and the byte-order mark among them.
+VARIATION_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 # Folded when asked for, beside letters with accents and what Unicode decomposes.
 LETTERS_AND_SIGNS = {
     "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o",
@@ -175,6 +175,8 @@ LETTERS_AND_SIGNS = {
     "®": "(r)", "§": "S", "¶": "P", "→": "->", "←": "<-", "≤": "<=", "≥": ">=",
     "≠": "!=", "≈": "~", "✓": "v",
 }  # fmt: skip
+# Both tables, for what folds as `fold` does: `widgets/static/folding.js`.
+FOLDING = {"typographic": TYPOGRAPHIC, "letters": LETTERS_AND_SIGNS}
 
 
 def fold(text: str, accents: bool = False) -> Folded:
@@ -196,7 +198,9 @@ def fold(text: str, accents: bool = False) -> Folded:
     folded = []
     for character in unicodedata.normalize("NFC", text):  # joins combining accents
         plain = TYPOGRAPHIC.get(character)
-        if plain is None and accents and not character.isascii():
+        if character in VARIATION_SELECTORS or unicodedata.category(character) == "Cf":
+            plain = ""
+        elif plain is None and accents and not character.isascii():
             plain = _plain_letter(character)
         if plain is not None:
             replaced[character] = plain
@@ -217,7 +221,8 @@ def _plain_letter(character: str) -> str | None:
         for part in parts
         if not unicodedata.combining(part)
     )
-    return plain if plain and plain.isascii() and plain.isprintable() else None
+    # of a combining accent that could not be joined to its letter nothing is left
+    return plain if plain.isascii() and plain.isprintable() else None
 
 
 def to_ascii(text: str) -> str:

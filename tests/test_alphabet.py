@@ -59,6 +59,8 @@ def test_decode_refuses_what_is_no_index(index):
     ("text", "plain"),
     [
         ("Zürich", "Zurich"),
+        ("x\u0301", "x"),  # no letter has this accent
+        ("a\U000e0041\u200d\ufe0f\u061cb", "ab"),  # all of them invisible
         ("Zu\u0308rich", "Zurich"),  # the accent as a character of its own
         ("Ångström", "Angstrom"),
         ("\u201cquoted\u201d \u2014 \u2018so\u2019…", "\"quoted\" - 'so'..."),

@@ -15,13 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..alphabet import missing
+from ..alphabet import FOLDING, fold, missing
 from ..corpora import collected
 from ..errors import InputError, MissingPackageError
 from ..ink import Sample
 from .host import Widget, module_source
 
-MODULES = ("collected", "pad")  # files of `static/`
+MODULES = ("folding", "collected", "pad")  # files of `static/`
 INSTALL = 'pip install "handwriting-lib[widgets]"'
 
 # Short, so that a line fits on a phone; together they have all 95 characters.
@@ -90,7 +90,10 @@ class Pad(Widget):
         texts = _check_prompts(PROMPTS if prompts is None else prompts)
         if not isinstance(writer, str) or not writer:
             raise InputError(f"writer must be a name, such as 'me', not {writer!r}")
-        self.pad_data = {"prompts": texts, "writer": writer, "key": _key(texts)}
+        self.pad_data = {
+            "prompts": texts, "writer": writer, "key": _key(texts),
+            "folding": FOLDING,
+        }  # fmt: skip
         self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
         label = f"A pad to write {len(texts)} text{'s' * (len(texts) > 1)} on"
         super().__init__(
@@ -163,19 +166,21 @@ class Pad(Widget):
 def _check_prompts(prompts: Sequence[str]) -> list[str]:
     if isinstance(prompts, str):
         raise InputError(f"prompts must be a list, as in Pad([{prompts!r}])")
+    folded = []
     for prompt in prompts:
-        if not isinstance(prompt, str) or not prompt.strip():
+        if not isinstance(prompt, str) or not (text := fold(prompt).text).strip():
             raise InputError(
                 f"each prompt must be a text with something to write, not {prompt!r}"
             )
-        if unknown := missing(prompt):
+        folded.append(text)
+        if unknown := missing(text):
             raise InputError(
                 f"the prompt {prompt!r} has {unknown[0]!r}, which the alphabet lacks: "
                 "use alphabet.to_ascii to replace accents"
             )
     if not prompts:
         raise InputError("a pad needs at least one prompt, as in Pad(['hello'])")
-    return list(prompts)
+    return folded
 
 
 def _key(texts: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._deprecation import renamed_arguments
+from ..alphabet import FOLDING
 from ..atomic import write_whole
 from ..drawing.svg import to_svg
 from ..errors import InputError
@@ -129,9 +130,10 @@ class Studio(Widget):
             "exact": precision != "int8",
             "hands": [_hand(one, variable, model) for one, variable in hands],
             "hand": first,
+            "folding": FOLDING,
         }
         super().__init__(
-            ["reading", *ENGINE, "studio"],
+            ["reading", "folding", *ENGINE, "studio"],
             data,
             still=to_svg([line.ink for line in written], unit=1.0, title=text),
             label=f"The network {model.name} writes; at first: {text}",

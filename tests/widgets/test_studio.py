@@ -181,15 +181,14 @@ def test_the_line_of_python_names_the_hand(show, hand, tmp_path, monkeypatch):
     assert page.run(LABELLED).startswith("Hand")
     inks = [ink(page)]
     for i, python in enumerate(
-        ["", "'calm'", repr(str(file)), "styles[2]", "styles[3]"]
+        ["'any'", "'calm'", repr(str(file)), "styles[2]", "styles[3]"]
     ):
         choose(page, str(i - 1) if i else "")
         said = finished(page)
         code = page.find("code").text
-        assert ("style=" in code) == bool(i)
         names = {"hw": hw, "styles": given}
         exec(code, names)
-        assert f"style={python}".replace("'", '"') in code or not i
+        assert f"style={python}".replace("'", '"') in code
         assert sum(len(line.ink) for line in names["lines"]) == int(said.split()[0])
         inks.append(ink(page))
     # the first again, and then all of one hand
@@ -290,14 +289,16 @@ def test_another_model_is_named(show):
     page = show(Studio(model, "hi", precision="int8"))
     at_once(page)
     finished(page)
-    assert page.find("code").text.startswith('lines = hw.write(["hi"], model, bias=')
+    assert page.find("code").text.startswith(
+        'lines = hw.write(["hi"], model, style="any", bias='
+    )
     model = hw.load_pretrained()
     other = hw.load_pretrained(
         next(n for n in hw.pretrained_names() if n != model.name)
     )
     for one, words in [
-        (model, "bias="),
-        (other, f'hw.load_pretrained("{other.name}")'),
+        (model, 'style="birch", bias='),
+        (other, f'hw.load_pretrained("{other.name}"), style="any", bias='),
     ]:
         page = show(Studio(one, "hi", precision="int8"))
         at_once(page)
@@ -307,8 +308,8 @@ def test_another_model_is_named(show):
 
 def test_what_the_network_cannot_write_is_said(show, studio):
     page = show(studio)
-    type_in(page, "Zürich")
-    assert status(page) == "The network has not learned to write “ü”."
+    type_in(page, "Zürich 漢")
+    assert status(page) == "The network has not learned to write “漢”."
     assert page.find("input[aria-invalid]") is not None
     type_in(page, "   ")
     assert status(page) == "There is no text to write."
@@ -316,6 +317,18 @@ def test_what_the_network_cannot_write_is_said(show, studio):
     type_in(page, "Zurich")
     finished(page)
     assert page.find("input[aria-invalid]") is None
+
+
+def test_what_is_typed_on_a_phone_is_written_and_what_was_replaced_is_said(show):
+    page = show(Studio(text="hi", precision="int8"))
+    at_once(page)
+    finished(page)
+    type_in(page, "It\u2019s  Z\u00fcrich\u200b ")
+    said = finished(page)
+    assert said.count("Written instead: ' for \u2019, u for \u00fc.") == 1
+    assert '["It\'s Zurich"]' in page.find("code").text
+    type_in(page, "plain")
+    assert "instead" not in finished(page)
 
 
 def test_text_is_only_ever_text(show):

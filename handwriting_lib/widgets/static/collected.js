@@ -8,10 +8,10 @@ const LARGEST_COORDINATE = 1e37; // differences still fit 32 bits
 // In a word bank: from so many points on, the share of ones tells what `pen` means.
 const POINTS_TO_JUDGE = 50;
 
-/** The samples of a file as `{text, strokes, extra}`, y down, or an Error that names
+/** The samples of a file, their texts folded with the tables `folding`, as `{text, strokes, extra}`, y down, or an Error that names
  * file, value and remedy; samples whose text cannot be written are counted in `left`,
  * and `remarks` say what else the reader should know. */
-function readCollected(name, content) {
+function readCollected(name, content, folding) {
   let contents;
   try {
     contents = JSON.parse(content);
@@ -23,7 +23,8 @@ function readCollected(name, content) {
     throw Error(`${name} is ${brief(contents)}: it must be a list of samples, or an object`);
   }
   const isPad = !all && (typeof contents.format === "string" || Array.isArray(contents.samples));
-  return isPad ? readPad(name, contents) : readBank(name, contents);
+  const fold = (text) => foldText(text, folding, false).text;
+  return isPad ? readPad(name, contents, fold) : readBank(name, contents, fold);
 }
 
 const isObject = (value) =>
@@ -38,7 +39,7 @@ function brief(value) {
 
 // --- what a pad saves -------------------------------------------------------------
 
-function readPad(name, { format, version, samples, y = "down" }) {
+function readPad(name, { format, version, samples, y = "down" }, fold) {
   if (format !== FORMAT || version !== VERSION) {
     throw Error(
       `${name}: the format is ${brief(format)}, version ${brief(version)}: it must be ` +
@@ -51,7 +52,9 @@ function readPad(name, { format, version, samples, y = "down" }) {
   if (y !== "down" && y !== "up") {
     throw Error(`${name}: y is ${brief(y)}: it must be "down" or "up"`);
   }
-  const read = samples.map((one, i) => readEntry(one, `${name}: sample ${i + 1}`, y));
+  const read = samples
+    .map((one, i) => readEntry(one, `${name}: sample ${i + 1}`, y))
+    .map((one) => ({ ...one, text: fold(one.text) }));
   const entries = read.filter(({ text }) => isWritable(text));
   return { entries, left: read.length - entries.length, remarks: [] };
 }
@@ -121,7 +124,7 @@ function readExtra(entry, strokes, where) {
 
 /** A list of entries, or an object from word to entry, in box heights: see
  * corpora/collected.py. What `pen` means, the file does not say; its counts do. */
-function readBank(name, contents) {
+function readBank(name, contents, fold) {
   const listed = Array.isArray(contents)
     ? contents.map((entry) => [null, entry])
     : Object.entries(contents);
@@ -131,7 +134,7 @@ function readBank(name, contents) {
     if (!isObject(entry)) {
       throw Error(`${where} is ${brief(entry)}: it must have the keys word and points`);
     }
-    const text = readText(entry, ["text", "word", "asciiSequence"], where, word);
+    const text = fold(readText(entry, ["text", "word", "asciiSequence"], where, word));
     return { entry, where, text, source: `${name}:${i + 1}` };
   });
   const writable = found.filter(({ text }) => isWritable(text));

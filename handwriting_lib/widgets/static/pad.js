@@ -183,8 +183,8 @@ function followPen(canvas, { onStart, onMove, onEnd }) {
 // --- the widget -------------------------------------------------------------------
 
 /**
- * Put a pad into `host`. `data` has `prompts` (texts), `writer` and `key` (where sheets
- * are stored). `tell` gets `{kind: "keep", id, order, entry}` for each sample that is
+ * Put a pad into `host`. `data` has `prompts` (texts), `writer`, `key` (where sheets are
+ * stored) and `folding` (tables of folding.js). `tell` gets `{kind: "keep", id, order, entry}` for each sample that is
  * new or has changed, and `{kind: "drop", id}` for one that is gone.
  */
 export function mount(host, data, tell = () => {}) {
@@ -440,7 +440,9 @@ export function mount(host, data, tell = () => {}) {
               "load it in Python with load_corpus",
           );
         }
-        const { entries, left, remarks } = readCollected(file.name, await file.text());
+        const { entries, left, remarks } = readCollected(
+          file.name, await file.text(), data.folding,
+        );
         const taken = entries.filter(take).length;
         const notes = [`${taken} ${taken === 1 ? "line" : "lines"} from ${file.name}`];
         if (taken < entries.length) notes.push(`${entries.length - taken} were here already`);
@@ -486,7 +488,8 @@ export function mount(host, data, tell = () => {}) {
   let asked = false;
 
   const writeOwn = () => {
-    const text = own.value.trim();
+    const folded = foldText(own.value, data.folding, true);
+    const text = folded.text.trim();
     if (!isWritable(text)) {
       const wrong = [...text].find((one) => !isWritable(`${one}.`));
       return say(
@@ -500,6 +503,7 @@ export function mount(host, data, tell = () => {}) {
     const waiting = sheets.findIndex((one) => one.text === text && !one.strokes.length);
     if (waiting < 0) sheets.splice(at + 1, 0, makeSheet(text));
     show(waiting < 0 ? at + 1 : waiting);
+    if (folded.replaced.size) say(sayReplaced(folded.replaced));
   };
 
   // Replay -------------------------------------------------------------------------

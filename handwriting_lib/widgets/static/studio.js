@@ -3,7 +3,8 @@
 // data: text, bias, temperature, seed, pack ({data: base64} or {name, folder}),
 // model, how a line of Python names the model, exact, whether Python's weights are those
 // of the pack, hands, a list of {name, python, data: a style's file in base64}, and
-// hand, which of them it begins with, or null for a hand of each line's own.
+// hand, which of them it begins with, or null for a hand of each line's own, and
+// folding, the tables of folding.js.
 
 const PEN = 90; // points per second: about as fast as a hand
 const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
@@ -101,6 +102,7 @@ export function mount(host, data) {
   let written = 0;
   let estimate = 10;
   let inked = null;
+  let replaced = ""; // what the text was written with instead of what was typed
 
   // --- writing ---
 
@@ -115,7 +117,9 @@ export function mount(host, data) {
     if (!engine) return;
     stop();
     const limit = stage.root.clientWidth < 480 ? NARROW : WIDE;
-    const texts = breakLines(text.value, limit);
+    const folded = foldText(text.value, data.folding, true);
+    replaced = sayReplaced(folded.replaced);
+    const texts = breakLines(folded.text, limit);
     if (!texts.length) return stop("There is no text to write.");
     const options = {
       bias: bias.value, temperature: temperature.value, seed: Number(seed.value),
@@ -201,6 +205,7 @@ export function mount(host, data) {
     stop([
       `${lines.reduce((sum, line) => sum + line.x.length, 0)} points,`,
       `${Math.round(written / seconds)} a second.`,
+      replaced,
       again ? `${again} of ${lines.length} lines drawn again.` : "",
       ...bad.map((line) => `“${line.text}” is incomplete: ${line.result.problem}.`),
     ].filter(Boolean).join(" "));
