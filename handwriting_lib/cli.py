@@ -22,6 +22,17 @@ from typing import Any
 from . import __version__
 from .errors import InputError
 
+OUT_OF_MEMORY = (
+    "out of memory: write fewer lines at a time, train with a smaller "
+    "points_per_batch, or choose another --device"
+)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether torch ran out of memory, which on a CPU it says in words alone."""
+    named = type(error).__name__ == "OutOfMemoryError"
+    return named or "can't allocate memory" in str(error)
+
 
 class UsageError(InputError):
     """Command-line arguments that cannot be used, alone or together."""
@@ -33,8 +44,8 @@ def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=name).item()  # "meta" makes tensors without numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"the device {name!r} cannot be used: {reason}") from None
     return name
@@ -645,11 +656,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, FloatingPointError, ImportError, OSError, MemoryError) as error:
         if debug:
             raise
-        sys.stderr.write(f"handwriting: {str(error) or 'out of memory'}\n")
+        said = OUT_OF_MEMORY if isinstance(error, MemoryError) else error
+        sys.stderr.write(f"handwriting: {said}\n")
         return 2
     except Exception as error:  # a traceback is shown only when it is asked for
         if debug:
             raise
+        if _is_out_of_memory(error):
+            sys.stderr.write(f"handwriting: {OUT_OF_MEMORY}\n")
+            return 2
         reason = (str(error).splitlines() or [""])[0]
         sys.stderr.write(
             f"handwriting: unexpected {type(error).__name__}: {reason} (run it again "

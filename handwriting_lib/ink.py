@@ -10,7 +10,8 @@ Built in chapter 01 (`book/01_ink.md`). Graves 2013, section 4, uses the same fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -314,3 +315,28 @@ def _way(positions: Tensor, unit: float) -> tuple[Tensor, Tensor, Tensor]:
     # slightly above the sum, so that rounding does not make four steps of .05 fall
     # short of one of .2
     return way * (1 + 1e-6), stroke, end
+
+
+def points_per_second(times: Iterable[Sequence[float]]) -> float | None:
+    """Estimate the rate of the pen's readings over the time that it was down.
+
+    The estimate is a mean over all strokes. Time stamps are rounded to hundredths of a
+    second, so a median of their differences would jump between 50 and 100.
+
+    Args:
+        times: the time stamps of each stroke, in seconds.
+
+    Returns:
+        The readings per second, or None where the time stamps do not determine them.
+
+    Example:
+        >>> points_per_second([[0.0, 0.01, 0.03], [1.0, 1.01], [2.0]])
+        75.0
+    """
+    steps, seconds = 0, 0.0
+    for stamps in times:
+        if len(stamps) > 1 and stamps[-1] > stamps[0]:
+            steps += len(stamps) - 1
+            seconds += stamps[-1] - stamps[0]
+    rate = steps / seconds if seconds else math.inf
+    return round(rate, 3) if math.isfinite(rate) and rate > 0 else None

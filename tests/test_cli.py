@@ -124,7 +124,8 @@ def test_bad_input_to_write(tmp_path, capsys):
     assert "cannot be read" in say("--texts-file", str(latin))
     assert "temperature" in say("a", "--temperature", "0")
     assert "bias" in say("a", "--bias", "nan")
-    assert "device" in say("a", "--device", "nodevice")
+    for device in ("nodevice", "meta", "cuda:99"):
+        assert device in say("a", "--device", device)
 
 
 def test_bad_input_to_corpus(tmp_path, capsys, release):
@@ -266,7 +267,9 @@ def test_written_lines_are_no_ink_to_make_a_style_from(tmp_path, capsys):
     ("error", "status", "said"),
     [
         (RuntimeError("the pen\nran dry"), 1, "unexpected RuntimeError: the pen (run"),
-        (MemoryError(), 2, "out of memory"),
+        (MemoryError(), 2, "out of memory: write fewer"),
+        (torch.OutOfMemoryError("CUDA out of"), 2, "out of memory: write"),
+        (RuntimeError("x: can't allocate memory: y"), 2, "out of memory:"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

@@ -49,9 +49,16 @@ import torch
 from torch import Tensor
 
 from ..alphabet import fold, missing
-from ..ink import KINDS, Corpus, Sample, check_ink, from_strokes, to_strokes
+from ..ink import (
+    KINDS,
+    Corpus,
+    Sample,
+    check_ink,
+    from_strokes,
+    points_per_second,
+    to_strokes,
+)
 from .archives import TAR_ENDINGS, CorpusError, read_files
-from .iam import points_per_second
 
 FORMAT = "handwriting_lib.collected"
 VERSION = 1

@@ -30,7 +30,7 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from ..alphabet import missing
-from ..ink import Corpus, Sample, from_strokes
+from ..ink import Corpus, Sample, from_strokes, points_per_second
 from .archives import TAR_ENDINGS, CorpusError, read_files
 
 logger = logging.getLogger(__name__)
@@ -203,31 +203,6 @@ def splits(path: str | Path) -> dict[str, set[str]]:
                     "but the lists must not share forms: download them again"
                 )
     return lists
-
-
-def points_per_second(times: Iterable[Sequence[float]]) -> float | None:
-    """Estimate the rate of the pen's readings over the time that it was down.
-
-    The estimate is a mean over all strokes. Time stamps are rounded to hundredths of a
-    second, so a median of their differences would jump between 50 and 100.
-
-    Args:
-        times: the time stamps of each stroke, in seconds.
-
-    Returns:
-        The readings per second, or None where the time stamps do not determine them.
-
-    Example:
-        >>> points_per_second([[0.0, 0.01, 0.03], [1.0, 1.01], [2.0]])
-        75.0
-    """
-    steps, seconds = 0, 0.0
-    for stamps in times:
-        if len(stamps) > 1 and stamps[-1] > stamps[0]:
-            steps += len(stamps) - 1
-            seconds += stamps[-1] - stamps[0]
-    rate = steps / seconds if seconds else math.inf
-    return round(rate, 3) if math.isfinite(rate) and rate > 0 else None
 
 
 def _forms_of(path: str | Path, split: str) -> set[str]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -119,7 +119,7 @@ def scale_by_writer(samples: Sequence[Sample]) -> list[Sample]:
         long = s.kind != "character"
         heights[s.writer, s.units][long].append(letter_body_height(s.ink))
     height = {
-        key: statistics.median(both[True] or both[False]) or 1.0
+        key: float(np.median(both[True] or both[False])) or 1.0
         for key, both in heights.items()
     }
     factor = torch.tensor([1.0, 1.0, 0.0])

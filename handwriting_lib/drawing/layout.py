@@ -8,7 +8,6 @@ do the still pictures of the widgets, which chapter 01 is the first to show.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -189,7 +188,7 @@ def check_number(lines: int, kind: str, resolution: float = 1.0) -> None:
 
 def _measure_unit(inks: Sequence[Tensor], size: Tensor) -> float:
     """The median letter-body height of the lines, bounded below for dots and dashes."""
-    height = statistics.median(letter_body_height(ink) for ink in inks)
+    height = float(np.median([letter_body_height(ink) for ink in inks]))
     across, up = size.amax(0).tolist()
     return max(height, 0.15 * up, 0.005 * across) or 1.0
 

@@ -1,7 +1,9 @@
 """Recurrent layers over whole sequences, with a backward pass written by hand.
 
-The loops are in `loops`, and `operators` makes each an operator of `torch.library`.
-Time comes first here, `(T, B, ...)`.
+The loops are in `loops`, and `operators` makes each an operator of `torch.library`. It
+is imported at the first call, because registering an operator takes torch some time; a
+program that loads an exported network imports it by itself. Time comes first here,
+`(T, B, ...)`.
 
 `matmul_dtype` is the type of the matrix products: `torch.bfloat16` halves their time on
 processors that support it. None takes that of `torch.autocast` where it is on. States,
@@ -18,7 +20,6 @@ from torch.nn.functional import linear
 
 from .._deprecation import renamed_attributes
 from ..parts.lstm import LSTMState, PeepholeLSTM
-from .operators import peephole_layer, windowed_layer
 
 
 def _matmul_dtype(x: Tensor, wanted: torch.dtype | None) -> torch.dtype:
@@ -66,6 +67,8 @@ def peephole_sequence(
     Returns:
         The outputs `(T, B, H)` and the state after the last point.
     """
+    from .operators import peephole_layer
+
     matmul_dtype = _matmul_dtype(x, matmul_dtype)
     x, h, c = _as_weights(layer.bias, x, *state)
     hs, cs, *_ = peephole_layer(
@@ -145,6 +148,8 @@ def windowed_sequence(
         gate_limit: limit on the derivatives at the inputs of the gates; see
             `parts.lstm.clip_derivative`.
     """
+    from .operators import windowed_layer
+
     matmul_dtype = _matmul_dtype(x, matmul_dtype)
     x, h, c, w, kappa = _as_weights(layer.bias, x, *state, w, kappa)
     kappas, phis, _, hs, cs, *_ = windowed_layer(
