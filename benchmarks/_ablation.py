@@ -14,7 +14,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from handwriting_lib.fast import backend, products, sequences
+from handwriting_lib.fast import backend, operators, products
 from handwriting_lib.fast.torch_backend import BACKEND as PLAIN
 from handwriting_lib.writing import stepper
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 def without_backend() -> Iterator[None]:
     """Use plain torch between the matrix products, without Numba or Triton."""
     with contextlib.ExitStack() as stack:
-        for module in (backend, sequences, stepper):
+        for module in (backend, operators, stepper):
             patch = mock.patch.object(module, "backend_for", lambda _: PLAIN)
             stack.enter_context(patch)
         yield

@@ -125,7 +125,9 @@ def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
         for begin in range(0, len(texts), TOGETHER):
             some = texts[begin : begin + TOGETHER]
             numbers = range(begin, begin + len(some))
-            lines = hw.write(some, writer, positions=numbers, precision=precision)
+            lines = hw.write(
+                some, writer, style="any", positions=numbers, precision=precision
+            )
             readings += read_lines([line.ink for line in lines], some, recogniser)
         first = first or readings
         row: dict[str, Any] = {"name": kind, "bytes": count, "error": None}

@@ -80,7 +80,7 @@ def hands():
     model = hw.load_pretrained()
     styles = []
     for name, text, seed in [("first", "quiet vow of ink", 2), ("second", "to be", 4)]:
-        ink = hw.write(text, model, seed=seed, bias=1.0)[0].ink
+        ink = hw.write(text, model, style="any", seed=seed, bias=1.0)[0].ink
         sample = hw.Sample(text, ink, name, "write", units="letter-body heights")
         styles.append(hw.make_style(model, sample, name))
     return hw.Studio(styles=styles, style=styles[0], precision="int8")

@@ -2,7 +2,9 @@
 
 import json
 import platform
+import re
 import statistics
+import subprocess
 import time
 
 import pytest
@@ -39,7 +41,7 @@ def test_a_result_names_command_commit_and_machine(tmp_path, monkeypatch, capsys
     assert set(written["machine"]) == {
         "processor", "cores", "threads", "system", "python", "torch", "backend"
     }  # fmt: skip
-    assert written["commit"] == benchmarks.commit()
+    assert re.fullmatch(r"[0-9a-f]{40}\+?|unknown", written["commit"])
     assert written["setting"]["hidden"] == 5
     names = [row["name"] for row in written["rows"]]
     assert names[0] == written["baseline"] == lstm.LOOP
@@ -47,6 +49,30 @@ def test_a_result_names_command_commit_and_machine(tmp_path, monkeypatch, capsys
     printed = capsys.readouterr().out
     assert all(name in printed for name in names)
     assert "the baseline" in printed
+
+
+def test_the_commit_says_whether_the_measured_code_differs_from_it(
+    tmp_path, monkeypatch
+):
+    def git(*words):
+        who = "-c user.name=a -c user.email=a@b -c commit.gpgsign=false".split()
+        command = ["git", *who, *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    monkeypatch.setattr(benchmarks, "ROOT", tmp_path)
+    assert benchmarks.commit() == "unknown"
+    (tmp_path / "handwriting_lib").mkdir()
+    code, other = tmp_path / "handwriting_lib/a.py", tmp_path / "other.txt"
+    code.write_text("1")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    head = git("rev-parse", "HEAD")
+    other.write_text("not measured")
+    assert benchmarks.commit() == head
+    code.write_text("2")
+    assert benchmarks.commit() == head + "+"
 
 
 def test_there_is_a_list_of_benchmarks(capsys):

@@ -58,12 +58,6 @@ def test_the_environment_switches_everything_off(monkeypatch, fresh):
     assert backend_for(torch.zeros(1)).name == "torch"
 
 
-def test_the_choice_is_made_once(monkeypatch, fresh):
-    before = backend_for(torch.zeros(1))
-    monkeypatch.setenv("HANDWRITING_FAST", "0")
-    assert backend_for(torch.ones(3)) is before
-
-
 @pytest.mark.slow
 def test_plain_torch_gives_the_same_answers():
     found = []

@@ -16,8 +16,8 @@ def name(request):
     return request.param
 
 
-def test_the_default_model_ships():
-    assert hw.load_pretrained().name in hw.pretrained_names()
+def test_the_default_is_of_the_paper_s_size():
+    assert hw.load_pretrained().name == "unipen-400"
 
 
 def test_card_and_file_agree(name):
