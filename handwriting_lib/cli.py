@@ -101,14 +101,22 @@ def _say_skipped(corpus: Any) -> None:
 
 
 def _check_number(arguments: argparse.Namespace, lines: int) -> None:
-    """Refuse more lines than the pictures hold, before any is written."""
+    """Refuse more lines than the pictures hold, before any is written.
+
+    With --json the lines are of use without a picture, so that this is a warning.
+    """
     from .drawing.layout import check_number
     from .drawing.png import RESOLUTION
 
-    if arguments.out and arguments.out.lower().endswith(".png"):
-        check_number(lines, "PNG", RESOLUTION)
-    if arguments.gif:
-        check_number(lines, "GIF")
+    try:
+        if arguments.out and arguments.out.lower().endswith(".png"):
+            check_number(lines, "PNG", RESOLUTION)
+        if arguments.gif:
+            check_number(lines, "GIF")
+    except InputError as error:
+        if not arguments.json:
+            raise
+        logging.warning("%s; the ink will be in %s", error, arguments.json)
 
 
 def _write(arguments: argparse.Namespace) -> None:

@@ -305,6 +305,19 @@ def test_too_many_lines_for_a_picture_are_told_before_one_is_drawn(
     assert not set(re.findall("--[a-z-]+", said)) - {"--samples", "--out"}
 
 
+def test_with_json_the_ink_is_kept_though_the_picture_cannot_hold_it(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("handwriting_lib.drawing.layout.MAX_SIDE", 200)
+    ink, picture = tmp_path / "o.json", tmp_path / "o.png"
+    options = "--samples", "3", "--json", str(ink), "--out", str(picture)
+    assert main(["write", "ab", *options]) == 2
+    said = capsys.readouterr().err
+    assert "at most 1 lines, not 3" in said and str(ink) in said
+    assert "pixels a side" in said and "Traceback" not in said
+    assert len(json.loads(ink.read_text())) == 3 and not picture.exists()
+
+
 def test_ctrl_c_keeps_the_lines_that_are_finished(tmp_path, monkeypatch, capsys):
     from handwriting_lib.writing.sampling import MixtureWriter
 
