@@ -306,14 +306,14 @@ def test_too_many_lines_for_a_picture_are_told_before_one_is_drawn(
 
 
 def test_with_json_the_ink_is_kept_though_the_picture_cannot_hold_it(
-    tmp_path, monkeypatch, capsys
+    tmp_path, monkeypatch, capsys, caplog
 ):
     monkeypatch.setattr("handwriting_lib.drawing.layout.MAX_SIDE", 200)
     ink, picture = tmp_path / "o.json", tmp_path / "o.png"
     options = "--samples", "3", "--json", str(ink), "--out", str(picture)
     assert main(["write", "ab", *options]) == 2
     said = capsys.readouterr().err
-    assert "at most 1 lines, not 3" in said and str(ink) in said
+    assert "at most 1 lines, not 3" in caplog.text and str(ink) in caplog.text
     assert "pixels a side" in said and "Traceback" not in said
     assert len(json.loads(ink.read_text())) == 3 and not picture.exists()
 
