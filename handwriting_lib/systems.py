@@ -230,6 +230,8 @@ def write(
             model lacks, an argument out of its range, or a style of another model; the
             message names it.
         FileNotFoundError: there is no such model or style file.
+        KeyboardInterrupt: Ctrl-C was pressed. The exception has the lines that were
+            finished (`writing.lines.Interrupted`).
 
     Example:
         >>> line = write("hi", seed=3)[0]
