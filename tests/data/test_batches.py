@@ -53,6 +53,14 @@ def test_neighbours_change_nothing(scribble):
     assert torch.equal(together.text[:1, :3], alone.text)
 
 
+def test_every_so_many_lines_of_a_batch(scribble):
+    batch = make_batch([scribble("ab", points=20, seed=seed) for seed in range(5)])
+    for first, chosen in ((None, [0, 2, 4]), (1, [1, 3])):
+        some = batch.every(2) if first is None else batch.every(2, first)
+        for mine, whole in zip(some.tensors(), batch.tensors(), strict=True):
+            assert torch.equal(mine, whole[chosen])
+
+
 def test_a_batch_needs_samples_and_good_texts(scribble):
     with pytest.raises(ValueError, match="at least one"):
         make_batch([])

@@ -140,6 +140,9 @@ def test_mean_and_covariance_are_those_of_torch_distributions():
     torch.testing.assert_close(mixture.mean[..., 2], mixture.end_logit.sigmoid())
     diagonal = mixture.covariance.diagonal(dim1=-2, dim2=-1)
     torch.testing.assert_close(diagonal, reference.variance)
+    torch.testing.assert_close(mixture.variance[..., :2], reference.variance)
+    lift = torch.distributions.Bernoulli(logits=mixture.end_logit)
+    torch.testing.assert_close(mixture.variance[..., 2], lift.variance)
     assert (torch.linalg.eigvalsh(mixture.covariance) > 0).all()
 
 

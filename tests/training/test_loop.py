@@ -102,6 +102,14 @@ def test_what_is_saved_is_what_was_trained(tmp_path):
     assert loss == pytest.approx(last["validation"], rel=1e-5)
 
 
+def test_the_log_says_at_which_learning_rate_a_step_was_made(tmp_path):
+    how = config(steps=8, warmup_steps=3)
+    train(how, data(), tmp_path, quiet=True)
+    rates = [how.recipe.learning_rate_at(step) for step in range(8)]
+    assert [line["rate"] for line in log_of(tmp_path)] == rates
+    assert len(set(rates)) > 3
+
+
 def test_a_run_is_a_function_of_its_seed(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train(config(steps=4, seed=seed), data(), tmp_path / name, quiet=True)
