@@ -83,6 +83,7 @@ def read_files(
         zlib.error,
         EOFError,
         NotImplementedError,  # a compression that zipfile lacks
+        IndexError,  # zipfile, of an entry without a name
         OSError,
     ) as error:
         reason = str(error).partition("\n")[0]  # tarfile lists every format it tried

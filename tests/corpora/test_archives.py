@@ -131,3 +131,16 @@ def test_nothing_there_and_not_an_archive(tmp_path):
     (tmp_path / "x.rar").write_bytes(b"Rar!")
     with pytest.raises(CorpusError, match=r"x\.rar is neither .*\.zip"):
         list(read_files(tmp_path / "x.rar"))
+
+
+def test_an_entry_without_a_name_is_no_traceback(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", "content")
+    content = path.read_bytes()
+    at = content.rindex(b"PK\x01\x02") + 28  # the length of the name, in the directory
+    path.write_bytes(
+        content[:at] + b"\0\0" + content[at + 2 : at + 18] + content[at + 19 :]
+    )
+    with pytest.raises(CorpusError, match="damaged or cut short"):
+        list(read_files(path))
