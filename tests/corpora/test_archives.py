@@ -138,9 +138,7 @@ def test_an_entry_without_a_name_is_no_traceback(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a", "content")
     content = path.read_bytes()
-    at = content.rindex(b"PK\x01\x02") + 28  # the length of the name, in the directory
-    path.write_bytes(
-        content[:at] + b"\0\0" + content[at + 2 : at + 18] + content[at + 19 :]
-    )
+    at = content.rindex(b"PK\x01\x02") + 28  # lengths of the name and of what follows
+    path.write_bytes(content[:at] + b"\0\0\1\0" + content[at + 4 :])
     with pytest.raises(CorpusError, match="damaged or cut short"):
         list(read_files(path))
