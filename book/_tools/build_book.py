@@ -62,23 +62,27 @@ def build(root: Path) -> int:
     log.parent.mkdir(exist_ok=True)
     # The errors of a page come on stderr, the progress on stdout.
     print(f"Building the book; progress goes to {log}", flush=True)
-    with log.open("w", encoding="utf-8") as progress, TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
+    environment = {
+        # Threads that spin would hold up whatever else the machine does, and more of
+        # them than a few earn nothing in what the chapters run.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "OMP_NUM_THREADS": str(min(os.cpu_count() or 1, 4)),
+        **os.environ,
+        "PYTHONWARNINGS": KERNEL_WARNINGS,
+        "HANDWRITING_PACKS": PACKS,
+    }
+    with (
+        log.open("w", encoding="utf-8") as progress,
+        TemporaryFile("w+") as errors,
+        subprocess.Popen(
             command(root),
             cwd=root,
-            env={
-                # Threads that spin would hold up whatever else the machine does, and
-                # more of them than a few earn nothing in what the chapters run.
-                "OMP_WAIT_POLICY": "PASSIVE",
-                "OMP_NUM_THREADS": str(min(os.cpu_count() or 1, 4)),
-                **os.environ,
-                "PYTHONWARNINGS": KERNEL_WARNINGS,
-                "HANDWRITING_PACKS": PACKS,
-            },
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-        )
+        ) as process,
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             progress.write(line)
