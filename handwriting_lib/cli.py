@@ -664,7 +664,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, FloatingPointError, ImportError, OSError, MemoryError) as error:
         if debug:
             raise
-        said = OUT_OF_MEMORY if isinstance(error, MemoryError) else error
+        said = OUT_OF_MEMORY if isinstance(error, MemoryError) else str(error)
         sys.stderr.write(f"handwriting: {said}\n")
         return 2
     except Exception as error:  # a traceback is shown only when it is asked for

@@ -238,11 +238,6 @@ def to_bytes(
     return safetensors.torch.save(tensors, {"handwriting_lib": json.dumps(header)})
 
 
-def _whole(tensor: torch.Tensor) -> torch.Tensor:
-    """Weights in float32; other tensors as they are."""
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
 def save_model(model: Model, path: str | Path, half: bool = True) -> None:
     """Write a model file.
 
@@ -269,7 +264,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
     try:
         with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
             header = json.loads((file.metadata() or {})["handwriting_lib"])
-            tensors = {key: _whole(file.get_tensor(key)) for key in file.keys()}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
         if header["format"] not in READABLE:
             raise ModelError(
                 f"{path} has the format {header['format']!r}; this version of the "
@@ -299,7 +294,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Model:
     reads_text = network_class(header["kind"]).reads_text
     if reads_text and letters != alphabet.CHARACTERS:
         raise ModelError(f"{path} was trained with another alphabet")
-    network.load_state_dict(tensors)
+    network.load_state_dict(tensors)  # half precision becomes float32 here
     return Model(network.to(device).eval(), about=about, name=path.stem, **carried)
 
 

@@ -66,9 +66,9 @@ def html():
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def driver():
-    """One browser for all pages."""
+    """One browser for all pages; a page that stays open keeps a core busy."""
     if reason := why_no_browser():
         pytest.skip(reason)
     with open_browser() as browser:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from handwriting_lib.fast import sequences
+from handwriting_lib.fast import operators, sequences
 from handwriting_lib.fast.torch_backend import BACKEND as PLAIN
 from handwriting_lib.parts.lstm import LSTMState, PeepholeLSTM
 
@@ -156,7 +156,7 @@ def test_a_layer_is_the_same_without_numba(monkeypatch):
     for matmul_dtype, tolerance in ((None, 1e-5), (torch.bfloat16, 0.05)):
         with_numba = run_layer(matmul_dtype)
         with monkeypatch.context() as patch:
-            patch.setattr(sequences, "backend_for", lambda _: PLAIN)
+            patch.setattr(operators, "backend_for", lambda _: PLAIN)
             plain = run_layer(matmul_dtype)
         for a, b in zip(with_numba, plain, strict=True):
             size = max(1.0, b.abs().max().item())

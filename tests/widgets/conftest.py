@@ -27,7 +27,7 @@ def model():
 def line(model):
     """A written line with everything that a Player can show."""
     torch.set_num_threads(1)
-    return write("an ink", model, bias=0.8, seed=3, keep_output=True)[0]
+    return write("an ink", model, style="any", bias=0.8, seed=3, keep_output=True)[0]
 
 
 @dataclass
@@ -93,9 +93,9 @@ class Page:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def driver():
-    """One browser for all tests of widgets."""
+    """One browser for all tests of widgets; a page left open keeps a core busy."""
     pytest.importorskip("selenium")
     from browser import open_browser, why_no_browser
 

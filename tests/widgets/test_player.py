@@ -62,7 +62,7 @@ def test_parts_that_are_not_known_are_left_out(line, model, sample):
 
 def test_600_points_stay_small(model):
     text = "a line of six hundred points or more"
-    line = write(text, model, bias=0.5, keep_output=True)[0]
+    line = write(text, model, style="any", bias=0.5, keep_output=True)[0]
     line = line.replace(
         ink=line.ink[:600], phi=line.phi[:600], output=line.output[:600]
     )
