@@ -84,6 +84,7 @@ def read_files(
         EOFError,
         NotImplementedError,  # a compression that zipfile lacks
         IndexError,  # zipfile, of an entry without a name
+        UnicodeDecodeError,  # zipfile, of a name that is not the UTF-8 it claims
         OSError,
     ) as error:
         reason = str(error).partition("\n")[0]  # tarfile lists every format it tried

@@ -133,6 +133,15 @@ def test_nothing_there_and_not_an_archive(tmp_path):
         list(read_files(tmp_path / "x.rar"))
 
 
+def test_a_name_that_is_not_utf_8_is_no_traceback(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("\u00fc", "content")  # the flag says UTF-8
+    path.write_bytes(path.read_bytes().replace("\u00fc".encode(), b"\xa2\xa2"))
+    with pytest.raises(CorpusError, match="damaged or cut short"):
+        list(read_files(path))
+
+
 def test_an_entry_without_a_name_is_no_traceback(tmp_path):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
