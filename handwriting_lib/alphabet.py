@@ -175,7 +175,7 @@ LETTERS_AND_SIGNS = {
     "®": "(r)", "§": "S", "¶": "P", "→": "->", "←": "<-", "≤": "<=", "≥": ">=",
     "≠": "!=", "≈": "~", "✓": "v",
 }  # fmt: skip
-# Both tables, for what folds as `fold` does: `widgets/static/folding.js`.
+# Both tables together, for `widgets/static/folding.js`, which folds as `fold` does.
 FOLDING = {"typographic": TYPOGRAPHIC, "letters": LETTERS_AND_SIGNS}
 
 

@@ -29,8 +29,8 @@ OUT_OF_MEMORY = (
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether torch ran out of memory, which on a CPU it says in words alone."""
-    named = type(error).__name__ == "OutOfMemoryError"
+    """Whether memory ran out, which torch says in words alone on a CPU."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or "can't allocate memory" in str(error)
 
 
@@ -661,11 +661,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if str(stop):  # how much was finished
             sys.stderr.write(f"handwriting: {stop}\n")
         return 130
-    except (ValueError, FloatingPointError, ImportError, OSError, MemoryError) as error:
+    except (ValueError, FloatingPointError, ImportError, OSError) as error:
         if debug:
             raise
-        said = OUT_OF_MEMORY if isinstance(error, MemoryError) else str(error)
-        sys.stderr.write(f"handwriting: {said}\n")
+        sys.stderr.write(f"handwriting: {error}\n")
         return 2
     except Exception as error:  # a traceback is shown only when it is asked for
         if debug:

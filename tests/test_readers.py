@@ -209,10 +209,8 @@ def unipen_file(content):
     return st.one_of(pieces(content), damaged(content), st.just(content))
 
 
-@TRIED
-@given(unipen_file(SEGMENTS), unipen_file(PEN), unipen_file(PEN))
-def test_unipen(folder, segments, pen, other):
-    root = folder / "unipen"
+def release(root, segments, pen, other):
+    """A UNIPEN release of one file of segments and two of pen readings."""
     for name, content in [
         ("data/8/aaa/x.dat", segments),
         ("include/aaa/x.dat", pen),
@@ -220,6 +218,13 @@ def test_unipen(folder, segments, pen, other):
     ]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
+    return root
+
+
+@TRIED
+@given(unipen_file(SEGMENTS), unipen_file(PEN), unipen_file(PEN))
+def test_unipen(folder, segments, pen, other):
+    root = release(folder / "unipen", segments, pen, other)
     with bounded():
         for sample in unipen.read(root).samples:
             assert sample.ink.isfinite().all() and not alphabet.missing(sample.text)
@@ -228,12 +233,8 @@ def test_unipen(folder, segments, pen, other):
 @pytest.fixture(scope="module")
 def cached(folder):
     """The bytes of a cache of a small release."""
-    root = folder / "release"
-    for name, content in [("data/8/aaa/x.dat", SEGMENTS), ("include/aaa/x.dat", PEN)]:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
     file = folder / "small.npz"
-    unipen._to_cache(unipen.read(root), file)
+    unipen._to_cache(unipen.read(release(folder / "whole", SEGMENTS, PEN, PEN)), file)
     return file.read_bytes()
 
 

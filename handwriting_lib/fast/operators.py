@@ -33,9 +33,7 @@ def _product_in(x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> 
     """`x @ weight.T + bias` in memory of its own, with a product in `dtype`."""
     if dtype != x.dtype:
         return linear(x.to(dtype), weight.to(dtype)).to(x.dtype).add_(bias)
-    # a product may be a view, which the caller could not overwrite
-    product = PackedWeight(weight).product(x, bias)
-    return x.new_empty(0).set_(product)  # type: ignore[call-overload]
+    return PackedWeight(weight).product(x, bias)
 
 
 def _product_over_time(d_z: Tensor, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 The loops are in `loops`, and `operators` makes each an operator of `torch.library`. It
 is imported at the first call, because registering an operator takes torch some time; a
-program that loads an exported network imports it by itself. Time comes first here,
+program that loads an exported network must import it first. Time comes first here,
 `(T, B, ...)`.
 
 `matmul_dtype` is the type of the matrix products: `torch.bfloat16` halves their time on

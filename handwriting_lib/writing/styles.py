@@ -341,9 +341,11 @@ def choose_style(style: Style | str | Path | None, model: Model) -> Style | None
 def _file_of(name: str, model: Model) -> Path | None:
     """The file of a hand that comes with the library for a model, or None."""
     own = model.fingerprints()
-    files = [HANDS / folder.name / f"{name}.safetensors" for folder in HANDS.iterdir()]
-    fitting = [f for f in files if f.is_file() and _read_header(f)["model"] in own]
-    return fitting[0] if fitting else None
+    for folder in HANDS.iterdir():
+        file = folder / f"{name}.safetensors"
+        if file.is_file() and _read_header(file)["model"] in own:
+            return file
+    return None
 
 
 def _is_path(text: str) -> bool:

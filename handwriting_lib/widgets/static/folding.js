@@ -1,6 +1,6 @@
 // Text as people type it: typographic quotes, dashes and invisible characters, and
-// letters with accents, as ASCII. The tables are those of alphabet.py, which `fold`
-// there reads as here.
+// letters with accents, as ASCII. The tables and the results are those of `fold` in
+// alphabet.py.
 
 /**
  * A text folded as `alphabet.fold` does.
