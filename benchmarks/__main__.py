@@ -43,6 +43,8 @@ def measure(name: str, arguments: argparse.Namespace) -> None:
     }
     result = module.run(**options)
     print(getattr(module, "table", table)(result), end="\n\n")
+    if hasattr(module, "RECORDS"):
+        return  # it has recorded its trainings one by one
     if not isinstance(result, dict):
         result = dataclasses.asdict(result)
     RESULTS.mkdir(exist_ok=True)
@@ -84,6 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=int,
         default=3,
         help="number of seeds that ladder trains from, 1 to 3 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep the trainings that ladder has recorded, and continue",
     )
     parser.add_argument(
         "--device",

@@ -1,49 +1,48 @@
-"""The models of chapters 2 to 10, compared on the same ink with the same budget.
+"""The models of chapters 2 to 10, compared on the same ink with the same budgets.
 
-    python -m benchmarks ladder --corpus unipen:PATH
+    python -m benchmarks ladder --corpus unipen:PATH --resume
 
-Every rung is trained from three seeds on batches of the same ink, and evaluated by the
-likelihood of the same held-out lines. The budget is small, because the ladder compares
-what each rung adds and not how good a model can become. Chapter 8 reads the results. In
-addition to `command`, `commit` and `machine`, which every benchmark records,
-`results/ladder.json` holds:
+Every rung is trained from three seeds on batches of the same ink, at a small budget and
+at one ten times as large, and evaluated by the likelihood of the same held-out lines.
+The ladder compares what each rung adds and not how good a model can become. Chapter 8
+reads the results.
 
-    title, corpus           strings; `corpus` is the name of a corpus, such as "unipen"
+It takes some seven hours of one core. So each training is recorded as soon as it is
+done, and `--resume` goes on where an earlier call was interrupted, in the middle of a
+training too: checkpoints and trained networks are in `_build/ladder`. A record is
+`results/ladder/NAME-STEPS-SEED.json`; besides `command`, `commit` and `machine`, which
+every benchmark records, it holds:
+
+    corpus                  name of the corpus, such as "unipen"
     split                   {"train": COUNTS, "validation": COUNTS}, where COUNTS has
                             `lines`, `words`, `points` and `writers`; all figures are
                             measured on `validation`
-    budget                  `steps`, `points_per_batch`, `longest` (the most points per
-                            line), `rate` (the learning rate), `hidden` and so on
-    units                   `std` and `mean` of the normalisation, in letter-body
-                            heights, and `log_jacobian`, which is added to nats per
-                            point in normalised units to give those in letter-body units
-    sse                     a sentence that defines the squared error
-    rungs                   a list with an entry per rung, from the lowest to the
-                            highest:
-      name, what            strings: a short name, and what is new on this rung
-      weights               number of parameters
-      runs                  a list with an entry per seed, or a single entry if the rung
-                            does not depend on the seed:
-        seed                1, 2 or 3
-        points_seen         number of training points, without padding
-        nats_per_point, nats_per_line
-                            negative log-likelihood in normalised units: lower is better
-        nats_per_point_letter_body, nats_per_line_letter_body
-                            the same in letter-body heights
-        sse                 squared error in normalised units
-        seconds             training time, on a machine that may have had other work
-      mean                  mean of each figure over the runs
-      spread                standard deviation of each figure over the runs (n - 1), or
-                            0 for a single run
+    recipe                  `points_per_batch`, `longest` (the most points per line),
+                            `learning_rate` and so on
+    normalisation           `std` and `mean` of the offsets, in letter-body heights
+    rung                    `name` and `what` (what is new on this rung)
+    weights                 number of parameters that are trained
+    steps, seed             number of updates, and the seed
+    begins_with             name of the rung whose network of the same seed and budget
+                            this training begins with, or an empty string
+    points_seen             number of training points, without padding
+    nats_per_point, nats_per_line
+                            negative log-likelihood of the held-out lines, in
+                            letter-body heights: lower is better
+    squared_error           mean over points of the squared distance of the next offset
+                            from the mean of its density (the weighted mean of the
+                            components' means), in squared letter-body heights
+    seconds                 training time, on a machine that may have had other work
+    curve                   `[step, nats_per_point]` in the course of the training
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,27 +52,32 @@ import torch
 from torch import nn
 
 import handwriting_lib as hw
+from handwriting_lib.atomic import write_whole
 from handwriting_lib.data.batches import Batch
 from handwriting_lib.parts.mixture import RHO_LIMIT, SIGMA_FLOOR
 from handwriting_lib.training.config import Recipe, TrainingConfig
 from handwriting_lib.training.ink import TrainingData
+from handwriting_lib.training.loop import CHECKPOINT
+
+from . import RESULTS, ROOT, commit, machine
 
 log = logging.getLogger(__name__)
 
+RECORDS = RESULTS / "ladder"
+NETWORKS = ROOT / "_build" / "ladder"  # checkpoints and trained networks
 SEEDS = (1, 2, 3)
-STEPS = 500
+BUDGETS = (500, 5000)  # updates
 HIDDEN = 64
+# One layer of so many units has about the weights of three layers of `HIDDEN` cells.
+EQUAL = {"feedforward": 265, "recurrent": 274, "prediction": 148}
 LINES = 300  # held-out lines on which every rung is evaluated
 POINTS = 4800
 LONGEST = 300  # points per line or word: short lines make an update cheap
 NOISE = 0.075  # the paper's initial standard deviation
+CURVE = 20  # evaluations per training
 CORPUS_OPTIONS: dict[str, dict[str, Any]] = {
     "synthetic": {"samples": 3000, "writers": 200, "kinds": ("line", "word")}
 }
-SSE = (
-    "squared distance of the next offset from the mean of its density (the weighted "
-    "mean of the components' means), averaged over points, in normalised units"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,37 +90,64 @@ class Rung:
         network: kind of network, or an empty string if the model is fitted in closed
             form and not trained.
         model: sizes of the network.
-        noise: whether the second half of the training has weight noise.
+        begins_with: name of the rung whose trained network this one begins with.
+        noise: initial standard deviation of its weight noise.
     """
 
     name: str
     what: str
     network: str = ""
     model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    noise: bool = False
+    begins_with: str = ""
+    noise: float = 0.0
 
 
 def rungs() -> list[Rung]:
-    """All rungs, from the lowest to the highest."""
+    """The rungs that add a part each, from the lowest to the highest."""
     one, three = {"hidden": HIDDEN, "layers": 1}, {"hidden": HIDDEN, "layers": 3}
-    noise = (
-        f"half the steps as below, half with noise of {NOISE:g} about each weight, "
-        "its width learned"
-    )
     return [
         Rung("constant Gaussian", "one density for all points: no network"),
-        Rung("feedforward", "sees the last 8 points; a mixture of 20 Gaussians",
-             "feedforward", {"hidden": 2 * HIDDEN}),
-        Rung("LSTM", "a memory: one layer, no peepholes",
+        Rung("feedforward", "two layers that see the last 8 points; a mixture of 20 "
+             "Gaussians, as on all rungs above", "feedforward", {"hidden": 2 * HIDDEN}),
+        Rung("plain recurrent", "one layer of tanh units that reads all points",
+             "recurrent", one),
+        Rung("LSTM", "one layer of cells and gates, no peepholes",
              "prediction", one | {"peepholes": False}),
         Rung("peephole LSTM", "gates that see the cell", "prediction", one),
         Rung("three layers", "three layers, all of which see the point and feed the "
              "output", "prediction", three),
-        Rung("three layers, weight noise", noise, "prediction", three, True),
         Rung("synthesis", "knows the text, through the soft window", "synthesis",
              three),
-        Rung("synthesis, weight noise", noise, "synthesis", three, True),
     ]  # fmt: skip
+
+
+def rungs_of_equal_weights() -> list[Rung]:
+    """One layer of more units each, with about the weights of *three layers*."""
+    one = {name: {"hidden": hidden} for name, hidden in EQUAL.items()}
+    lstm = one["prediction"] | {"layers": 1}
+    return [
+        Rung("wide feedforward", "two layers", "feedforward", one["feedforward"]),
+        Rung("wide plain recurrent", "one layer", "recurrent", one["recurrent"]),
+        Rung("wide LSTM", "one layer, no peepholes", "prediction",
+             lstm | {"peepholes": False}),
+        Rung("wide peephole LSTM", "one layer", "prediction", lstm),
+    ]  # fmt: skip
+
+
+def rungs_that_go_on() -> list[Rung]:
+    """Trained networks that are trained on, with weight noise and without."""
+    found = []
+    for below in rungs():
+        if below.name in ("three layers", "synthesis"):
+            more = f"*{below.name}*, trained for half as many updates again"
+            found += [
+                dataclasses.replace(below, name=f"{below.name}, trained on",
+                                    what=more, begins_with=below.name),
+                dataclasses.replace(below, name=f"{below.name}, weight noise",
+                                    what=f"{more} with weight noise",
+                                    begins_with=below.name, noise=NOISE),
+            ]  # fmt: skip
+    return found
 
 
 CONSTANTS = 6  # two means, two standard deviations, a correlation, a pen share
@@ -156,36 +187,35 @@ class ConstantGaussian(nn.Module):
 
 @torch.no_grad()
 def figures(
-    network: Any, batches: Sequence[Batch], log_jacobian: float
+    network: Any, batches: Sequence[Batch], normalisation: hw.Normalisation
 ) -> dict[str, float]:
     """Evaluate a network on all points of some lines.
 
     Args:
         network: network that predicts each point from those before it.
         batches: lines to predict, normalised.
-        log_jacobian: nats per point to add for letter-body units.
+        normalisation: that of the batches, which leads back to letter-body heights.
 
     Returns:
-        The negative log-likelihood in both units and the squared error, by the names
-        in the module's docstring.
+        The negative log-likelihood and the squared error, by the names in the module's
+        docstring.
     """
+    scale = torch.tensor(normalisation.std)
     nats = squares = 0.0
     points = lines = 0
     for batch in batches:
         seen, target, mask = batch.ink[:, :-1], batch.ink[:, 1:], batch.mask[:, 1:]
         mixture = network(seen, *batch.texts(network.reads_text)).mixture()
         nats -= float(mixture.log_prob(target)[mask].double().sum())
-        apart = mixture.mean[..., :2] - target[..., :2]  # (B, T, 2)
+        apart = scale * (mixture.mean[..., :2] - target[..., :2])  # (B, T, 2)
         squares += float(apart.square().sum(-1)[mask].double().sum())
         points += int(mask.sum())
         lines += len(mask)
-    shift = points * log_jacobian
+    nats += points * normalisation.log_jacobian
     return {
         "nats_per_point": nats / points,
         "nats_per_line": nats / lines,
-        "nats_per_point_letter_body": (nats + shift) / points,
-        "nats_per_line_letter_body": (nats + shift) / lines,
-        "sse": squares / points,
+        "squared_error": squares / points,
     }
 
 
@@ -203,80 +233,95 @@ def recipe(steps: int, seed: int, noise: float = 0.0) -> Recipe:
         decay_share=0.5,
         word_share=(0.5, 0.5),
         weight_noise=noise,
-        validate_every=steps,
-        validation_batches=2,
+        validate_every=max(1, steps // CURVE),
+        validation_batches=10_000,  # all of them
     )
 
 
-def trained(rung: Rung, data: TrainingData, seed: int) -> tuple[nn.Module, int]:
-    """Train a rung's network for `STEPS` steps.
+def label(name: str, steps: int, seed: int) -> str:
+    """The name of a training's record and folder."""
+    return f"{name.replace(',', '').replace(' ', '-')}-{steps}-{seed}"
+
+
+def trained(
+    rung: Rung, data: TrainingData, steps: int, seed: int, resume: bool
+) -> tuple[hw.Model, list[tuple[int, float]]]:
+    """Train a rung's network, or go on with a training that was interrupted.
 
     Returns:
-        The trained network, and the number of points that it was trained on.
+        The trained model, and its nats per point on the held-out lines after some of
+        its steps.
     """
-    config = TrainingConfig(rung.network, rung.model)
-    steps = STEPS // 2 if rung.noise else STEPS
-    with tempfile.TemporaryDirectory() as folder:
-        first = dataclasses.replace(config, recipe=recipe(steps, seed))
-        model = hw.train(first, data, Path(folder) / "first", quiet=True)
-        points = model.about["points_seen"]
-        if rung.noise:
-            # a new seed, so that the second half does not repeat the first's batches
-            second = dataclasses.replace(
-                config,
-                init_from=str(Path(folder) / "first" / "model.safetensors"),
-                recipe=recipe(STEPS - steps, seed + 1000, NOISE),
-            )
-            model = hw.train(second, data, Path(folder) / "second", quiet=True)
-            points += model.about["points_seen"]
-    return model.network, points
+    folder = NETWORKS / label(rung.name, steps, seed)
+    start = ""
+    if rung.begins_with:
+        below = label(rung.begins_with, steps, seed)
+        start = str(NETWORKS / below / "model.safetensors")
+        # a new seed, so that it does not repeat the first training's batches
+        steps, seed = steps // 2, seed + 1000
+    config = TrainingConfig(
+        rung.network,
+        rung.model,
+        init_from=start,
+        recipe=recipe(steps, seed, rung.noise),
+    )
+    resume = resume and (folder / CHECKPOINT).exists()
+    model = hw.train(config, data, folder, quiet=True, resume=resume)
+    shift = data.normalisation.log_jacobian
+    with (folder / "log.jsonl").open(encoding="utf-8") as log_lines:
+        logged = [json.loads(line) for line in log_lines]
+    return model, [
+        (one["step"], one["validation"] + shift)
+        for one in logged
+        if one["validation"] is not None
+    ]
 
 
 def climb(
-    rung: Rung, data: TrainingData, held_out: Sequence[Batch], seeds: Sequence[int]
+    rung: Rung,
+    data: TrainingData,
+    held_out: Sequence[Batch],
+    steps: int,
+    seed: int,
+    resume: bool,
 ) -> dict[str, Any]:
-    """Train and evaluate one rung from every seed.
-
-    Args:
-        rung: the model.
-        data: training data.
-        held_out: batches of held-out lines.
-        seeds: seeds to train from; a rung without a network uses only the first.
+    """Train and evaluate one rung from one seed.
 
     Returns:
-        The rung's entry of `rungs` in the results.
+        What the record says of this rung.
     """
-    runs = []
-    for seed in seeds if rung.network else seeds[:1]:
-        begin = time.perf_counter()
-        if rung.network:
-            network, seen = trained(rung, data, seed)
-        else:
-            ink = torch.cat([s.ink[1:] for s in data.train])
-            network, seen = ConstantGaussian(data.normalisation.apply(ink)), len(ink)
+    begin = time.perf_counter()
+    curve: list[tuple[int, float]] = []
+    if rung.network:
+        model, curve = trained(rung, data, steps, seed, resume)
+        network, seen = model.network, model.about["points_seen"]
+        seconds = 3600 * model.about["hours"]
+    else:
+        ink = torch.cat([s.ink[1:] for s in data.train])
+        network, seen = ConstantGaussian(data.normalisation.apply(ink)), len(ink)
         seconds = time.perf_counter() - begin
-        told = figures(network, held_out, data.normalisation.log_jacobian)
-        runs.append({"seed": seed, "points_seen": seen, **told, "seconds": seconds})
-        log.info(
-            "%s, seed %d: %.4f nats per point, squared error %.4f, %.0f s",
-            rung.name,
-            seed,
-            told["nats_per_point"],
-            told["sse"],
-            seconds,
-        )
-    numbers = [key for key in runs[0] if key != "seed"]
-    columns = {key: [float(run[key]) for run in runs] for key in numbers}
-    spread = statistics.stdev if len(runs) > 1 else lambda _: 0.0
+    told = figures(network, held_out, data.normalisation)
+    log.info(
+        "%s, %d updates, seed %d: %.4f nats per point, squared error %.4f, %.0f s",
+        rung.name,
+        steps,
+        seed,
+        told["nats_per_point"],
+        told["squared_error"],
+        seconds,
+    )
     # unused peephole weights stay zero and get no gradient, so they do not count
     weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
     return {
-        "name": rung.name,
-        "what": rung.what,
+        "rung": {"name": rung.name, "what": rung.what},
         "weights": weights or CONSTANTS,
-        "runs": runs,
-        "mean": {key: statistics.fmean(column) for key, column in columns.items()},
-        "spread": {key: spread(column) for key, column in columns.items()},
+        "steps": steps,
+        "seed": seed,
+        "begins_with": rung.begins_with,
+        "points_seen": seen,
+        **told,
+        "seconds": seconds,
+        "curve": curve,
     }
 
 
@@ -290,15 +335,31 @@ def counts(samples: Sequence[hw.Sample]) -> dict[str, int]:
     }
 
 
-def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
-    """Train and evaluate all rungs on one corpus.
+def trainings(seeds: int) -> list[tuple[Rung, int, int]]:
+    """Rungs, numbers of updates and seeds of all trainings, in their order."""
+    every = [*rungs(), *rungs_of_equal_weights(), *rungs_that_go_on()]
+    return [
+        (rung, steps, seed)
+        for steps in BUDGETS
+        for group in (every[: len(rungs())], every[len(rungs()) :])
+        for seed in SEEDS[:seeds]
+        for rung in group
+        if rung.network or seed == SEEDS[0]  # the constant does not depend on the seed
+    ]
+
+
+def run(
+    corpus: str = "synthetic", seeds: int = len(SEEDS), resume: bool = False
+) -> dict[str, Any]:
+    """Train and evaluate all rungs on one corpus, and record each.
 
     Args:
         corpus: name of a corpus, as `load_corpus` accepts it.
         seeds: number of seeds to train from, at most `len(SEEDS)`.
+        resume: whether to keep what is recorded and to continue what was interrupted.
 
     Returns:
-        The results that the module's docstring describes.
+        All records, as `collected` returns them.
 
     Raises:
         SystemExit: if the corpus leaves no held-out line.
@@ -317,47 +378,110 @@ def run(corpus: str = "synthetic", seeds: int = len(SEEDS)) -> dict[str, Any]:
             f"the corpus {corpus} leaves no held-out line to evaluate on: choose a "
             "corpus with more writers"
         )
+    data = dataclasses.replace(data, validation=lines)
     held_out = [
         hw.make_batch(samples, data.normalisation)
         for samples in hw.LengthBuckets(lines, 2 * POINTS).in_order()
     ]
-    plain = recipe(STEPS, 0)
-    return {
-        "title": "The ladder: one split, one budget, one unit",
+    plain = recipe(1, 0)
+    about = {
+        "command": f"python -m benchmarks ladder --corpus {name}"
+        f"{':PATH' if ':' in corpus else ''} --resume",
+        "machine": machine(),
         "corpus": name,
         "split": {"train": counts(data.train), "validation": counts(lines)},
-        "budget": {
-            "steps": STEPS,
+        "recipe": {
             "points_per_batch": POINTS,
             "longest": LONGEST,
-            "hidden": HIDDEN,
             "optimiser": plain.optimiser,
-            "rate": plain.learning_rate,
-            "share_of_words": plain.word_share[0],
+            "learning_rate": plain.learning_rate,
+            "word_share": plain.word_share[0],
             "weight_noise": NOISE,
-            "seeds": list(SEEDS[:seeds]),
         },
-        "units": dataclasses.asdict(data.normalisation)
-        | {"log_jacobian": data.normalisation.log_jacobian},
-        "sse": SSE,
-        "rungs": [climb(rung, data, held_out, SEEDS[:seeds]) for rung in rungs()],
+        "normalisation": dataclasses.asdict(data.normalisation),
     }
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    for rung, steps, seed in trainings(seeds):
+        file = RECORDS / f"{label(rung.name, steps, seed)}.json"
+        if resume and file.exists():
+            continue
+        before = {"commit": commit()}  # commits may be made during the training
+        told = climb(rung, data, held_out, steps, seed, resume)
+        record = json.dumps(before | about | told, indent=2) + "\n"
+        write_whole(file, record.encode())
+    return collected(RECORDS)
+
+
+def collected(folder: Path = RECORDS) -> dict[str, Any]:
+    """Put the records of a folder together.
+
+    Returns:
+        What all records share (`corpus`, `split`, `recipe`, `normalisation`), the
+        `budgets`, the `seeds`, and `rungs`: the recorded rungs by name, in the order of
+        the ladder, each with `what`, `weights` and `runs`, a mapping from a budget to a
+        list with the record of each seed.
+
+    Raises:
+        SystemExit: if the records differ in what they must share.
+    """
+    files = sorted(folder.glob("*.json"))
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    shared = ("corpus", "split", "recipe", "normalisation")
+    for file, record in zip(files, records, strict=True):
+        for key in shared:
+            if record[key] != records[0][key]:
+                raise SystemExit(
+                    f"{file} and {files[0]} differ in {key}: they are not of one ladder"
+                )
+    found: dict[str, Any] = {}
+    for rung in [*rungs(), *rungs_of_equal_weights(), *rungs_that_go_on()]:
+        own = [record for record in records if record["rung"]["name"] == rung.name]
+        if own:
+            found[rung.name] = {
+                "what": own[0]["rung"]["what"],
+                "weights": own[0]["weights"],
+                "runs": {
+                    steps: sorted(
+                        (one for one in own if one["steps"] == steps),
+                        key=lambda one: one["seed"],
+                    )
+                    for steps in sorted({one["steps"] for one in own})
+                },
+            }
+    return {key: records[0][key] for key in shared} | {
+        "budgets": sorted({record["steps"] for record in records}),
+        "seeds": sorted({record["seed"] for record in records}),
+        "rungs": found,
+    }
+
+
+def mean(runs: Sequence[Mapping[str, Any]], key: str) -> float:
+    """The mean of a figure over the seeds."""
+    return statistics.fmean(float(run[key]) for run in runs)
+
+
+def spread(runs: Sequence[Mapping[str, Any]], key: str) -> float:
+    """The standard deviation of a figure over the seeds (n - 1); 0 for one seed."""
+    values = [float(run[key]) for run in runs]
+    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def table(result: Mapping[str, Any]) -> str:
     """Format the ladder as a table for a terminal."""
-    width = max(len(rung["name"]) for rung in result["rungs"])
-    lines = [
-        result["title"],
-        f"{result['corpus']}, {result['split']['validation']['lines']} held-out lines",
-        "",
-        f"{'':{width}}    weights   nats per point     nats per line    squared error",
-    ]
-    for rung in result["rungs"]:
-        mean, spread = rung["mean"], rung["spread"]
-        told = "  ".join(
-            f"{mean[key]:8.{digits}f} ({spread[key]:.{digits}f})"
-            for key, digits in (("nats_per_point", 3), ("nats_per_line", 1), ("sse", 3))
-        )
-        lines.append(f"{rung['name']:{width}}  {rung['weights']:9,}  {told}")
+    width = max(len(name) for name in result["rungs"])
+    lines = []
+    for steps in result["budgets"]:
+        lines += [
+            f"{result['corpus']}, {result['split']['validation']['lines']} held-out "
+            f"lines, {steps} updates",
+            f"{'':{width}}    weights   nats per point    squared error",
+        ]
+        for name, rung in result["rungs"].items():
+            if runs := rung["runs"].get(steps):
+                told = "  ".join(
+                    f"{mean(runs, key):8.3f} ({spread(runs, key):.3f})"
+                    for key in ("nats_per_point", "squared_error")
+                )
+                lines.append(f"{name:{width}}  {rung['weights']:9,}  {told}")
+        lines.append("")
     return "\n".join(lines)

@@ -61,6 +61,7 @@ class System:
 
 SYSTEMS: dict[str, System] = {
     "feedforward": System(InkTask, measures=("likelihood",)),
+    "recurrent": System(InkTask, measures=("likelihood",)),
     "prediction": System(InkTask, measures=("likelihood",)),
     "synthesis": System(
         InkTask,

@@ -70,7 +70,10 @@ def test_it_is_listed(tmp_path, capsys):
     file.write_text('network = "triples"\n')
     assert main(["train", str(file), "--out", str(tmp_path / "r")]) == 2
     told = capsys.readouterr().err
-    assert "'triples'" in told and "feedforward, pairs, prediction, synthesis" in told
+    assert (
+        "'triples'" in told
+        and "feedforward, pairs, prediction, recurrent, synthesis" in told
+    )
 
 
 def test_it_is_refused_where_it_cannot_serve(tmp_path, capsys):

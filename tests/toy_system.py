@@ -17,7 +17,7 @@ class Vocabulary:
 
 class Pairs(nn.Module):  # the letter after each letter
     kind, Config, carries = "pairs", Vocabulary, {"vocabulary": Vocabulary}
-    reads_text = recurrent = False
+    reads_text = False
 
     def __init__(self, config):
         super().__init__()

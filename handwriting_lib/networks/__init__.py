@@ -7,9 +7,10 @@ attributes, which are all that the rest of the library needs to know about its k
 - `Config`: the class of its `config`;
 - `carries`: what a model file holds besides the weights, as a mapping from names to
   frozen dataclasses; networks over ink carry their normalisation and thinning;
-- `reads_text`: whether it reads a text along with the ink;
-- `recurrent`: whether it has a state, and with it the methods `initial_state`, `step`
-  and `layer_input`.
+- `reads_text`: whether it reads a text along with the ink.
+
+Networks over ink also have `initial_state(batch_size)` and `step(point, state)`, with
+which a line is written point by point.
 
 To add a network, add a file to this folder and an entry to `NETWORKS`; an entry in
 `systems.SYSTEMS` puts it to use.
@@ -23,25 +24,35 @@ from typing import Any
 from torch import nn
 
 from ..errors import InputError
-from .feedforward import FeedforwardConfig, FeedforwardPredictor
+from .feedforward import FeedforwardConfig, FeedforwardPredictor, FeedforwardState
 from .growth import grow
 from .output import NetworkOutput
 from .prediction import PredictionConfig, PredictionNetwork, PredictionState
+from .recurrent import RecurrentConfig, RecurrentNetwork, RecurrentState
 from .synthesis import SynthesisConfig, SynthesisNetwork, SynthesisState
 
 NETWORKS: dict[str, type[Any]] = {
     network.kind: network
-    for network in (FeedforwardPredictor, PredictionNetwork, SynthesisNetwork)
+    for network in (
+        FeedforwardPredictor,
+        RecurrentNetwork,
+        PredictionNetwork,
+        SynthesisNetwork,
+    )
 }
 
 __all__ = [
     "NETWORKS",
     "FeedforwardConfig",
     "FeedforwardPredictor",
+    "FeedforwardState",
     "NetworkOutput",
     "PredictionConfig",
     "PredictionNetwork",
     "PredictionState",
+    "RecurrentConfig",
+    "RecurrentNetwork",
+    "RecurrentState",
     "SynthesisConfig",
     "SynthesisNetwork",
     "SynthesisState",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,12 @@ class FeedforwardConfig(NetworkConfig):
     mixtures: int = 20
 
 
+class FeedforwardState(NamedTuple):
+    """The last k points, `(B, k, 3)`, which are all that it remembers."""
+
+    points: Tensor
+
+
 class FeedforwardPredictor(nn.Module):
     """Predicts the next point from the last k points with a stack of tanh layers.
 
@@ -51,7 +57,6 @@ class FeedforwardPredictor(nn.Module):
         "thinning": Thinning,
     }
     reads_text: ClassVar[bool] = False
-    recurrent: ClassVar[bool] = False
 
     def __init__(self, config: FeedforwardConfig = FeedforwardConfig()) -> None:
         super().__init__()
@@ -64,23 +69,38 @@ class FeedforwardPredictor(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(size, 6 * config.mixtures + 1)
 
+    def initial_state(self, batch_size: int) -> FeedforwardState:
+        """The state before the first point: zeros."""
+        points = self.output.bias.new_zeros(batch_size, self.config.points, 3)
+        return FeedforwardState(points)
+
+    def step(
+        self, point: Tensor, state: FeedforwardState
+    ) -> tuple[Tensor, FeedforwardState]:
+        """Read a point `(B, 3)`; return the raw output `(B, 6M + 1)` and the state."""
+        out, _, state = self(point[:, None], state)
+        return out[:, 0], state
+
     def forward(
         self,
         ink: Tensor,
-        *,
+        state: FeedforwardState | None = None,
         matmul_dtype: torch.dtype | None = None,
         gate_limit: float | None = None,
     ) -> NetworkOutput:
-        """The output at each point; before the first point the network reads zeros.
+        """The output at each point.
 
         Args:
             ink: `(B, T, 3)` points.
+            state: state to continue from; None starts with zeros.
             matmul_dtype: ignored, because the products here are few and stay in the
                 type of the input; accepted so that one task trains all networks.
             gate_limit: ignored, because there are no gates; accepted for the same
                 reason.
         """
         k = self.config.points
-        padded = nn.functional.pad(ink, (0, 0, k - 1, 0))  # (B, T + k - 1, 3)
-        seen = padded.unfold(1, k, 1).flatten(2)  # (B, T, 3k)
-        return NetworkOutput(self.output(self.layers(seen)), None, None)
+        state = self.initial_state(ink.shape[0]) if state is None else state
+        known = torch.cat([state.points, ink], 1)  # (B, k + T, 3)
+        seen = known[:, 1:].unfold(1, k, 1).flatten(2)  # (B, T, 3k)
+        raw = self.output(self.layers(seen))
+        return NetworkOutput(raw, None, FeedforwardState(known[:, -k:]))

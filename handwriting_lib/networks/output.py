@@ -16,7 +16,7 @@ class NetworkOutput(NamedTuple):
         output: `(B, T, 6M + 1)` raw output, which `mixture` turns into a density.
         phi: `(B, T, U)` weights of the window, or None for a network that reads no
             text.
-        state: state after the last point, or None for a network without memory.
+        state: state after the last point.
     """
 
     output: Tensor

@@ -63,7 +63,6 @@ class PredictionNetwork(nn.Module):
         "thinning": Thinning,
     }
     reads_text: ClassVar[bool] = False
-    recurrent: ClassVar[bool] = True
 
     def __init__(self, config: PredictionConfig = PredictionConfig()) -> None:
         super().__init__()

@@ -83,7 +83,6 @@ class SynthesisNetwork(nn.Module):
         "thinning": Thinning,
     }
     reads_text: ClassVar[bool] = True
-    recurrent: ClassVar[bool] = True
 
     def __init__(self, config: SynthesisConfig = SynthesisConfig()) -> None:
         super().__init__()

@@ -147,7 +147,7 @@ class TrainingConfig:
     """Everything that determines a training run; `read_config` reads it from TOML.
 
     Attributes:
-        network: `"synthesis"`, `"prediction"` or `"feedforward"`.
+        network: kind of network, a key of `networks.NETWORKS`.
         model: sizes of the network, under the names that its `Config` gives them.
         corpus: source of the ink, in the form that `load_corpus` takes.
         corpus_options: options of the corpus reader.

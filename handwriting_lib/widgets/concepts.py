@@ -21,6 +21,7 @@ from ..drawing.svg import to_svg
 from ..errors import InputError
 from ..files.models import Model
 from ..ink import Sample, check_ink
+from ..parts.lstm import PeepholeLSTM
 from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
 from .player import POINTS_PER_SECOND, in_letter_bodies
@@ -209,11 +210,11 @@ def trace_gates(model: Model, ink: Tensor, text: str = "", layer: int = 0) -> Ga
         torch.Size([7, 4])
     """
     network = model.network
-    if not network.recurrent:
+    layers = list(network.layers)
+    if not all(isinstance(one, PeepholeLSTM) for one in layers):
         raise InputError(
             f"a {model.kind} network has no gates: choose a model with LSTM layers"
         )
-    layers = list(network.layers)
     if not -len(layers) <= layer < len(layers):
         raise InputError(
             f"layer must be from {-len(layers)} to {len(layers) - 1}, not {layer}"

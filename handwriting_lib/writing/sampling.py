@@ -252,20 +252,31 @@ def write_unconditional(
     bias: float = 0.0,
     temperature: float = 1.0,
     seed: int = 1,
+    prime: Tensor | None = None,
 ) -> list[Tensor]:
-    """Ink without a text, from a `PredictionNetwork` (section 4.3 of the paper).
+    """Ink without a text, from a network that reads none (section 4.3 of the paper).
+
+    Args:
+        model: a prediction, recurrent or feedforward model.
+        points: number of points per line; those of the prime come on top.
+        samples: number of lines.
+        bias: 0 writes as people do, 1 and more neatly.
+        temperature: below 1 more alike, above 1 more varied.
+        seed: with the position of a line, it decides the line's randomness.
+        prime: `(T, 3)` ink to continue, in letter-body heights; None begins anew.
 
     Returns:
-        One `(points, 3)` tensor per sample, in letter-body heights.
+        One `(T + points, 3)` tensor per sample, in letter-body heights, which begins
+        with the prime.
 
     Raises:
-        ModelError: the network reads a text, or has no memory.
+        ModelError: the network reads a text, or writes no ink.
     """
     network = model.network
-    if network.reads_text or not network.recurrent:
+    if network.reads_text or "normalisation" not in network.carries:
         raise ModelError(
             f"{model.name} is a {model.kind} network: writing without a text takes a "
-            "recurrent network that reads none (prediction)"
+            "network over ink that reads none, such as unipen-free"
         )
     like = network.output.bias
     noise = torch.stack(
@@ -274,9 +285,15 @@ def write_unconditional(
             for i in range(samples)
         ]
     )  # (B, T, 4)
-    state, point = network.initial_state(samples), noise.new_zeros(samples, 3)
-    lines = [point]
-    for t in range(points - 1):
+    lines = [noise.new_zeros(samples, 3)]
+    if prime is not None:
+        lines = [
+            p.expand(samples, 3) for p in model.normalisation.apply(prime.to(like))
+        ]
+    state, point = network.initial_state(samples), lines[-1]
+    for one in lines[:-1]:
+        state = network.step(one, state)[1]
+    for t in range(points if prime is not None else points - 1):
         output, state = network.step(point, state)
         mixture = StrokeMixture.from_output(output, bias, temperature)
         point = mixture.sample(noise=noise[:, t])

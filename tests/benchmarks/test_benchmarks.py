@@ -3,7 +3,7 @@
 import json
 import platform
 import re
-import statistics
+import shutil
 import subprocess
 import time
 
@@ -12,6 +12,7 @@ import torch
 from scipy.stats import multivariate_normal
 
 import benchmarks
+import handwriting_lib as hw
 from benchmarks import __main__ as door
 from benchmarks import browser, ladder, lstm, measure, sample
 from handwriting_lib import Normalisation, SynthesisConfig, SynthesisNetwork, make_batch
@@ -93,68 +94,90 @@ def test_all_means_those_of_speed(monkeypatch):
 
 
 @pytest.fixture
-def small_ladder(monkeypatch):
-    sizes = {"STEPS": 4, "HIDDEN": 6, "POINTS": 1500, "LINES": 2, "LONGEST": 500}
-    for name, size in sizes.items():
-        monkeypatch.setattr(ladder, name, size)
+def small_ladder(tmp_path, monkeypatch):
+    sizes = {"BUDGETS": (4, 8), "HIDDEN": 6, "POINTS": 1500, "LINES": 2}
+    equal = {"feedforward": 9, "recurrent": 9, "prediction": 7}
+    folders = {"RECORDS": tmp_path / "records", "NETWORKS": tmp_path / "networks"}
+    others = {"LONGEST": 500, "CURVE": 2, "EQUAL": equal}
+    for name, value in (sizes | folders | others).items():
+        monkeypatch.setattr(ladder, name, value)
     options = {"samples": 80, "writers": 30, "kinds": ("line", "word"), "seed": 3}
     monkeypatch.setattr(ladder, "CORPUS_OPTIONS", {"synthetic": options})
+    monkeypatch.setattr(door, "RESULTS", tmp_path)
     threads = torch.get_num_threads()
-    yield
+    yield tmp_path
     torch.set_num_threads(threads)
 
 
 @pytest.mark.slow
-def test_the_ladder_asks_every_rung_the_same(
-    tmp_path, monkeypatch, capsys, small_ladder
-):
-    monkeypatch.setattr(door, "RESULTS", tmp_path)
+def test_the_ladder_asks_every_rung_the_same(small_ladder, monkeypatch, capsys):
     assert door.main(["ladder", "--seeds", "2"]) == 0
-    content = (tmp_path / "ladder.json").read_text()
-    written = json.loads(content)
-    told = "python -m benchmarks ladder --corpus synthetic --seeds 2"
-    assert written["command"] == told
-    names = [rung["name"] for rung in written["rungs"]]
-    assert names == [
-        "constant Gaussian", "feedforward", "LSTM", "peephole LSTM", "three layers",
-        "three layers, weight noise", "synthesis", "synthesis, weight noise",
-    ]  # fmt: skip
     printed = capsys.readouterr().out
+    result = ladder.collected(ladder.RECORDS)
+    assert result["budgets"] == [4, 8] and result["seeds"] == [1, 2]
+    names = [
+        "constant Gaussian", "feedforward", "plain recurrent", "LSTM", "peephole LSTM",
+        "three layers", "synthesis", "wide feedforward", "wide plain recurrent",
+        "wide LSTM", "wide peephole LSTM", "three layers, trained on",
+        "three layers, weight noise", "synthesis, trained on",
+        "synthesis, weight noise",
+    ]  # fmt: skip
+    assert list(result["rungs"]) == names
     assert all(name in printed for name in names)
-    held_out = written["split"]["validation"]
+    held_out = result["split"]["validation"]
     assert held_out["lines"] == 2 and held_out["words"] == 0
-    volume = written["units"]["log_jacobian"]
-    for rung in written["rungs"]:
-        runs = rung["runs"]
-        assert [run["seed"] for run in runs] == [1, 2][: len(runs)]
-        assert (len(runs) == 1) == (rung["name"] == "constant Gaussian")
-        for run in runs:
-            by_line = run["nats_per_point"] * held_out["points"] / held_out["lines"]
-            assert run["nats_per_line"] == pytest.approx(by_line)
-            in_heights = run["nats_per_point"] + volume
-            assert run["nats_per_point_letter_body"] == pytest.approx(in_heights)
-        column = [run["nats_per_point"] for run in runs]
-        assert rung["mean"]["nats_per_point"] == pytest.approx(
-            sum(column) / len(column)
-        )
-        if len(runs) > 1:
-            spread = statistics.stdev(column)
-            assert rung["spread"]["nats_per_point"] == pytest.approx(spread)
-    lstm_weights, peephole_weights = (
-        written["rungs"][names.index(name)]["weights"]
-        for name in ("LSTM", "peephole LSTM")
-    )
-    assert peephole_weights == lstm_weights + 3 * 6
+    for name, rung in result["rungs"].items():
+        for steps, runs in rung["runs"].items():
+            assert [run["seed"] for run in runs] == [1, 2][: len(runs)]
+            assert (len(runs) == 1) == (name == "constant Gaussian")
+            for run in runs:
+                line = run["nats_per_point"] * held_out["points"] / held_out["lines"]
+                assert run["nats_per_line"] == pytest.approx(line)
+                assert run["command"].endswith("ladder --corpus synthetic --resume")
+                if run["curve"]:
+                    last = steps // 2 if run["begins_with"] else steps
+                    step, nats = run["curve"][-1]
+                    assert step == last
+                    assert nats == pytest.approx(run["nats_per_point"], abs=1e-4)
+    weights = {name: rung["weights"] for name, rung in result["rungs"].items()}
+    assert weights["peephole LSTM"] == weights["LSTM"] + 3 * 6
+    seen = {
+        name: rung["runs"][8][0]["points_seen"]
+        for name, rung in result["rungs"].items()
+        if name != "constant Gaussian"
+    }
+    assert len({seen[name] for name in names[1:11]}) == 1  # the same batches
+    assert seen["synthesis, trained on"] == seen["synthesis, weight noise"]
+
+    # what is recorded stays; what is missing is made again, and the same
+    lost = ladder.RECORDS / "three-layers-trained-on-8-2.json"
+    old, kept = json.loads(lost.read_text()), ladder.RECORDS / "LSTM-4-1.json"
+    lost.unlink()
+    shutil.rmtree(ladder.NETWORKS / lost.stem)
+    before = kept.stat().st_mtime_ns
+    assert door.main(["ladder", "--seeds", "2", "--resume"]) == 0
+    assert kept.stat().st_mtime_ns == before
+    new = json.loads(lost.read_text())
+    assert new["nats_per_point"] == pytest.approx(old["nats_per_point"], abs=1e-6)
+    with pytest.raises(ValueError, match="already holds a training run"):
+        door.main(["ladder", "--seeds", "2"])
+    capsys.readouterr()
+
+    # records of another ladder are not mixed in
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"corpus": "iam"}))
+    with pytest.raises(SystemExit, match=r"LSTM-4-1\.json.* differ in corpus"):
+        ladder.collected(ladder.RECORDS)
 
 
-def test_the_command_does_not_tell_where_a_corpus_lies(tmp_path, monkeypatch):
-    monkeypatch.setattr(door, "RESULTS", tmp_path)
-    monkeypatch.setattr(ladder, "run", lambda corpus, seeds: {"title": "", "rungs": []})
-    monkeypatch.setattr(ladder, "table", lambda result: "")
+def test_the_ladder_does_not_tell_where_a_corpus_lies(small_ladder, monkeypatch):
+    constant = ladder.rungs()[0]
+    monkeypatch.setattr(ladder, "trainings", lambda seeds: [(constant, 4, 1)])
+    ink = hw.load_corpus("synthetic", samples=80, writers=30, seed=3)
+    monkeypatch.setattr(ladder.hw, "load_corpus", lambda corpus, **_: ink)
     door.main(["ladder", "--corpus", "unipen:/home/me/release.tgz", "--seeds", "1"])
-    content = (tmp_path / "ladder.json").read_text()
-    assert "/home/me" not in content
-    assert "--corpus unipen:PATH --seeds 1" in content
+    (record,) = ladder.RECORDS.glob("*.json")
+    assert "/home/me" not in record.read_text()
+    assert "--corpus unipen:PATH --resume" in record.read_text()
 
 
 def test_the_constant_gaussian_is_fitted_to_its_points():
@@ -181,15 +204,14 @@ def test_figures_are_means_over_points_and_lines(scribble):
     constant = ladder.ConstantGaussian(torch.cat([s.ink for s in samples]))
     apart = [make_batch([s], unit) for s in samples]
     together = [make_batch(samples, unit)]
-    one, other = (
-        ladder.figures(constant, side, unit.log_jacobian) for side in (apart, together)
-    )
+    one, other = (ladder.figures(constant, side, unit) for side in (apart, together))
     assert one == pytest.approx(other, rel=1e-5)
     assert one["nats_per_line"] == pytest.approx(one["nats_per_point"] * 98 / 3)
     ink = torch.cat([unit.apply(s.ink)[1:, :2] for s in samples])
     mean = constant(ink[None]).mixture().mean[0, :, :2]
-    wanted = (mean - ink).square().sum(1).mean().item()
-    assert one["sse"] == pytest.approx(wanted, rel=1e-5)
+    apart = (mean - ink) * torch.tensor(unit.std)
+    wanted = apart.square().sum(1).mean().item()
+    assert one["squared_error"] == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.book

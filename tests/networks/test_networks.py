@@ -8,6 +8,7 @@ import torch
 from handwriting_lib.networks.feedforward import FeedforwardConfig, FeedforwardPredictor
 from handwriting_lib.networks.growth import grow
 from handwriting_lib.networks.prediction import PredictionConfig, PredictionNetwork
+from handwriting_lib.networks.recurrent import RecurrentConfig, RecurrentNetwork
 from handwriting_lib.networks.synthesis import SynthesisConfig, SynthesisNetwork
 from handwriting_lib.parts.mixture import mixture_loss
 
@@ -26,6 +27,18 @@ def synthesis(device="cpu", config=SMALL):
 def prediction(device="cpu"):
     config = PredictionConfig(hidden=12, layers=3, mixtures=4)
     return PredictionNetwork(config).to(device, DOUBLE)
+
+
+def without_text(kind):
+    """A small network that reads no text."""
+    return {
+        "prediction": lambda: PredictionNetwork(PredictionConfig(12, 3, 4)),
+        "recurrent": lambda: RecurrentNetwork(RecurrentConfig(12, 3, 4)),
+        "feedforward": lambda: FeedforwardPredictor(FeedforwardConfig(4, 8, 2, 2)),
+    }[kind]().double()
+
+
+WITHOUT_TEXT = ["prediction", "recurrent", "feedforward"]
 
 
 def ink(batch=3, steps=9, device="cpu"):
@@ -94,8 +107,9 @@ def test_synthesis_step_by_step_is_the_whole_line(device):
     torch.testing.assert_close(flat(state), flat(whole.state))
 
 
-def test_prediction_step_by_step_is_the_whole_line(device):
-    network, points = prediction(device), ink(device=device)
+@pytest.mark.parametrize("kind", WITHOUT_TEXT)
+def test_without_a_text_step_by_step_is_the_whole_line(kind, device):
+    network, points = without_text(kind).to(device), ink(device=device)
     whole = network(points)
     state = network.initial_state(3)
     for t in range(points.shape[1]):
@@ -116,12 +130,31 @@ def test_going_on_carries_the_window_over():
     torch.testing.assert_close(flat(second.state), flat(whole.state))
 
 
-def test_going_on_without_a_text():
-    network, points = prediction(), ink()
+@pytest.mark.parametrize("kind", WITHOUT_TEXT)
+def test_going_on_without_a_text(kind):
+    network, points = without_text(kind), ink()
     whole = network(points)
-    first = network(points[:, :4])
-    second = network(points[:, 4:], first.state)
-    torch.testing.assert_close(second.output, whole.output[:, 4:])
+    first = network(points[:, :2])  # fewer than the feedforward network remembers
+    second = network(points[:, 2:], first.state)
+    torch.testing.assert_close(second.output, whole.output[:, 2:])
+    torch.testing.assert_close(flat(second.state), flat(whole.state))
+
+
+def test_the_recurrent_network_is_wired_as_the_prediction_network():
+    # every layer sees the point, and every layer feeds the output
+    network, points = without_text("recurrent"), ink()
+    sizes = [layer.input_size for layer in network.layers]
+    assert sizes == [layer.input_size for layer in prediction().layers]
+    h = [torch.zeros(3, 12, dtype=DOUBLE)] * 3
+    for t in range(points.shape[1]):
+        below = points[:, t]
+        for i, layer in enumerate(network.layers):
+            own = layer.weight_ih_l0, layer.weight_hh_l0
+            biases = layer.bias_ih_l0 + layer.bias_hh_l0
+            h[i] = torch.tanh(below @ own[0].T + h[i] @ own[1].T + biases)
+            below = torch.cat([points[:, t], h[i]], -1)
+        wanted = network.output(torch.cat(h, -1))
+        torch.testing.assert_close(network(points).output[:, t], wanted)
 
 
 def test_gradients_flow_back_through_the_state():
@@ -139,8 +172,8 @@ def test_nobody_sees_the_future():
     points, (text, mask) = ink(), texts()
     changed = points.clone()
     changed[:, 5:] += 1
-    feedforward = FeedforwardPredictor(FeedforwardConfig(4, 8, mixtures=2)).double()
-    networks = (synthesis(), text, mask), (prediction(),), (feedforward,)
+    others = [(without_text(kind),) for kind in WITHOUT_TEXT]
+    networks = (synthesis(), text, mask), *others
     for network, *arguments in networks:
         one = network(points, *arguments).output
         other = network(changed, *arguments).output

@@ -8,7 +8,6 @@ from torch.export import Dim, export
 
 import handwriting_lib as hw
 from handwriting_lib.fast import operators, products
-from handwriting_lib.networks.feedforward import FeedforwardPredictor
 
 TEXT, MASK = hw.pad_texts(["abc", "de"])
 INK = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(0))
@@ -20,10 +19,12 @@ def make(kind):
         return hw.SynthesisNetwork(hw.SynthesisConfig(hidden=16)), (INK, TEXT, MASK)
     if kind == "prediction":
         return hw.PredictionNetwork(hw.PredictionConfig(hidden=16)), (INK,)
-    return FeedforwardPredictor(), (INK,)
+    if kind == "recurrent":
+        return hw.RecurrentNetwork(hw.RecurrentConfig(hidden=16, layers=2)), (INK,)
+    return hw.FeedforwardPredictor(), (INK,)
 
 
-KINDS = ["synthesis", "prediction", "feedforward"]
+KINDS = ["synthesis", "prediction", "recurrent", "feedforward"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,7 +109,8 @@ def test_a_network_compiles_as_one_graph_and_trains(backend):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["synthesis", "prediction"])
+# `torch.export` unrolls nn.RNN, so a recurrent network is exported for one length alone
+@pytest.mark.parametrize("kind", ["synthesis", "prediction", "feedforward"])
 def test_a_network_is_exported_for_any_number_of_lines_and_points(kind):
     network, inputs = make(kind)
     lines, points = Dim("lines", min=1), Dim("points", min=2)

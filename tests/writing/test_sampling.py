@@ -229,8 +229,35 @@ def test_writing_without_a_text_goes_on_for_as_long_as_asked():
     assert first.shape == (30, 3) and not torch.equal(first, second)
     with pytest.raises(ValueError, match="synthesis network"):
         hw.write_unconditional(hw.load_pretrained())
-    with pytest.raises(ValueError, match="feedforward network"):
-        hw.write_unconditional(hw.Model(hw.FeedforwardPredictor()))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        hw.FeedforwardPredictor(hw.FeedforwardConfig(points=4, hidden=8)),
+        hw.RecurrentNetwork(hw.RecurrentConfig(hidden=8, layers=2)),
+        hw.PredictionNetwork(hw.PredictionConfig(hidden=8)),
+    ],
+    ids=lambda network: network.kind,
+)
+def test_writing_goes_on_from_the_ink_it_is_given(network):
+    model = hw.Model(network, hw.Normalisation((0.1, 0.0), (0.4, 0.5)))
+    whole = hw.write_unconditional(model, points=30, seed=1)[0]
+    assert whole.shape == (30, 3)
+    prime, other = whole.clone(), whole.clone()
+    other[3:, :2] += 1
+    lines = [
+        hw.write_unconditional(model, 9, samples=2, seed=1, prime=ink)
+        for ink in (prime, other)
+    ]
+    for ink, (first, second) in zip((prime, other), lines, strict=True):
+        assert first.shape == (39, 3)
+        assert torch.allclose(first[:30, :2], ink[:, :2], atol=1e-5)
+        assert torch.equal(first[:29, 2], ink[:29, 2])
+        assert not torch.equal(first[30:], second[30:])
+    assert not torch.allclose(lines[0][0][30:, :2], lines[1][0][30:, :2], atol=1e-3)
+    short = hw.write_unconditional(model, 2, seed=1, prime=prime[:1])[0]
+    assert short.shape == (3, 3)
 
 
 def test_a_stroke_that_does_not_end_is_cut(monkeypatch):
