@@ -4,25 +4,28 @@
 
 Every rung is trained from three seeds on batches of the same ink, at a small budget and
 at one ten times as large, and evaluated by the likelihood of the same held-out lines.
+The learning rate is one for all; a few others are tried at the small budget.
 The ladder compares what each rung adds and not how good a model can become. Chapter 8
 reads the results.
 
 It takes some seven hours of one core. So each training is recorded as soon as it is
 done, and `--resume` goes on where an earlier call was interrupted, in the middle of a
 training too: checkpoints and trained networks are in `_build/ladder`. A record is
-`results/ladder/NAME-STEPS-SEED.json`; besides `command`, `commit` and `machine`, which
+`results/ladder/NAME-STEPS-SEED.json`, with the learning rate behind if it is another;
+besides `command`, `commit` and `machine`, which
 every benchmark records, it holds:
 
     corpus                  name of the corpus, such as "unipen"
     split                   {"train": COUNTS, "validation": COUNTS}, where COUNTS has
                             `lines`, `words`, `points` and `writers`; all figures are
                             measured on `validation`
-    recipe                  `points_per_batch`, `longest` (the most points per line),
-                            `learning_rate` and so on
+    recipe                  `points_per_batch`, `longest` (the most points per line)
+                            and so on
     normalisation           `std` and `mean` of the offsets, in letter-body heights
     rung                    `name` and `what` (what is new on this rung)
     weights                 number of parameters that are trained
     steps, seed             number of updates, and the seed
+    learning_rate           its peak
     begins_with             name of the rung whose network of the same seed and budget
                             this training begins with, or an empty string
     points_seen             number of training points, without padding
@@ -46,7 +49,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -67,6 +70,8 @@ RECORDS = RESULTS / "ladder"
 NETWORKS = ROOT / "_build" / "ladder"  # checkpoints and trained networks
 SEEDS = (1, 2, 3)
 BUDGETS = (500, 5000)  # updates
+RATE = 8e-3  # learning rate
+OTHER_RATES = (2e-3, 4e-3, 16e-3)
 HIDDEN = 64
 # One layer of so many units has about the weights of three layers of `HIDDEN` cells.
 EQUAL = {"feedforward": 265, "recurrent": 274, "prediction": 148}
@@ -222,13 +227,13 @@ def figures(
 # --- training ------------------------------------------------------------------------
 
 
-def recipe(steps: int, seed: int, noise: float = 0.0) -> Recipe:
+def recipe(steps: int, seed: int, rate: float = RATE, noise: float = 0.0) -> Recipe:
     """The recipe of every rung, with a learning rate schedule scaled to the steps."""
     return Recipe(
         steps=steps,
         seed=seed,
         points_per_batch=POINTS,
-        learning_rate=4e-3,
+        learning_rate=rate,
         warmup_steps=max(1, steps // 10),
         decay_share=0.5,
         word_share=(0.5, 0.5),
@@ -238,13 +243,24 @@ def recipe(steps: int, seed: int, noise: float = 0.0) -> Recipe:
     )
 
 
-def label(name: str, steps: int, seed: int) -> str:
-    """The name of a training's record and folder."""
-    return f"{name.replace(',', '').replace(' ', '-')}-{steps}-{seed}"
+class Training(NamedTuple):
+    """One training of the ladder; see the module's docstring."""
+
+    rung: Rung
+    steps: int
+    seed: int
+    rate: float = RATE
+
+    @property
+    def label(self) -> str:
+        """The name of its record and of its folder."""
+        name = self.rung.name.replace(",", "").replace(" ", "-")
+        rate = "" if self.rate == RATE else f"-{self.rate:g}"
+        return f"{name}-{self.steps}-{self.seed}{rate}"
 
 
 def trained(
-    rung: Rung, data: TrainingData, steps: int, seed: int, resume: bool
+    training: Training, data: TrainingData, resume: bool
 ) -> tuple[hw.Model, list[tuple[int, float]]]:
     """Train a rung's network, or go on with a training that was interrupted.
 
@@ -252,18 +268,18 @@ def trained(
         The trained model, and its nats per point on the held-out lines after some of
         its steps.
     """
-    folder = NETWORKS / label(rung.name, steps, seed)
-    start = ""
+    rung, steps, seed, rate = training
+    folder, start = NETWORKS / training.label, ""
     if rung.begins_with:
-        below = label(rung.begins_with, steps, seed)
-        start = str(NETWORKS / below / "model.safetensors")
+        below = Training(Rung(rung.begins_with, ""), steps, seed)
+        start = str(NETWORKS / below.label / "model.safetensors")
         # a new seed, so that it does not repeat the first training's batches
         steps, seed = steps // 2, seed + 1000
     config = TrainingConfig(
         rung.network,
         rung.model,
         init_from=start,
-        recipe=recipe(steps, seed, rung.noise),
+        recipe=recipe(steps, seed, rate, rung.noise),
     )
     resume = resume and (folder / CHECKPOINT).exists()
     model = hw.train(config, data, folder, quiet=True, resume=resume)
@@ -278,22 +294,18 @@ def trained(
 
 
 def climb(
-    rung: Rung,
-    data: TrainingData,
-    held_out: Sequence[Batch],
-    steps: int,
-    seed: int,
-    resume: bool,
+    training: Training, data: TrainingData, held_out: Sequence[Batch], resume: bool
 ) -> dict[str, Any]:
-    """Train and evaluate one rung from one seed.
+    """Train and evaluate one network.
 
     Returns:
-        What the record says of this rung.
+        What its record says of it.
     """
+    rung = training.rung
     begin = time.perf_counter()
     curve: list[tuple[int, float]] = []
     if rung.network:
-        model, curve = trained(rung, data, steps, seed, resume)
+        model, curve = trained(training, data, resume)
         network, seen = model.network, model.about["points_seen"]
         seconds = 3600 * model.about["hours"]
     else:
@@ -302,10 +314,8 @@ def climb(
         seconds = time.perf_counter() - begin
     told = figures(network, held_out, data.normalisation)
     log.info(
-        "%s, %d updates, seed %d: %.4f nats per point, squared error %.4f, %.0f s",
-        rung.name,
-        steps,
-        seed,
+        "%s: %.4f nats per point, squared error %.4f, %.0f s",
+        training.label,
         told["nats_per_point"],
         told["squared_error"],
         seconds,
@@ -315,8 +325,9 @@ def climb(
     return {
         "rung": {"name": rung.name, "what": rung.what},
         "weights": weights or CONSTANTS,
-        "steps": steps,
-        "seed": seed,
+        "steps": training.steps,
+        "seed": training.seed,
+        "learning_rate": training.rate,
         "begins_with": rung.begins_with,
         "points_seen": seen,
         **told,
@@ -335,11 +346,17 @@ def counts(samples: Sequence[hw.Sample]) -> dict[str, int]:
     }
 
 
-def trainings(seeds: int) -> list[tuple[Rung, int, int]]:
-    """Rungs, numbers of updates and seeds of all trainings, in their order."""
+def trainings(seeds: int) -> list[Training]:
+    """All trainings, in their order."""
     every = [*rungs(), *rungs_of_equal_weights(), *rungs_that_go_on()]
-    return [
-        (rung, steps, seed)
+    tried = [
+        Training(rung, BUDGETS[0], SEEDS[0], rate)
+        for rung in rungs()
+        if rung.network not in ("", "synthesis")
+        for rate in OTHER_RATES
+    ]
+    return tried + [
+        Training(rung, steps, seed)
         for steps in BUDGETS
         for group in (every[: len(rungs())], every[len(rungs()) :])
         for seed in SEEDS[:seeds]
@@ -394,19 +411,18 @@ def run(
             "points_per_batch": POINTS,
             "longest": LONGEST,
             "optimiser": plain.optimiser,
-            "learning_rate": plain.learning_rate,
             "word_share": plain.word_share[0],
             "weight_noise": NOISE,
         },
         "normalisation": dataclasses.asdict(data.normalisation),
     }
     RECORDS.mkdir(parents=True, exist_ok=True)
-    for rung, steps, seed in trainings(seeds):
-        file = RECORDS / f"{label(rung.name, steps, seed)}.json"
+    for training in trainings(seeds):
+        file = RECORDS / f"{training.label}.json"
         if resume and file.exists():
             continue
         before = {"commit": commit()}  # commits may be made during the training
-        told = climb(rung, data, held_out, steps, seed, resume)
+        told = climb(training, data, held_out, resume)
         record = json.dumps(before | about | told, indent=2) + "\n"
         write_whole(file, record.encode())
     return collected(RECORDS)
@@ -419,7 +435,8 @@ def collected(folder: Path = RECORDS) -> dict[str, Any]:
         What all records share (`corpus`, `split`, `recipe`, `normalisation`), the
         `budgets`, the `seeds`, and `rungs`: the recorded rungs by name, in the order of
         the ladder, each with `what`, `weights` and `runs`, a mapping from a budget to a
-        list with the record of each seed.
+        list with the record of each seed, and `rates`, a mapping from each learning
+        rate that was tried at the smallest budget to its nats per point.
 
     Raises:
         SystemExit: if the records differ in what they must share.
@@ -436,16 +453,22 @@ def collected(folder: Path = RECORDS) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for rung in [*rungs(), *rungs_of_equal_weights(), *rungs_that_go_on()]:
         own = [record for record in records if record["rung"]["name"] == rung.name]
-        if own:
+        main = [record for record in own if record["learning_rate"] == RATE]
+        if main:
             found[rung.name] = {
                 "what": own[0]["rung"]["what"],
                 "weights": own[0]["weights"],
                 "runs": {
                     steps: sorted(
-                        (one for one in own if one["steps"] == steps),
-                        key=lambda one: one["seed"],
+                        (r for r in main if r["steps"] == steps),
+                        key=lambda record: record["seed"],
                     )
-                    for steps in sorted({one["steps"] for one in own})
+                    for steps in sorted({record["steps"] for record in main})
+                },
+                "rates": {
+                    r["learning_rate"]: r["nats_per_point"]
+                    for r in sorted(own, key=lambda record: record["learning_rate"])
+                    if r["steps"] == BUDGETS[0] and r["seed"] == SEEDS[0]
                 },
             }
     return {key: records[0][key] for key in shared} | {

@@ -139,6 +139,9 @@ def test_the_ladder_asks_every_rung_the_same(small_ladder, monkeypatch, capsys):
                     step, nats = run["curve"][-1]
                     assert step == last
                     assert nats == pytest.approx(run["nats_per_point"], abs=1e-4)
+    rates = {0.002, 0.004, 0.008, 0.016}
+    assert set(result["rungs"]["LSTM"]["rates"]) == rates
+    assert set(result["rungs"]["synthesis"]["rates"]) == {0.008}
     weights = {name: rung["weights"] for name, rung in result["rungs"].items()}
     assert weights["peephole LSTM"] == weights["LSTM"] + 3 * 6
     seen = {
@@ -171,7 +174,8 @@ def test_the_ladder_asks_every_rung_the_same(small_ladder, monkeypatch, capsys):
 
 def test_the_ladder_does_not_tell_where_a_corpus_lies(small_ladder, monkeypatch):
     constant = ladder.rungs()[0]
-    monkeypatch.setattr(ladder, "trainings", lambda seeds: [(constant, 4, 1)])
+    one = ladder.Training(constant, 4, 1)
+    monkeypatch.setattr(ladder, "trainings", lambda seeds: [one])
     ink = hw.load_corpus("synthetic", samples=80, writers=30, seed=3)
     monkeypatch.setattr(ladder.hw, "load_corpus", lambda corpus, **_: ink)
     door.main(["ladder", "--corpus", "unipen:/home/me/release.tgz", "--seeds", "1"])
