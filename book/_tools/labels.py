@@ -20,6 +20,7 @@ from pybtex.richtext import Text as RichText
 
 TARGET = re.compile(r"^\(([\w:.-]+)\)=\s*$")
 HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*$")
+TERM = re.compile(r"^[^\s:`].*\S$")  # of a glossary: what is not indented
 EXERCISES = ("exercise", "exercise-start")
 
 
@@ -30,7 +31,7 @@ class Label:
     Attributes:
         page: name of the page, without folder and suffix.
         anchor: the id in the built page.
-        kind: `section`, `figure`, `table`, `exercise` or `equation`.
+        kind: `section`, `figure`, `table`, `exercise`, `equation` or `term`.
         title: heading, caption or title as written; empty where there is none.
         number: as in `9.2`; empty for sections.
     """
@@ -118,6 +119,11 @@ def _fence_labels(page: str, fence: Fence, numbered):
         key = options["label"]
         anchor = make_id(f"equation-{key}")
         yield key, Label(page, anchor, "equation", "", numbered("equation"))
+    elif fence.name == "glossary":
+        for line in fence.body:
+            if TERM.match(line):
+                anchor = re.sub(r"[^\w.-]+", "-", f"term-{line}", flags=re.ASCII)
+                yield f"term {line}", Label(page, anchor, "term", line)
     elif fence.name in EXERCISES:
         number = "" if "nonumber" in options else numbered("exercise")
         if key := options.get("label"):

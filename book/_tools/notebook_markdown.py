@@ -132,6 +132,9 @@ def _role(name: str, content: str, line: int, context: Context) -> str:
         label = context.label(target, line)
         title = title.replace("%s", label.number) if name == "numref" else title
         return f"[{title or label.name}]({context.address(label)})"
+    if name == "term":
+        label = context.label(f"term {target}", line)
+        return f"[{title or label.name}]({context.address(label)})"
     if name == "doc":
         stem = Path(target).name
         return f"[{title or stem}]({context.project.page(stem)})"

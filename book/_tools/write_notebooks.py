@@ -93,7 +93,8 @@ Equations: `$x$` in a line; alone, and with `\\begin{aligned}` where there are s
 
 Labels: `(sec-09-stop)=` above a heading. References: {ref}`sec-09-stop`,
 {ref}`its title <sec-09-stop>`, {ref}`ex-09-move`, {numref}`fig-pen`, {eq}`eq-09-phi`,
-and to a page [the window](09_window.md). Labels are unique in the whole book, in lower
+and to a page [the window](09_window.md). Terms of the glossary: {term}`stroke`, or
+{term}`strokes <stroke>`. Labels are unique in the whole book, in lower
 case with hyphens. The library: {func}`handwriting_lib.parts.window.soft_window`, with a
 tilde before the name to show only its last part; also {class}, {meth}, {mod}.
 

@@ -158,7 +158,8 @@ def test_editions():
     ("source", "message"),
     [
         ("```{mermaid}\nx\n```", "09_window.md:1: the directive {mermaid}"),
-        ("\n{term}`ink`", "the role {term}"),
+        ("\n{term}`ink`", "nothing in the book has the label 'term ink'"),
+        ("\n{menuselection}`ink`", "the role {menuselection}"),
         ("{ref}`nowhere`", "the label 'nowhere'"),
         ("{cite:p}`nobody1900`", "'nobody1900' is not in references.bib"),
         ("```{note}\n```{code-cell}\nx\n```\n```", "{code-cell}"),
@@ -282,3 +283,16 @@ def test_nothing_leaks_from_the_book():
 
 def test_notebooks_are_fresh():
     assert main(["--check", "--root", str(BOOK)]) == 0
+
+
+def test_terms_lead_to_the_glossary():
+    glossary = (
+        "```{glossary}\n:sorted:\n\nlearning rate\n  How far.\n\nEM\n  A loop.\n```"
+    )
+    labels = dict(page_labels("glossary", glossary))
+    found = md("{term}`learning rate`, {term}`the loop <EM>`", **labels)
+    page = read_project(REPOSITORY).page
+    assert found == (
+        f"[learning rate]({page('glossary', 'term-learning-rate')}), "
+        f"[the loop]({page('glossary', 'term-EM')})"
+    )
