@@ -210,8 +210,8 @@ def trace_gates(model: Model, ink: Tensor, text: str = "", layer: int = 0) -> Ga
         torch.Size([7, 4])
     """
     network = model.network
-    layers = list(network.layers)
-    if not all(isinstance(one, PeepholeLSTM) for one in layers):
+    layers = list(getattr(network, "layers", []))
+    if not layers or not all(isinstance(one, PeepholeLSTM) for one in layers):
         raise InputError(
             f"a {model.kind} network has no gates: choose a model with LSTM layers"
         )
