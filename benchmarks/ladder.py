@@ -4,16 +4,16 @@
 
 Every rung is trained from three seeds on batches of the same ink, at a small budget and
 at one ten times as large, and evaluated by the likelihood of the same held-out lines.
-The learning rate is one for all; a few others are tried at the small budget.
+All rungs have the same learning rate, and a few others are tried at the small budget.
 The ladder compares what each rung adds and not how good a model can become. Chapter 8
 reads the results.
 
-It takes some seven hours of one core. So each training is recorded as soon as it is
-done, and `--resume` goes on where an earlier call was interrupted, in the middle of a
-training too: checkpoints and trained networks are in `_build/ladder`. A record is
-`results/ladder/NAME-STEPS-SEED.json`, with the learning rate behind if it is another;
-besides `command`, `commit` and `machine`, which
-every benchmark records, it holds:
+Since it takes some seven hours of one core, each training is recorded as soon as it is
+done, and `--resume` continues where an earlier call was interrupted, even in the middle
+of a training: checkpoints and trained networks are in `_build/ladder`. A record is
+`results/ladder/NAME-STEPS-SEED.json`, or `NAME-STEPS-SEED-RATE.json` for one of the
+other learning rates. Besides `command`, `commit` and `machine`, which every benchmark
+records, it holds:
 
     corpus                  name of the corpus, such as "unipen"
     split                   {"train": COUNTS, "validation": COUNTS}, where COUNTS has
@@ -113,7 +113,8 @@ def rungs() -> list[Rung]:
     return [
         Rung("constant Gaussian", "one density for all points: no network"),
         Rung("feedforward", "two layers that see the last 8 points; a mixture of 20 "
-             "Gaussians, as on all rungs above", "feedforward", {"hidden": 2 * HIDDEN}),
+             "Gaussians, as on all rungs that follow", "feedforward",
+             {"hidden": 2 * HIDDEN}),
         Rung("plain recurrent", "one layer of tanh units that reads all points",
              "recurrent", one),
         Rung("LSTM", "one layer of cells and gates, no peepholes",
@@ -153,6 +154,11 @@ def rungs_that_go_on() -> list[Rung]:
                                     begins_with=below.name, noise=NOISE),
             ]  # fmt: skip
     return found
+
+
+def every_rung() -> list[Rung]:
+    """All rungs, in the order in which they are reported."""
+    return [*rungs(), *rungs_of_equal_weights(), *rungs_that_go_on()]
 
 
 CONSTANTS = 6  # two means, two standard deviations, a correlation, a pen share
@@ -261,12 +267,11 @@ class Training(NamedTuple):
 
 def trained(
     training: Training, data: TrainingData, resume: bool
-) -> tuple[hw.Model, list[tuple[int, float]]]:
+) -> tuple[hw.Model, list[dict[str, Any]]]:
     """Train a rung's network, or go on with a training that was interrupted.
 
     Returns:
-        The trained model, and its nats per point on the held-out lines after some of
-        its steps.
+        The trained model, and the lines of its log (`training.loop.Progress`).
     """
     rung, steps, seed, rate = training
     folder, start = NETWORKS / training.label, ""
@@ -283,14 +288,8 @@ def trained(
     )
     resume = resume and (folder / CHECKPOINT).exists()
     model = hw.train(config, data, folder, quiet=True, resume=resume)
-    shift = data.normalisation.log_jacobian
-    with (folder / "log.jsonl").open(encoding="utf-8") as log_lines:
-        logged = [json.loads(line) for line in log_lines]
-    return model, [
-        (one["step"], one["validation"] + shift)
-        for one in logged
-        if one["validation"] is not None
-    ]
+    with (folder / "log.jsonl").open(encoding="utf-8") as lines:
+        return model, [json.loads(line) for line in lines]
 
 
 def climb(
@@ -302,12 +301,17 @@ def climb(
         What its record says of it.
     """
     rung = training.rung
-    begin = time.perf_counter()
+    begin, shift = time.perf_counter(), data.normalisation.log_jacobian
     curve: list[tuple[int, float]] = []
     if rung.network:
-        model, curve = trained(training, data, resume)
-        network, seen = model.network, model.about["points_seen"]
-        seconds = 3600 * model.about["hours"]
+        model, logged = trained(training, data, resume)
+        network, seen = model.network, logged[-1]["points"]
+        seconds = logged[-1]["seconds"]
+        curve = [
+            (line["step"], line["validation"] + shift)
+            for line in logged
+            if line["validation"] is not None
+        ]
     else:
         ink = torch.cat([s.ink[1:] for s in data.train])
         network, seen = ConstantGaussian(data.normalisation.apply(ink)), len(ink)
@@ -348,7 +352,7 @@ def counts(samples: Sequence[hw.Sample]) -> dict[str, int]:
 
 def trainings(seeds: int) -> list[Training]:
     """All trainings, in their order."""
-    every = [*rungs(), *rungs_of_equal_weights(), *rungs_that_go_on()]
+    every = every_rung()
     tried = [
         Training(rung, BUDGETS[0], SEEDS[0], rate)
         for rung in rungs()
@@ -439,9 +443,13 @@ def collected(folder: Path = RECORDS) -> dict[str, Any]:
         rate that was tried at the smallest budget to its nats per point.
 
     Raises:
-        SystemExit: if the records differ in what they must share.
+        SystemExit: if there are no records, or they differ in what they must share.
     """
     files = sorted(folder.glob("*.json"))
+    if not files:
+        raise SystemExit(
+            f"{folder} holds no records: run python -m benchmarks ladder first"
+        )
     records = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     shared = ("corpus", "split", "recipe", "normalisation")
     for file, record in zip(files, records, strict=True):
@@ -451,7 +459,7 @@ def collected(folder: Path = RECORDS) -> dict[str, Any]:
                     f"{file} and {files[0]} differ in {key}: they are not of one ladder"
                 )
     found: dict[str, Any] = {}
-    for rung in [*rungs(), *rungs_of_equal_weights(), *rungs_that_go_on()]:
+    for rung in every_rung():
         own = [record for record in records if record["rung"]["name"] == rung.name]
         main = [record for record in own if record["learning_rate"] == RATE]
         if main:

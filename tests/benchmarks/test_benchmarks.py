@@ -166,6 +166,9 @@ def test_the_ladder_asks_every_rung_the_same(small_ladder, monkeypatch, capsys):
         door.main(["ladder", "--seeds", "2"])
     capsys.readouterr()
 
+    with pytest.raises(SystemExit, match="holds no records: run python -m benchmarks"):
+        ladder.collected(ladder.RECORDS / "empty")
+
     # records of another ladder are not mixed in
     kept.write_text(json.dumps(json.loads(kept.read_text()) | {"corpus": "iam"}))
     with pytest.raises(SystemExit, match=r"LSTM-4-1\.json.* differ in corpus"):
