@@ -102,6 +102,7 @@ types: $(INSTALLED)
 stale: $(INSTALLED)
 	$(RUN) book/_tools/write_notebooks.py --check
 	$(RUN) book/_tools/write_results.py --check
+	$(RUN) book/_tools/diagrams.py --check
 
 # The browser tests drive Debian's chromium. Where there is none and it may not be
 # installed, they skip and say why.
