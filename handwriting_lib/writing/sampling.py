@@ -16,6 +16,7 @@ from torch import Tensor
 from ..alphabet import pad_texts
 from ..errors import InputError
 from ..files.models import Model, ModelError
+from ..ink import check_ink
 from ..parts.mixture import StrokeMixture, draw_noise
 from .lines import Drawn, Writer, line_generator
 from .stepper import Points, Stepper, StepWeights
@@ -263,7 +264,8 @@ def write_unconditional(
         bias: 0 writes as people do, 1 and more neatly.
         temperature: below 1 more alike, above 1 more varied.
         seed: with the position of a line, it decides the line's randomness.
-        prime: `(T, 3)` ink to continue, in letter-body heights; None begins anew.
+        prime: `(T, 3)` ink to continue, in letter-body heights; None begins anew. As in
+            a batch, the offset of its first row is not read.
 
     Returns:
         One `(T + points, 3)` tensor per sample, in letter-body heights, which begins
@@ -271,6 +273,7 @@ def write_unconditional(
 
     Raises:
         ModelError: the network reads a text, or writes no ink.
+        ValueError: the prime is not valid ink.
     """
     network = model.network
     if network.reads_text or "normalisation" not in network.carries:
@@ -287,9 +290,9 @@ def write_unconditional(
     )  # (B, T, 4)
     lines = [noise.new_zeros(samples, 3)]
     if prime is not None:
-        lines = [
-            p.expand(samples, 3) for p in model.normalisation.apply(prime.to(like))
-        ]
+        known = model.normalisation.apply(check_ink(prime, "the prime").to(like))
+        known[0, :2] = 0  # "no offset yet", as in `make_batch`
+        lines = [point.expand(samples, 3) for point in known]
     state, point = network.initial_state(samples), lines[-1]
     for one in lines[:-1]:
         state = network.step(one, state)[1]

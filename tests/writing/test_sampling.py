@@ -19,6 +19,11 @@ WORDS = (
     "north ocean pearl quiet river slate thyme umber vivid wheat xenon yeast zebra "
     "Alder Basil Clove Dunes Elder Fjord"
 ).split()
+UNCONDITIONAL = [
+    hw.FeedforwardPredictor(hw.FeedforwardConfig(points=4, hidden=8)),
+    hw.RecurrentNetwork(hw.RecurrentConfig(hidden=8, layers=2)),
+    hw.PredictionNetwork(hw.PredictionConfig(hidden=8)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -231,15 +236,7 @@ def test_writing_without_a_text_goes_on_for_as_long_as_asked():
         hw.write_unconditional(hw.load_pretrained())
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        hw.FeedforwardPredictor(hw.FeedforwardConfig(points=4, hidden=8)),
-        hw.RecurrentNetwork(hw.RecurrentConfig(hidden=8, layers=2)),
-        hw.PredictionNetwork(hw.PredictionConfig(hidden=8)),
-    ],
-    ids=lambda network: network.kind,
-)
+@pytest.mark.parametrize("network", UNCONDITIONAL, ids=lambda network: network.kind)
 def test_writing_goes_on_from_the_ink_it_is_given(network):
     model = hw.Model(network, hw.Normalisation((0.1, 0.0), (0.4, 0.5)))
     whole = hw.write_unconditional(model, points=30, seed=1)[0]
@@ -258,6 +255,36 @@ def test_writing_goes_on_from_the_ink_it_is_given(network):
     assert not torch.allclose(lines[0][0][30:, :2], lines[1][0][30:, :2], atol=1e-3)
     short = hw.write_unconditional(model, 2, seed=1, prime=prime[:1])[0]
     assert short.shape == (3, 3)
+
+
+@pytest.mark.parametrize("network", UNCONDITIONAL, ids=lambda network: network.kind)
+def test_a_prime_is_read_as_it_is_in_training(network, monkeypatch):
+    model = hw.Model(network, hw.Normalisation((0.1, 0.0), (0.4, 0.5)))
+    prime = hw.write_unconditional(model, points=12, seed=1)[0]
+    read, step = [], network.step
+
+    def watched(point, state):
+        read.append(point)
+        return step(point, state)
+
+    monkeypatch.setattr(network, "step", watched)
+    hw.write_unconditional(model, 1, samples=2, prime=prime)
+    sample = hw.Sample("ink", prime, "someone", "test")
+    batch = hw.make_batch([sample] * 2, model.normalisation)
+    torch.testing.assert_close(torch.stack(read, 1), batch.ink)
+
+
+@pytest.mark.parametrize(
+    "prime, problem",
+    [
+        (torch.zeros(4, 2), "the prime must have the shape"),
+        (torch.zeros(0, 3), "the prime has no points"),
+        (torch.full((4, 3), torch.nan), "not finite in row 0"),
+    ],
+)
+def test_a_prime_that_is_no_ink_is_refused(prime, problem):
+    with pytest.raises(ValueError, match=problem):
+        hw.write_unconditional(hw.load_pretrained("unipen-free"), 3, prime=prime)
 
 
 def test_a_stroke_that_does_not_end_is_cut(monkeypatch):
