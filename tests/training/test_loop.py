@@ -164,11 +164,16 @@ def work_until(seconds, folder, steps):
 
 
 def in_another_process(*arguments, call="work"):
+    """Call a function of this file in a process of its own, and in one thread.
+
+    MKL takes fewer threads where the machine is busy, and then adds in another order.
+    """
     code = f"from tests.training import test_loop as t; t.{call}(*{arguments!r})"
     paths = str(TESTS.parents[1])
     return subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ
+        | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
