@@ -157,10 +157,10 @@ def tests_of(root: Path, file: str) -> list[str]:
 
 
 class Tests:
-    """The tests of a file: which of them reach which of its lines."""
+    """Some test files: which of their tests reach which line of the library."""
 
-    def __init__(self, root: Path, file: str) -> None:
-        self.root, self.files = root, tests_of(root, file)
+    def __init__(self, root: Path, files: list[str]) -> None:
+        self.root, self.files = root, files
         begin = used()
         reach = "--cov=handwriting_lib", "--cov-context=test", "--cov-report="
         if not _passes(root, [*self.files, *reach], HANGS):
@@ -168,16 +168,18 @@ class Tests:
         self.limit = int(3 * (used() - begin) + 60)
         data = coverage.CoverageData(str(root / ".coverage"))
         data.read()
-        source = str(root / "handwriting_lib" / file)
-        self.reaching = {
-            line: {name.rpartition("|")[0] for name in names}
-            for line, names in data.contexts_by_lineno(source).items()
+        self.reached = {
+            file: data.contexts_by_lineno(file) for file in data.measured_files()
         }
 
-    def notice(self, line: int) -> bool:
+    def reaching(self, file: str, line: int) -> set[str]:
+        """The tests that run a line; "" stands for its import, which all tests do."""
+        lines = self.reached.get(str(self.root / "handwriting_lib" / file), {})
+        return {name.rpartition("|")[0] for name in lines.get(line, [""])}
+
+    def notice(self, mutant: Mutant) -> bool:
         """Whether a test fails: those that reach the line first, slow ones last."""
-        # "" stands for the import, which all tests do
-        near = sorted(self.reaching.get(line, {""}))
+        near = sorted(self.reaching(mutant.file, mutant.line))
         rounds = [] if "" in near or len(near) > MANY else [near]
         return not all(
             _passes(self.root, [*tests, "-m", marked], self.limit)
@@ -237,12 +239,13 @@ def main() -> int:
             key = f"{mutant.file}:{mutant.line} {mutant.change}"
             if key in found:
                 continue
-            if mutant.file not in tests:
-                tests[mutant.file] = Tests(root, mutant.file)
+            files = tests_of(root, mutant.file)
+            if str(files) not in tests:
+                tests[str(files)] = Tests(root, files)
             file = root / "handwriting_lib" / mutant.file
             source = file.read_text(encoding="utf-8")
             file.write_text(mutated(source, mutant.site), encoding="utf-8")
-            found[key] = tests[mutant.file].notice(mutant.line)
+            found[key] = tests[str(files)].notice(mutant)
             file.write_text(source, encoding="utf-8")
             said = "killed  " if found[key] else "SURVIVED"
             print(f"{number:4} {said} {key}", flush=True)
