@@ -22,6 +22,7 @@ PORT ?= 8000
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --disable-pip-version-check $(PIP_ARGS)
+PYTEST := $(RUN) -m pytest -ra
 INSTALLED := $(VENV)/.installed
 
 # The book is built anew when one of these files changed; the list itself is part of the
@@ -48,15 +49,20 @@ serve: book  ## Build the book and serve it at http://localhost:8000 (PORT=...)
 
 .PHONY: test
 test: lint types stale browser $(BOOK_STAMP)  ## Lint, types, what may be stale, the book, the tests
-	$(RUN) -m pytest -ra --timeout 900 -m "not notebooks"
+	@# the browser's tests look at the clock, so they run one by one
+	@failed=0; set -x; \
+	$(PYTEST) --timeout 900 -m "book and not notebooks" || failed=1; \
+	$(PYTEST) --timeout 900 -n 2 --dist worksteal -m "not book and not notebooks" || \
+		failed=1; \
+	{ set +x; } 2>/dev/null; exit $$failed
 
 .PHONY: test-notebooks
 test-notebooks: $(INSTALLED)  ## Run each notebook alone in an empty folder: ten minutes
-	$(RUN) -m pytest -ra --timeout 1800 tests/book/test_notebooks.py
+	$(PYTEST) --timeout 1800 tests/book/test_notebooks.py
 
 .PHONY: check
 check: lint types  ## Lint, types and the fast tests, in under three minutes
-	$(RUN) -m pytest -ra --timeout 120 -m "not slow and not book"
+	$(PYTEST) --timeout 120 -m "not slow and not book"
 
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## Try 20,000 inputs on every reader of outside data: half an hour

@@ -1,7 +1,7 @@
 """How the tests run, and what they leave aside.
 
 Their threads wait passively and are few, so that tests beside other work are slower
-but not many times slower. Modules whose optional package is not installed are left out.
+but not many times slower; several test processes share the cores. Modules whose optional package is not installed are left out.
 """
 
 import os
@@ -9,6 +9,9 @@ from importlib.util import find_spec
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", str(min(os.cpu_count() or 1, 4)))
+if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    share = max(1, int(os.environ["OMP_NUM_THREADS"]) // int(processes))
+    os.environ["OMP_NUM_THREADS"] = str(share)
 
 _NEEDS = {
     "handwriting_lib/fast/numba_backend.py": "numba",
