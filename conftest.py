@@ -1,7 +1,8 @@
 """How the tests run, and what they leave aside.
 
 Their threads wait passively and are few, so that tests beside other work are slower
-but not many times slower; several test processes share the cores. Modules whose optional package is not installed are left out.
+but not many times slower; several test processes share the cores. Modules whose
+optional package is not installed are left out.
 """
 
 import os
