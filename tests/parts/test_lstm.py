@@ -143,6 +143,12 @@ def test_the_forget_gate_starts_open():
     assert "input_size=3, hidden_size=4" in repr(layer)
 
 
+def test_weights_start_within_the_bound_of_torch_s_cell():
+    layer = PeepholeLSTM(30, 25)
+    for weight in (layer.weight_ih, layer.weight_hh):
+        assert 0.19 < float(weight.detach().abs().max()) <= 1 / math.sqrt(25)
+
+
 # --- clipped derivatives -----------------------------------------------------------
 
 

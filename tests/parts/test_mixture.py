@@ -278,6 +278,13 @@ def test_a_draw_from_noise_does_not_see_its_neighbours():
     )
 
 
+@pytest.mark.parametrize("index", [1, (1, 2), (slice(None), 0), (0, [2, 1])], ids=str)
+def test_an_index_chooses_among_the_leading_positions(index):
+    mixture = random_mixture(2, 3)
+    for part, whole in zip(mixture[index].parts(), mixture.parts(), strict=True):
+        torch.testing.assert_close(part, whole[index])
+
+
 def test_noise_at_its_ends_still_picks_a_component():
     mixture = random_mixture(components=20, dtype=torch.float32)
     for uniform in (0.0, 1.0 - 2**-24):

@@ -111,3 +111,12 @@ def test_the_window_starts_at_a_walking_pace():
     steps = layer(torch.zeros(1, 64)).chunk(3, -1)[2].exp().detach()
     assert float(steps.mean()) == pytest.approx(0.05, rel=0.1)
     assert steps.unique().numel() > 100  # bumps that start alike stay alike
+
+
+def test_the_window_starts_some_characters_wide():
+    layer = WindowParameters(64, 5)
+    alpha, beta, _ = layer(torch.zeros(1, 64)).chunk(3, -1)
+    assert (alpha.exp() == 1).all()
+    width = (0.5 / beta.exp()).sqrt()  # the deviation of each bump, in characters
+    assert ((width > 0.8) & (width < 1)).all()
+    assert float(layer.weight.detach().abs().max()) < 0.1 / 8  # a tenth of torch's bound
