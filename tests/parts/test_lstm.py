@@ -11,6 +11,7 @@ from handwriting_lib.parts.lstm import (
     PeepholeLSTM,
     clip_derivative,
     lstm_cell,
+    peephole_gradient,
 )
 
 DOUBLE = torch.double
@@ -141,6 +142,21 @@ def test_the_forget_gate_starts_open():
     assert layer.bias.tolist() == [0] * 4 + [2] * 4 + [0] * 8
     assert all((s == 0).all() and s.shape == (5, 4) for s in layer.initial_state(5))
     assert "input_size=3, hidden_size=4" in repr(layer)
+
+
+def test_the_gradient_of_the_peepholes_is_that_of_autograd():
+    T, B, H = 4, 2, 3
+    z = torch.randn(T, B, 4 * H, dtype=DOUBLE, requires_grad=True)
+    peephole = torch.randn(3, H, dtype=DOUBLE, requires_grad=True)
+    cs, loss = [torch.randn(B, H, dtype=DOUBLE)], torch.zeros((), dtype=DOUBLE)
+    for at in z:
+        i, f, g, o = at.chunk(4, -1)
+        i, f = i + peephole[0] * cs[-1], f + peephole[1] * cs[-1]
+        cs.append(f.sigmoid() * cs[-1] + i.sigmoid() * g.tanh())
+        loss = loss + ((o + peephole[2] * cs[-1]).sigmoid() * cs[-1].tanh()).sum()
+    loss.backward()
+    computed = peephole_gradient(z.grad, torch.stack(cs).detach())
+    torch.testing.assert_close(computed, peephole.grad)
 
 
 def test_weights_start_within_the_bound_of_torch_s_cell():
