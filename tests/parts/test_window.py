@@ -119,4 +119,5 @@ def test_the_window_starts_some_characters_wide():
     assert (alpha.exp() == 1).all()
     width = (0.5 / beta.exp()).sqrt()  # the deviation of each bump, in characters
     assert ((width > 0.8) & (width < 1)).all()
-    assert float(layer.weight.detach().abs().max()) < 0.1 / 8  # a tenth of torch's bound
+    largest = layer.weight.detach().abs().max()
+    assert float(largest) < 0.1 / 8  # a tenth of torch's bound
