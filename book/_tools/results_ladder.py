@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from results_words import capital, count, machine, several, table
+from results_words import NBSP, capital, count, machine, several, table
 
 from benchmarks import ladder
 
@@ -36,7 +36,7 @@ CHAPTERS = {
 }
 ADDS = {
     "feedforward": "a network that sees the last 8 points",
-    "plain recurrent": "plain recurrence in their place",
+    "plain recurrent": "plain recurrence in place of those points",
     "LSTM": "cells with gates",
     "peephole LSTM": "peepholes",
     "three layers": "two more layers",
@@ -69,18 +69,12 @@ class Compared(NamedTuple):
 
 
 def collected(folder: Path) -> dict[str, Any]:
-    """The records of a folder.
-
-    Raises:
-        ValueError: there are none of a network at the learning rate of the ladder.
-    """
+    """The records of a folder, and what made them."""
     found = ladder.collected(folder)
-    if not found["rungs"]:
-        raise ValueError(
-            f"{folder} has no training at the learning rate of the ladder, "
-            f"{ladder.RATE:g}: run python -m benchmarks ladder first"
-        )
-    return found
+    records = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
+    made = {f"`{record['command']}` on {machine(record)}" for record in records}
+    hours = sum(record["seconds"] for record in records) / 3600
+    return found | {"made": sorted(made), "hours": hours, "trainings": len(records)}
 
 
 # --- figures ----------------------------------------------------------------------
@@ -89,6 +83,12 @@ def collected(folder: Path) -> dict[str, Any]:
 def runs_of(found: Found, name: str, steps: int) -> Runs:
     """The records of a rung at a budget, one for each seed."""
     return found["rungs"].get(name, {"runs": {}})["runs"].get(steps, [])
+
+
+def every_run(found: Found) -> list[Found]:
+    """All records at the ladder's learning rate."""
+    rungs = found["rungs"].values()
+    return [run for rung in rungs for runs in rung["runs"].values() for run in runs]
 
 
 def enough(runs: Runs) -> bool:
@@ -104,7 +104,7 @@ def compared(found: Found, names: tuple[str, str], steps: int) -> Compared | Non
     gain = ladder.mean(below, NATS) - ladder.mean(above, NATS)
     if not (enough(below) and enough(above)):
         return Compared(names, gain, None)
-    one, other = ([run[NATS] for run in runs] for runs in (below, above))
+    one, other = figures(below), figures(above)
     return Compared(names, gain, max(one) < min(other) or max(other) < min(one))
 
 
@@ -120,28 +120,37 @@ def noise_costs(found: Found, name: str, steps: int) -> list[float]:
 # --- tables -----------------------------------------------------------------------
 
 
-def spread(values: Sequence[float], digits: int = 3) -> str:
-    """The mean, and the range where there are several values."""
-    mean = f"{math.fsum(values) / len(values):.{digits}f}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+def mean(values: Sequence[float]) -> str:
+    """The mean of a figure, or nothing."""
+    return f"{math.fsum(values) / len(values):.3f}" if values else ""
 
 
-def cells(runs: Runs) -> list[str]:
-    """The seeds of a row and its figures."""
-    seeds = str(len(runs)) if runs[0]["curve"] else ""  # it needs none
-    return [seeds, *(spread([run[key] for run in runs]) for key in (NATS, SSE))]
+def span(values: Sequence[float]) -> str:
+    """The range of a figure, if there are several seeds."""
+    ends = f"{min(values):.3f} to {max(values):.3f}" if len(values) > 1 else ""
+    return ends.replace(" ", NBSP)
+
+
+def figures(runs: Runs, key: str = NATS) -> list[float]:
+    """A figure of each seed."""
+    return [run[key] for run in runs]
 
 
 def budget_table(found: Found, names: Iterable[str], steps: int) -> str:
     """The figures of some rungs at a budget."""
     rows = [
-        [name, f"{found['rungs'][name]['weights']:,}", *cells(runs)]
+        [
+            name,
+            mean(figures(runs)),
+            span(figures(runs)),
+            str(len(runs)) if runs[0]["curve"] else "",  # it needs none
+            mean(figures(runs, SSE)),
+            f"{found['rungs'][name]['weights']:,}",
+        ]
         for name in names
         if (runs := runs_of(found, name, steps))
     ]
-    return table(["rung", "weights", "seeds", "nats per point", "SSE"], rows)
+    return table(["rung", "nats per point", "range", "seeds", "SSE", "weights"], rows)
 
 
 def missing(found: Found, names: Iterable[str], steps: int) -> str:
@@ -198,35 +207,29 @@ def noise(found: Found) -> str:
             if not plain and not noisy:
                 continue
             costs = noise_costs(found, name, steps)
-            rows.append(
-                [
-                    name,
-                    f"{steps:,} + {steps // 2:,}",
-                    *(
-                        spread([run[NATS] for run in runs]) if runs else ""
-                        for runs in (runs_of(found, name, steps), plain, noisy)
-                    ),
-                    spread(costs) if costs else "",
-                ]
-            )
+            first = runs_of(found, name, steps)
+            means = [mean(figures(runs)) for runs in (first, plain, noisy)]
+            updates = f"{steps:,} + {steps // 2:,}".replace(" ", NBSP)
+            rows.append([name, updates, *means, mean(costs), span(costs)])
             if costs:
                 told.append(noise_sentence(name, steps, costs))
     if not rows:
         return NOTHING
-    head = ["net", "updates", "at first", "trained on", "with noise", "noise costs"]
+    head = ["net", "updates", "at first", "trained on", "with noise", "noise costs",
+            "range"]  # fmt: skip
     return "\n\n".join([table(head, rows), "\n".join(f"- {t}" for t in told)]).strip()
 
 
 def noise_sentence(name: str, steps: int, costs: Sequence[float]) -> str:
     """What weight noise does to one net."""
     where = f"After {steps:,} updates, {steps // 2:,} more with weight noise"
-    mean, seeds = abs(math.fsum(costs) / len(costs)), count(len(costs))
+    cost, seeds = abs(math.fsum(costs) / len(costs)), count(len(costs))
     if len(costs) < ENOUGH:
         return f"{where}: too few seeds of *{name}* to tell."
     if min(costs) > 0 or max(costs) < 0:
         how = "higher" if costs[0] > 0 else "lower"
         return (
-            f"{where} leave *{name}* {mean:.3f} nats per point {how} than as many "
+            f"{where} leave *{name}* {cost:.3f} nats per point {how} than as many "
             f"without noise, and {how} on each of the {seeds} seeds."
         )
     return f"{where} leave *{name}* higher on some seeds and lower on others."
@@ -299,6 +302,12 @@ def finding(found: Found) -> str:
     def parts(group: Sequence[Compared]) -> str:
         return several([f"{ADDS[c.names[1]]} ({abs(c.gain):.2f})" for c in group])
 
+    if not any(c.clear is not None for c in every):
+        planned = [t for t in ladder.trainings(ENOUGH) if t.rate == ladder.RATE]
+        return (
+            f"{len(every_run(found))} of the {len(planned)} trainings of the ladder "
+            "are recorded, too few to say what a part adds."
+        )
     told = [
         "The models of chapters 2 to 10 were trained alike, with "
         f"{steps:,} updates and {count(ENOUGH)} seeds each, and measured on the same "
@@ -388,30 +397,28 @@ def alt_text(found: Found) -> str:
 def ladder_words(found: Found) -> dict[str, str]:
     """What the template wants of the ladder."""
     recipe, split = found["recipe"], found["split"]
-    runs = [run for rung in found["rungs"].values() for some in rung["runs"].values()
-            for run in some]  # fmt: skip
-    made = sorted({f"`{run['command']}` on {machine(run)}" for run in runs})
     rungs = [
-        [name, f"[{int(page[:2])}]({page}.md)", rung["what"], f"{rung['weights']:,}"]
-        for name, page in CHAPTERS.items()
-        if (rung := found["rungs"].get(name))
+        [rung.name, f"[{int(page[:2])}]({page}.md)", rung.what]
+        for rung in ladder.rungs()
+        if (page := CHAPTERS[rung.name])
     ]
     held_out, train = split["validation"], split["train"]
     two = math.comb(2 * ENOUGH, ENOUGH) // 2
     return {
         "ladder-finding": finding(found),
-        "ladder-rungs": table(["rung", "chapter", "what is new", "weights"], rungs, 3),
+        "ladder-rungs": table(["rung", "chapter", "what is new"], rungs, 3),
         "ladder-ink": (
             f"{train['lines']:,} lines and {train['words']:,} words of up to "
             f"{recipe['longest']} points by {train['writers']} writers of "
             f"{found['corpus'].upper()}, and no {{term}}`synthetic ink`"
         ),
         "ladder-recipe": (
-            f"batches of {recipe['points_per_batch']:,} points, of which "
-            f"{100 * recipe['word_share']:.0f} % are words; "
+            f"batches of {recipe['points_per_batch']:,} points, "
+            f"{100 * recipe['word_share']:.0f} % of the batches words; "
             f"{capital(recipe['optimiser'])} at a {{term}}`learning rate` of "
             f"{ladder.RATE:g}; "
-            f"{ladder.HIDDEN} cells per layer"
+            f"{ladder.HIDDEN} cells per layer ({2 * ladder.HIDDEN} units in those of "
+            "the feedforward network)"
         ),
         "ladder-held-out": (
             f"{held_out['lines']} lines by {held_out['writers']} writers"
@@ -425,9 +432,9 @@ def ladder_words(found: Found) -> dict[str, str]:
         "ladder-alt": alt_text(found),
         "ladder-paper": beside_paper(found),
         "ladder-paper-noise": noise_beside_paper(found),
-        "ladder-hours": f"{sum(run['seconds'] for run in runs) / 3600:.1f}",
-        "ladder-trainings": str(len(runs)),
-        "ladder-made": several(made),
+        "ladder-hours": f"{found['hours']:.1f}",
+        "ladder-trainings": str(found["trainings"]),
+        "ladder-made": several(found["made"]),
     }
 
 

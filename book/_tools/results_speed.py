@@ -50,12 +50,12 @@ def remarks(found: Found) -> list[str]:
                 listed = several([f"*{other}*" for other in own])
                 told.append(f"Faster here than *{name}*: {listed}.")
     times = [
-        f"that of *{plain}* by {speed[plain] / speed[name]:.2f}"
+        f"of *{plain}* by {speed[plain] / speed[name]:.2f}"
         for name in speed
         if (plain := name.replace(BFLOAT16, "")) != name
     ]
     if times:
-        told.append(f"Products in bfloat16 multiply the time, {several(times)}.")
+        told.append(f"Products in bfloat16 multiply the time {several(times)}.")
     return told
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 Found = Mapping[str, Any]
 
+NBSP = "\N{NO-BREAK SPACE}"
 NUMBERS = "no one two three four five six seven eight nine ten".split()
 
 

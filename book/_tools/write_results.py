@@ -23,7 +23,7 @@ from typing import Any
 from project import ROOT
 from results_ladder import collected, for_the_book, ladder_words
 from results_speed import SPEED, speed_words
-from results_words import Found, count, percent, several, table
+from results_words import NBSP, Found, count, percent, several, table
 
 import handwriting_lib as hw
 
@@ -284,13 +284,14 @@ def int8(found: Found) -> dict[str, str]:
     whole, byte = found["rows"][:2]
     cost = byte["nats_per_point"] - whole["nats_per_point"]
     read = [percent(row["legibility"]["mean"]["value"]) for row in (whole, byte)]
+    luck = chance(byte["difference"]["mean"])
     return {
         "int8-model": found["model"],
         "int8-ink": training_ink(found["model"]),
         "int8-cost": (
             f"{'add' if cost >= 0 else 'save'} {abs(cost):.4f} nats per point on "
             f"held-out lines, and of the characters of {found['texts']} texts "
-            f"{read[1]} are misread instead of {read[0]}{chance(byte['difference']['mean'])}"
+            f"{read[1]} are misread instead of {read[0]}{luck}"
         ),
         "int8-command": found["command"],
     }
@@ -359,8 +360,12 @@ def wrapped(page: str) -> str:
         for i, block in enumerate(blocks):
             if block.strip() and not re.match(r"\s*[|#(]", block):
                 item = re.match(r"- |\d+\. |", block)
+                # What stands alone and has a meaning at the beginning of a line.
+                words = re.sub(
+                    r"\s+(?=([-+*%>#=|]+|\d+[.)])(\s|$))", NBSP, block[item.end() :]
+                )
                 blocks[i] = textwrap.fill(
-                    " ".join(block.split()),
+                    item[0] + re.sub(r"[ \n]+", " ", words),
                     100,
                     subsequent_indent=" " * item.end(),
                     break_long_words=False,
