@@ -397,11 +397,8 @@ def alt_text(found: Found) -> str:
 def ladder_words(found: Found) -> dict[str, str]:
     """What the template wants of the ladder."""
     recipe, split = found["recipe"], found["split"]
-    rungs = [
-        [rung.name, f"[{int(page[:2])}]({page}.md)", rung.what]
-        for rung in ladder.rungs()
-        if (page := CHAPTERS[rung.name])
-    ]
+    pages = {name: f"[{int(page[:2])}]({page}.md)" for name, page in CHAPTERS.items()}
+    rungs = [[rung.name, pages[rung.name], rung.what] for rung in ladder.rungs()]
     held_out, train = split["validation"], split["train"]
     two = math.comb(2 * ENOUGH, ENOUGH) // 2
     return {
