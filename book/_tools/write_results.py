@@ -265,7 +265,7 @@ def bias(found: Found, report: Found) -> dict[str, str]:
             f"{percent(read['human']['mean']['value'])}"
             f"{chance(read['difference']['mean'])}. But recognisers like tidy writing, "
             "and the bias makes it tidy: at bias 0, where the network writes as it has "
-            f"learnt to, it is {percent(misread(plain[0]))} against "
+            f"learnt to, {percent(misread(plain[0]))} of its characters are misread and "
             f"{percent(misread(human))} of people's ({found['texts']} texts)"
             f"{chance(plain[0]['difference']['mean'])}."
         ),
