@@ -265,8 +265,8 @@ def bias(found: Found, report: Found) -> dict[str, str]:
             f"{percent(read['human']['mean']['value'])}"
             f"{chance(read['difference']['mean'])}. But recognisers like tidy writing, "
             "and the bias makes it tidy: at bias 0, where the network writes as it has "
-            f"learnt to, {percent(misread(plain[0]))} of its characters are misread and "
-            f"{percent(misread(human))} of people's ({found['texts']} texts)"
+            f"learnt to, {percent(misread(plain[0]))} of its characters are misread "
+            f"and {percent(misread(human))} of people's ({found['texts']} texts)"
             f"{chance(plain[0]['difference']['mean'])}."
         ),
     }
