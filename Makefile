@@ -81,7 +81,7 @@ notebooks: $(INSTALLED)  ## Write notebooks/ from book/
 	$(RUN) book/_tools/write_notebooks.py
 
 .PHONY: results
-results: $(INSTALLED)  ## Write book/results.md from benchmarks/results/
+results: $(INSTALLED)  ## Write the pages of results and speed from benchmarks/results/
 	$(RUN) book/_tools/write_results.py
 
 .PHONY: screenshots

@@ -462,7 +462,7 @@ def collected(folder: Path = RECORDS) -> dict[str, Any]:
     for rung in every_rung():
         own = [record for record in records if record["rung"]["name"] == rung.name]
         main = [record for record in own if record["learning_rate"] == RATE]
-        if main:
+        if own:
             found[rung.name] = {
                 "what": own[0]["rung"]["what"],
                 "weights": own[0]["weights"],

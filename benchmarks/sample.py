@@ -5,8 +5,8 @@ least once per point; the row that streams as many bytes shows how long that tak
 baseline is a plain loop over `SynthesisNetwork.step` and `StrokeMixture.sample`; a
 second row runs it with a step compiled by `torch.compile`. The rows that disable a part
 of `fast` show how much it contributes. With many lines, the matrix products take nearly
-all of the time and bound the gain over one line; the row of the products alone shows
-this bound. Chapters 10 and 11 build the sampling (Graves 2013, sections 5.3 and 5.4).
+all of the time; a row times them alone, in float32. Chapters 10 and 11 build the
+sampling (Graves 2013, sections 5.3 and 5.4).
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ The baseline is a plain loop: autograd through a Python loop over the points tha
 `SynthesisNetwork.step`. A second row runs it with a step compiled by `torch.compile`.
 The rows that disable a part of `fast` show how much it contributes. `nn.LSTM` is a
 reference without peepholes and without a window; it gets the window's output as input.
-No program can leave out the matrix products, so a row times them alone, in the shapes
-of the fused passes and by the library's own functions. Their time divided by that of
-another row is the share of the machine's rate which that row reaches.
+A row times the matrix products alone, one after the other, in the shapes of the fused
+passes and by the library's own functions. It shows what the rest costs and is no bound:
+on a GPU, CUDA graphs and `nn.LSTM` launch their products in other ways and are faster.
 
 On a CPU the notes also hold the padding, the peak memory and the import time. On a GPU
 the results go to a file of their own, `train-cuda.json`.
