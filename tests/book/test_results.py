@@ -37,7 +37,7 @@ SHARED = {
 }  # fmt: skip
 
 
-def records(folder, budgets=(500,), seeds=(1, 2, 3), rates=(0.008,), **nats):
+def records(folder, budgets=(500,), seeds=(1, 2, 3), rates=(ladder.RATE,), **nats):
     """Records of a ladder whose seeds differ by .01; None leaves a network out."""
     values = NATS | {name.replace("_", " "): value for name, value in nats.items()}
     shutil.rmtree(folder, ignore_errors=True)
@@ -212,7 +212,7 @@ def test_weight_noise_is_judged_beside_as_long_a_training(tmp_path):
 
 
 def test_learning_rates_may_change_the_order(tmp_path):
-    rates = (0.004, 0.008)
+    rates = (ladder.RATE / 4, ladder.RATE)
     told = results_ladder.rates(records(tmp_path / "ladder", rates=rates))
     assert "| LSTM | **-1.540** | -1.490 |" in told and "order is the same" in told
     found = records(tmp_path / "ladder", rates=rates, LSTM=-1.38)
