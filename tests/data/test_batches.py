@@ -41,6 +41,11 @@ def test_masks_tell_ink_from_padding(scribble):
         assert torch.equal(known, encode(sample.text))
 
 
+def test_every_point_but_the_first_of_a_line_is_a_target(scribble):
+    lines = [scribble(points=points) for points in (9, 40, 25)]
+    assert make_batch(lines).targets == 8 + 39 + 24
+
+
 def test_a_line_starts_with_no_offset_in_network_units_too(scribble):
     batch = make_batch([scribble(), scribble(points=5)], UNIT)
     assert (batch.ink[:, 0, :2] == 0).all()

@@ -1,8 +1,10 @@
 """Scale by writer, selection, splits, normalisation and augmentation."""
 
+import json
 import math
 import random
 import statistics
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from handwriting_lib.data.transforms import (
     measure_normalisation,
     prepare,
     scale_by_writer,
+    split_by_text,
     split_by_writer,
     text_is_held_out,
 )
@@ -109,6 +112,21 @@ def test_what_is_left_out_is_counted_with_its_reason(scribble, limits, reason):
     assert prepared.skipped == {reason: 3}
 
 
+def test_a_step_back_is_as_far_as_a_step_forward(scribble):
+    ink = scribble().ink.clone()
+    ink[5, 0] = -20
+    sample = scribble().replace(ink=ink)
+    found = prepare(Corpus("test", [sample]), Thinning(0.001))
+    assert not found.samples and "an offset above" in str(found.skipped)
+
+
+def test_points_are_three_tenths_apart_on_a_straight_line():
+    straight = torch.tensor([[0.0, 0, 0], *[[0.01, 0, 0]] * 599, [0.01, 0, 1]])
+    thinned, _ = Thinning()(straight)
+    assert len(thinned) == 21
+    assert thinned[1:, 0].tolist() == pytest.approx([0.3] * 20, abs=0.011)
+
+
 def test_limits_drop_nothing_silently(scribble):
     samples = [scribble(seed=i, points=20 + 5 * i) for i in range(30)]
     prepared = prepare(Corpus("c", samples), limits=Limits(max_points=60))
@@ -165,6 +183,21 @@ def test_held_out_texts_are_the_same_in_any_spelling():
     assert 10 < sum(held) < 50
 
 
+def test_one_text_in_twenty_is_held_out_unless_another_share_is_asked_for():
+    held_out = sum(text_is_held_out(f"text number {n}") for n in range(4000))
+    assert 160 < held_out < 240
+
+
+def test_one_writer_s_texts_are_on_one_side_each():
+    samples = crowd(writers=40, lines=3, texts=30)
+    split = split_by_text(samples, 0.3)
+    train, validation = split.train, split.validation
+    assert len(train) + len(validation) == len(samples)
+    assert not {s.text for s in train} & {s.text for s in validation}
+    assert 3 < len({s.text for s in validation}) < 16
+    assert len({s.text for s in split_by_text(crowd(2, 2, 2), 1e-9).validation}) == 1
+
+
 def test_shares_at_the_ends():
     samples = crowd(20)
     assert split_by_writer(samples, 0, 0).validation == []
@@ -192,6 +225,11 @@ def test_first_rows_and_padding_do_not_count(scribble):
     for s in far:
         s.ink[0, :2] = 1000.0
     assert measure_normalisation(far) == measure_normalisation(samples)
+
+
+def test_a_normalisation_can_be_written_as_json(scribble):
+    unit = measure_normalisation([scribble()])
+    assert Normalisation(**json.loads(json.dumps(asdict(unit)))).std == list(unit.std)
 
 
 def test_normalisation_and_back():
@@ -285,6 +323,27 @@ def test_speed_is_augmented_only_when_asked_for(scribble):
         generator = torch.Generator().manual_seed(1)
         seen = {len(augment(ink, how, generator)) for _ in range(40)}
         assert len(seen) >= lengths and (lengths > 1 or seen == {80})
+
+
+def test_augmentation_is_a_shear_and_two_factors(scribble):
+    ink, how = scribble().ink, Augmentation(slant=0.3, size=0.5, width=0.4)
+    a, b, c = torch.randn(3, generator=torch.Generator().manual_seed(2)).tolist()
+    x, y = (ink[:, 0] + 0.3 * a * ink[:, 1]).tolist(), ink[:, 1].tolist()
+    changed = augment(ink, how, torch.Generator().manual_seed(2))
+    tall, wide = math.exp(0.5 * b), math.exp(0.5 * b + 0.4 * c)
+    assert changed[:, 0].tolist() == pytest.approx([wide * one for one in x], abs=1e-5)
+    assert changed[:, 1].tolist() == pytest.approx([tall * one for one in y], abs=1e-5)
+
+
+def test_augmentation_is_mild_unless_asked_otherwise():
+    ink, generator = torch.tensor([[1.0, 0, 0], [0, 1.0, 1]]), torch.Generator()
+    rows = torch.stack(
+        [augment(ink, Augmentation(), generator.manual_seed(n)) for n in range(2000)]
+    )
+    wide, tall, shear = rows[:, 0, 0].log(), rows[:, 1, 1].log(), rows[:, 1, 0]
+    assert float(tall.std()) == pytest.approx(0.08, rel=0.1)
+    assert float((wide - tall).std()) == pytest.approx(0.05, rel=0.1)
+    assert float(shear.std()) == pytest.approx(0.08, rel=0.1)
 
 
 def test_augmentation_has_the_spread_that_it_says():
