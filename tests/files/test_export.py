@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from handwriting_lib import (
@@ -59,6 +60,18 @@ def test_an_int8_pack_is_not_taken_for_a_model_file(tmp_path):
     export_browser(load_pretrained(), tmp_path / "pack.safetensors", "int8")
     with pytest.raises(ModelError, match=r"has the format 'handwriting_lib\.int8\.1'"):
         load_model(tmp_path / "pack.safetensors")
+
+
+def test_int8_is_within_half_a_step_of_each_weight():
+    network = SynthesisNetwork(SynthesisConfig(hidden=4))
+    packed = safetensors.torch.load(browser_pack(Model(network), "int8"))
+    for name, weight in network.named_parameters():
+        if f"{name}.scale" in packed:
+            step = packed[f"{name}.scale"][:, None]
+            assert ((step * packed[name] - weight).abs() < 0.501 * step).all()
+            assert int(packed[name].abs().amax(1).min()) == 127  # the whole range
+        else:
+            assert torch.equal(packed[name], weight)
 
 
 def test_rows_of_zeros_stay_zeros_in_int8():
