@@ -112,7 +112,9 @@ def test_a_loaded_model_gives_the_same_numbers(tmp_path, device):
     text = torch.tensor([[34, 73, 0]])
     arguments = torch.randn(1, 5, 3), text, text == text
     wanted = NETWORKS[0](*arguments).output
-    back = load_model(path, device).network(*(a.to(device) for a in arguments)).output
+    loaded = load_model(path, device)
+    assert loaded.device.type == device.type
+    back = loaded.network(*(a.to(device) for a in arguments)).output
     torch.testing.assert_close(back.cpu(), wanted)
 
 
