@@ -10,11 +10,14 @@ memory   k from 1 to 32 points, Adam at 3e-3. Three protocols: the 233 training 
          synthetic writers with 12,000. The k and the seeds of a protocol share their
          batches and are trained side by side; a shorter memory is a longer one whose
          first weights are masked. Errors are squared distances in the chapter's
-         normalised units, on the training lines and on 265 lines by 100 synthetic
+         normalised units, on the training lines and on 265 lines by 92 synthetic
          writers that are in neither training set, for points under way, landed, in the
          air, and all.
 rates    plain gradient descent, k = 8, 3,000 and 12,000 updates on the chapter's
          lines: the loss on its validation lines against the learning rate.
+sides    whose lines these are: lines, writers, the share of lines in joined hands, how
+         many moves there are to one through the air, and the errors of the chapter's
+         free rule, which needs no training but the mean jump of the 233 lines.
 
     python book/_tools/experiments/02_networks.py
 
@@ -36,6 +39,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import handwriting_lib as hw
+from handwriting_lib.corpora.synthetic import load_font
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "02_networks.json"
 POINTS, SEEDS, UNITS, BATCH = (1, 2, 4, 8, 16, 32), (0, 1, 2), 64, 256
@@ -118,8 +122,24 @@ def train(stack, data, k, updates, step_of):
         step_of(min(1, 2 - 2 * update / updates))
 
 
+class FreeRule:
+    """As last; after a landing it stays, and in the air it makes the mean jump."""
+
+    count = 1
+
+    def __init__(self, data: Lines) -> None:
+        i = (data.ink[data.at, 2] == 1).nonzero()[:, 0]
+        self.jump = data.get(i)[1][:, :2].mean(0)
+
+    def __call__(self, seen: Tensor) -> Tensor:  # (N, 3k) to (1, N, 2)
+        rows = seen.view(-1, 3, LONGEST)
+        ends = rows[:, 2] == 1
+        guess = torch.where(ends[:, -2:-1], 0.0, rows[:, :2, -1])
+        return torch.where(ends[:, -1:], self.jump, guess)[None]
+
+
 @torch.no_grad()
-def errors(stack: Stack, data: Lines) -> Tensor:
+def errors(stack: Stack | FreeRule, data: Lines) -> Tensor:
     """Mean squared distances (nets, 4): under way, landed, in the air, all."""
     stride = 1 if len(data) < 150_000 else len(data) // 100_000
     sums, counts = torch.zeros(4, stack.count), torch.zeros(4)
@@ -176,6 +196,18 @@ def rates(data: Lines, held: Lines, updates: int) -> list[dict]:
     ]
 
 
+def side(name: str, samples: list[hw.Sample], data: Lines, rule: FreeRule) -> dict:
+    joined = [load_font(s.source.split(":")[1]).cursive for s in samples]
+    return {
+        "side": name,
+        "lines": len(samples),
+        "writers": len({s.writer for s in samples}),
+        "joined": round(sum(joined) / len(joined), 3),
+        "moves_to_one_jump": round(1 / float(data.ink[data.at, 2].mean()), 1),
+        "free_rule": [round(number, 4) for number in errors(rule, data)[0].tolist()],
+    }
+
+
 def corpus(samples: int, seed: int, writers: int) -> list[hw.Sample]:
     lines = hw.load_corpus("synthetic", samples=samples, seed=seed, writers=writers)
     return hw.prepare(lines, limits=hw.Limits(max_points=700)).samples
@@ -184,11 +216,12 @@ def corpus(samples: int, seed: int, writers: int) -> list[hw.Sample]:
 def main() -> None:
     torch.set_num_threads(1)
     found = json.loads(FILE.read_text()) if FILE.exists() else {}
-    found = {"memory": found.get("memory", []), "rates": found.get("rates", [])}
+    found = {name: found.get(name, []) for name in ("memory", "rates", "sides")}
     split = hw.split_by_writer(corpus(300, 1, 40), share=0.15)
     unit = hw.measure_normalisation(split.train)
     chapter, five = Lines(split.train, unit), Lines(split.validation, unit)
-    held = Lines(corpus(300, 2, 100), unit)
+    others = corpus(300, 2, 100)
+    held = Lines(others, unit)
     more = None
 
     def save() -> None:
@@ -211,6 +244,14 @@ def main() -> None:
         if updates not in {row["updates"] for row in found["rates"]}:
             found["rates"] += rates(chapter, five, updates)
             save()
+    if not found["sides"]:
+        rule = FreeRule(chapter)
+        found["sides"] = [
+            side("training", split.train, chapter, rule),
+            side("validation", split.validation, five, rule),
+            side("held_out", others, held, rule),
+        ]
+        save()
 
 
 if __name__ == "__main__":
