@@ -71,7 +71,7 @@ NETWORKS = ROOT / "_build" / "ladder"  # checkpoints and trained networks
 SEEDS = (1, 2, 3)
 BUDGETS = (500, 5000)  # updates
 RATE = 16e-3  # learning rate
-OTHER_RATES = (2e-3, 4e-3, 8e-3, 32e-3)
+OTHER_RATES = (2e-3, 4e-3, 8e-3, 32e-3, 64e-3)
 HIDDEN = 64
 # One layer of so many units has about the weights of three layers of `HIDDEN` cells.
 EQUAL = {"feedforward": 265, "recurrent": 274, "prediction": 148}

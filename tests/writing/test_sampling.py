@@ -268,7 +268,7 @@ def test_a_prime_is_read_as_it_is_in_training(network, monkeypatch):
         return step(point, state)
 
     monkeypatch.setattr(network, "step", watched)
-    hw.write_unconditional(model, 1, samples=2, prime=prime)
+    hw.write_unconditional(model, 1, samples=2, prime=prime.double())
     sample = hw.Sample("ink", prime, "someone", "test")
     batch = hw.make_batch([sample] * 2, model.normalisation)
     torch.testing.assert_close(torch.stack(read, 1), batch.ink)
@@ -285,6 +285,12 @@ def test_a_prime_is_read_as_it_is_in_training(network, monkeypatch):
 def test_a_prime_that_is_no_ink_is_refused(prime, problem):
     with pytest.raises(ValueError, match=problem):
         hw.write_unconditional(hw.load_pretrained("unipen-free"), 3, prime=prime)
+
+
+def test_a_line_with_another_text_is_otherwise_the_same(lines):
+    other = lines[0].replace(text="another")
+    assert other.text == "another" and lines[0].text == TEXT
+    assert torch.equal(other.ink, lines[0].ink) and other.seed == lines[0].seed
 
 
 def test_a_stroke_that_does_not_end_is_cut(monkeypatch):
