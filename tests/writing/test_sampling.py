@@ -6,6 +6,7 @@ import torch
 import handwriting_lib as hw
 from handwriting_lib.parts.mixture import draw_noise
 from handwriting_lib.writing import sampling
+from handwriting_lib.writing.lines import write_lines
 from handwriting_lib.writing.sampling import (
     LAST_STROKE,
     check_line,
@@ -285,6 +286,16 @@ def test_a_prime_is_read_as_it_is_in_training(network, monkeypatch):
 def test_a_prime_that_is_no_ink_is_refused(prime, problem):
     with pytest.raises(ValueError, match=problem):
         hw.write_unconditional(hw.load_pretrained("unipen-free"), 3, prime=prime)
+
+
+def test_a_seed_means_the_same_in_every_version():
+    assert line_generator(1, 2, 3).initial_seed() == 35060472368136965
+
+
+def test_each_text_is_written_once_unless_more_is_asked_for():
+    writer = sampling.MixtureWriter(hw.load_pretrained("unipen-184"))
+    lines = write_lines(["a", "b"], writer)
+    assert [line.text for line in lines] == ["a", "b"]
 
 
 def test_a_line_with_another_text_is_otherwise_the_same(lines):

@@ -325,6 +325,12 @@ def test_a_style_finds_the_model_that_it_was_made_with(sample, tmp_path, capsys)
     assert "was made with the model" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["absent.safetensors", "folder/absent"])
+def test_a_style_file_that_is_not_there_is_named(name):
+    with pytest.raises(FileNotFoundError, match=f"no style file {name}"):
+        hw.write("hi", style=name)
+
+
 @pytest.mark.parametrize("name", ["unipen-400", "unipen-256"])
 def test_without_a_style_the_hand_is_birch(name):
     model = hw.load_pretrained(name)
