@@ -15,9 +15,11 @@ took    the measures of the chapter for 24 synthetic writers and three texts
 named   how far the named hands are apart at three biases, and one hand from itself
 wrong   primes that are too short, or whose text or unit is wrong, for six writers
 copies  each line primed with the line before it, for twelve writers and two biases
-people  nats per point of six lines by each of six people and six synthetic writers,
-        after no prime, one to four lines of their own, and a line of each of the others
-train   the same lines during fifteen updates on eight other lines of their writer
+people  nats per point of four to six lines by each of four people and six synthetic
+        writers, after none to three of their other lines, and after a line of each
+        other writer of the same kind
+train   the same lines of four writers of each kind, during fifteen updates on eight
+        other lines of theirs
 """
 
 from __future__ import annotations
@@ -271,7 +273,7 @@ def mean(values: list[float]) -> float:
 
 
 def writers_of(model: hw.Model, corpus: str) -> dict[str, list[list[hw.Sample]]]:
-    """Fourteen lines, eight to train on and six held out, of six writers each."""
+    """Up to fourteen lines of each writer: eight to train on, the others held out."""
     by: dict[str, list[hw.Sample]] = defaultdict(list)
     for s in held_out_lines(model, hw.load_corpus(corpus)).lines:
         texts = {other.text for other in by[s.writer]}
@@ -284,7 +286,7 @@ def writers_of(model: hw.Model, corpus: str) -> dict[str, list[list[hw.Sample]]]
     for seed in range(60, 66):
         corpus_of_one = hw.Corpus("synthetic", lines_of(seed, short))
         made.append(hw.prepare(corpus_of_one, model.thinning).samples)
-    return {"people": people[:6], "synthetic": made}
+    return {"people": people, "synthetic": made}
 
 
 def people(model: hw.Model, corpus: str) -> dict[str, Any]:
@@ -300,11 +302,14 @@ def people(model: hw.Model, corpus: str) -> dict[str, Any]:
                 prime = train[0] if prime is None else behind(prime, train[count])
             rows.append(row)
         every = [line for lines in writers for line in lines[8:]]
+        owner = torch.tensor([i for i, lines in enumerate(writers) for _ in lines[8:]])
         for lines in writers:
             table.append(nats(model, model.network, every, lines[0]))
-        primed = torch.tensor(table).unflatten(1, (len(writers), -1))
-        own = primed.argmin(0) == torch.arange(len(writers))[:, None]
-        by_writer = primed.mean(2)  # (primes, writers of the lines)
+        primed = torch.tensor(table)  # (primes, lines)
+        own = primed.argmin(0) == owner
+        by_writer = torch.stack(
+            [primed[:, owner == i].mean(1) for i in range(len(writers))], 1
+        )  # (primes, writers of the lines)
         found[kind] = {
             "writers": len(writers),
             "after 0, 1, 2 and 3 own lines": rounded(rows),
@@ -321,7 +326,7 @@ def train(model: hw.Model, corpus: str) -> dict[str, Any]:
     found: dict[str, Any] = {"updates": UPDATES, "rate": RATE, "every": EVERY}
     for kind, writers in kinds.items():
         found[kind] = []
-        for i, lines in enumerate(writers):
+        for i, lines in enumerate(writers[:4]):
             others = [w[8] for w in writers if w is not lines]
             strangers = {"of its kind": others}
             if kind == "synthetic":
