@@ -1,0 +1,202 @@
+"""Attention: every position reads, by its own question, from all that it may see.
+
+Vaswani et al. 2017, "Attention Is All You Need", section 3.2. A *query* is compared
+with the *key* of each position; the softmax of the products, divided by the square root
+of their size, gives the weights with which the *values* are averaged. With several
+heads this happens side by side on slices of the width. `torch` does the work in
+`scaled_dot_product_attention`; `attention_by_hand` is the same thing in two loops.
+Chapter 13 builds it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from ..errors import InputError
+
+
+def attention_by_hand(
+    query: Tensor, key: Tensor, value: Tensor, causal: bool = False
+) -> Tensor:
+    """Scaled dot-product attention as loops over the positions: the reference.
+
+    Args:
+        query: `(T, D)` queries.
+        key: `(S, D)` keys.
+        value: `(S, E)` values.
+        causal: the last T of the S positions are those of the queries, and none of them
+            sees a later one.
+
+    Returns:
+        `(T, E)` averages of the values.
+
+    Example:
+        >>> import torch
+        >>> values = torch.tensor([[1.0], [3.0]])
+        >>> attention_by_hand(torch.zeros(2, 4), torch.ones(2, 4), values, causal=True)
+        tensor([[1.],
+                [2.]])
+    """
+    (length, size), known = query.shape, len(key)
+    rows = []
+    for t in range(length):
+        seen = known - length + t + 1 if causal else known
+        scores = [query[t] @ key[s] / math.sqrt(size) for s in range(seen)]
+        weights = torch.softmax(torch.stack(scores), 0)  # (seen,)
+        rows.append(sum(weights[s] * value[s] for s in range(seen)))
+    return torch.stack(rows)  # type: ignore[arg-type]
+
+
+def causal_mask(length: int, known: int, device: torch.device) -> Tensor:
+    """`(T, S)` bool, true where the last T of S positions may look.
+
+    `is_causal=True` of torch takes the FIRST T positions of S for those of the queries,
+    so that with a cache a query would see little but the beginning.
+
+    Example:
+        >>> causal_mask(2, 4, torch.device("cpu")).int()
+        tensor([[1, 1, 1, 0],
+                [1, 1, 1, 1]], dtype=torch.int32)
+    """
+    everything = torch.ones(length, known, dtype=torch.bool, device=device)
+    return everything.tril(known - length)
+
+
+class KeyValues(NamedTuple):
+    """The keys and values of positions that were read, `(B, heads, S, D / heads)`.
+
+    For attention of a text to itself this is the key-value cache; for cross-attention
+    it is what is known of the other sequence.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention with several heads, of a sequence to itself or to another one.
+
+    Calling it is causal self-attention, with the cache from one call to the next.
+    Cross-attention takes `read` of the other sequence once and then `look` as often as
+    there is something to ask.
+
+    Args:
+        width: D, the width of the input and of the output.
+        heads: number of heads, which divides the width.
+        source_width: width of what is read; None is D.
+        dropout: share of the weights of attention that are dropped in training.
+
+    Raises:
+        ValueError: the heads do not divide the width.
+
+    Example:
+        >>> import torch
+        >>> attention = MultiHeadAttention(8, heads=2)
+        >>> whole, _ = attention(torch.ones(1, 5, 8))
+        >>> first, cache = attention(torch.ones(1, 4, 8))
+        >>> last, cache = attention(torch.ones(1, 1, 8), cache)
+        >>> torch.allclose(whole, torch.cat([first, last], 1), atol=1e-6)
+        True
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        source_width: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise InputError(
+                f"{heads} heads cannot share a width of {width}: choose a multiple of "
+                f"{heads}"
+            )
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(source_width or width, 2 * width)
+        self.output = nn.Linear(width, width)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """`(B, T, D)` as one slice per head, `(B, heads, T, D / heads)`."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def read(self, source: Tensor) -> KeyValues:
+        """The keys and values of a sequence, `(B, S, source_width)`."""
+        key, value = self.key_value(source).chunk(2, -1)  # (B, S, D) each
+        return KeyValues(self._split(key), self._split(value))
+
+    def look(
+        self,
+        x: Tensor,
+        known: KeyValues,
+        *,
+        mask: Tensor | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """Ask what is known from each position of `x`.
+
+        Args:
+            x: `(B, T, D)` what asks.
+            known: what `read` returned.
+            mask: `(B, S)` bool, true where there is something to read; None reads
+                everything.
+            causal: the last T positions of `known` are those of `x`, and none of them
+                sees a later one.
+
+        Returns:
+            `(B, T, D)`.
+        """
+        length, seen = x.shape[1], known.keys.shape[2]
+        allowed = None if mask is None else mask[:, None, None]  # (B, 1, 1, S)
+        square = causal and mask is None and length == seen  # torch has a fast way
+        if causal and not square and length > 1:
+            below = causal_mask(length, seen, x.device)  # (T, S)
+            allowed = below if allowed is None else allowed & below
+        mixed = scaled_dot_product_attention(
+            self._split(self.query(x)),
+            known.keys,
+            known.values,
+            attn_mask=allowed,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=square,
+        )  # (B, heads, T, D / heads)
+        return self.output(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def forward(
+        self, x: Tensor, cache: KeyValues | None = None
+    ) -> tuple[Tensor, KeyValues]:
+        """Causal self-attention: each position sees itself and what came before.
+
+        Args:
+            x: `(B, T, D)` the positions that are new.
+            cache: what the call for the earlier positions returned; None if there are
+                none.
+
+        Returns:
+            `(B, T, D)`, and the cache with the new positions in it. Caches are values:
+            a call changes none, so that a text can go on in several ways from one.
+        """
+        known = self.read(x)
+        if cache is not None:
+            pairs = zip(cache, known, strict=True)
+            known = KeyValues(*(torch.cat(pair, 2) for pair in pairs))
+        return self.look(x, known, causal=True), known
+
+    def weights(self, x: Tensor) -> Tensor:
+        """`(B, heads, T, T)`: how much each position of `x` reads from each other one.
+
+        These are the weights of causal self-attention, without dropout, for pictures:
+        `scaled_dot_product_attention` does not hand them out.
+        """
+        query, keys = self._split(self.query(x)), self.read(x).keys
+        scores = query @ keys.mT / math.sqrt(query.shape[-1])  # (B, heads, T, T)
+        length = x.shape[1]
+        below = causal_mask(length, length, x.device)
+        return scores.masked_fill(~below, -math.inf).softmax(-1)
