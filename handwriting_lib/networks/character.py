@@ -1,0 +1,313 @@
+"""The networks that compose: they predict the next character of a text.
+
+`CharacterDecoder` is the decoder of GPT (Radford et al. 2018, 2019): embeddings of the
+characters and of their places, and layers of causal attention and of a wider layer,
+each with a norm before it and a shortcut around it. `CharacterLSTM` is the same with an
+LSTM in place of attention, so that the two differ in nothing but how they remember what
+was read. Chapter 13 builds both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..parts.attention import MultiHeadAttention
+from ..tokens.characters import Vocabulary
+from .config import NetworkConfig
+
+
+@dataclass(frozen=True)
+class CharacterDecoderConfig(NetworkConfig):
+    """The sizes of a `CharacterDecoder`.
+
+    Attributes:
+        symbols: V, the size of the vocabulary; training takes it from the text.
+        width: D, the size of an embedding and of what every layer passes on.
+        layers: number of layers.
+        heads: number of heads of attention, which divides the width.
+        block: number of characters that it reads at once, and that it is trained on.
+        dropout: share of numbers that are dropped in training, after each part.
+    """
+
+    symbols: int = 96
+    width: int = 168
+    layers: int = 4
+    heads: int = 6
+    block: int = 256
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class CharacterLSTMConfig(NetworkConfig):
+    """The sizes of a `CharacterLSTM`.
+
+    Attributes:
+        symbols: V, the size of the vocabulary; training takes it from the text.
+        width: D, the size of an embedding and of what every layer passes on.
+        layers: number of layers.
+        block: number of characters that it is trained on at once; it reads any number.
+        dropout: share of numbers that are dropped in training, after each part.
+    """
+
+    symbols: int = 96
+    width: int = 296
+    layers: int = 1
+    block: int = 256
+    dropout: float = 0.1
+
+
+class CharacterState(NamedTuple):
+    """What a network keeps of the text that it has read.
+
+    Attributes:
+        text: `(B, t)` the characters that it can still see; none for an LSTM.
+        layers: what each layer keeps: the key-value cache of attention, or the output
+            and the cell of an LSTM.
+    """
+
+    text: Tensor
+    layers: tuple[Any, ...]
+
+
+class CharacterOutput(NamedTuple):
+    """What `forward` of a network of characters returns.
+
+    Attributes:
+        logits: `(B, T, V)` the scores of the next character, at each character.
+        state: the state after the last one.
+    """
+
+    logits: Tensor
+    state: CharacterState
+
+
+class Layer(nn.Module):
+    """What reads the past, then a layer four times as wide, each around a shortcut.
+
+    Args:
+        past: maps `(B, T, D)` and its own state to `(B, T, D)` and the state after it.
+        width: D.
+        dropout: share of what either part says that is dropped in training.
+    """
+
+    def __init__(self, past: nn.Module, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_past, self.past = nn.LayerNorm(width), past
+        self.norm_wide = nn.LayerNorm(width)
+        self.wide = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        read, state = self.past(self.norm_past(x), state)
+        x = x + self.dropout(read)
+        return x + self.dropout(self.wide(self.norm_wide(x))), state
+
+
+def _through(
+    layers: nn.ModuleList, x: Tensor, states: Sequence[Any] | None
+) -> tuple[Tensor, tuple[Any, ...]]:
+    """Run `(B, T, D)` through layers; their states are None before the first call."""
+    after = []
+    for layer, state in zip(layers, states or [None] * len(layers), strict=True):
+        x, state = layer(x, state)
+        after.append(state)
+    return x, tuple(after)
+
+
+def _initialise(network: nn.Module) -> None:
+    """Small normal weights; the ends of shortcuts smaller still, the more there are.
+
+    So the layers begin as nearly nothing, and the sum over the shortcuts does not grow
+    with their number (Radford et al. 2019, section 2.3).
+    """
+    layers: Any = network.layers
+    ends = {id(layer.wide[-1]) for layer in layers}
+    ends |= {id(getattr(layer.past, "output", None)) for layer in layers}
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            share = math.sqrt(2 * len(layers)) if id(module) in ends else 1.0
+            nn.init.normal_(module.weight, std=0.02 / share)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+
+class CharacterDecoder(nn.Module):
+    """Predicts each next character from up to `block` characters, by attention.
+
+    Raises:
+        ValueError: the heads do not divide the width.
+
+    Example:
+        >>> import torch
+        >>> config = CharacterDecoderConfig(symbols=9, width=8, layers=2, heads=2)
+        >>> net = CharacterDecoder(config)
+        >>> net(torch.zeros(2, 5, dtype=torch.int64)).logits.shape
+        torch.Size([2, 5, 9])
+    """
+
+    kind: ClassVar[str] = "character"
+    Config: ClassVar[type] = CharacterDecoderConfig
+    carries: ClassVar[Mapping[str, type]] = {"vocabulary": Vocabulary}
+    reads_text: ClassVar[bool] = False
+
+    def __init__(
+        self, config: CharacterDecoderConfig = CharacterDecoderConfig()
+    ) -> None:
+        super().__init__()
+        self.config, width, dropout = config, config.width, config.dropout
+        self.symbols = nn.Embedding(config.symbols, width)
+        self.places = nn.Embedding(config.block, width)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(
+            Layer(
+                MultiHeadAttention(width, config.heads, dropout=dropout), width, dropout
+            )
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, config.symbols)
+        _initialise(self)
+
+    def _embed(self, text: Tensor, first: int = 0) -> Tensor:
+        """`(B, T, D)` for characters whose places count from `first`.
+
+        Raises:
+            ValueError: there is no place for the last one.
+        """
+        end = first + text.shape[1]
+        if end > self.config.block:
+            raise InputError(
+                f"a text of {end} characters is too long for a network that reads "
+                f"{self.config.block} at once: give the last {self.config.block}, or "
+                "use step, which moves along"
+            )
+        places = torch.arange(first, end, device=text.device)
+        return self.dropout(self.symbols(text) + self.places(places))  # type: ignore[no-any-return]
+
+    def forward(
+        self, text: Tensor, state: CharacterState | None = None
+    ) -> CharacterOutput:
+        """The scores of the next character at each character.
+
+        Args:
+            text: `(B, T)` int64 characters.
+            state: the state to continue from; None begins a text.
+
+        Raises:
+            ValueError: together with what the state has read, the text is longer than
+                the block.
+        """
+        before = text[:, :0] if state is None else state.text  # (B, t)
+        x = self._embed(text, before.shape[1])
+        x, layers = _through(self.layers, x, state and state.layers)
+        read = torch.cat([before, text], 1)
+        return CharacterOutput(self.output(self.norm(x)), CharacterState(read, layers))
+
+    def step(
+        self, character: Tensor, state: CharacterState | None = None
+    ) -> tuple[Tensor, CharacterState]:
+        """Read one more character, at the cost of one and not of the whole text.
+
+        Past the block the window slides. A key or value holds the place that its
+        character had, so when the window moves the cache is of no use any more: half
+        of the characters are forgotten, and the others are read again from place 0. A
+        text without end thus costs two characters' work per character on average, and
+        each one is predicted from at least half a block.
+
+        Args:
+            character: `(B,)` int64.
+            state: the state before it; None begins a text.
+
+        Returns:
+            `(B, V)` scores of the next character, and the state.
+        """
+        text, block = character[:, None], self.config.block
+        if state is not None and state.text.shape[1] == block:
+            text = torch.cat([state.text[:, block - block // 2 :], text], 1)
+            state = None
+        out = self(text, state)
+        return out.logits[:, -1], out.state
+
+    @torch.no_grad()
+    def attention_maps(self, text: Tensor) -> Tensor:
+        """How much each character reads from each other one, for pictures.
+
+        Args:
+            text: `(B, T)` int64 characters, up to a block.
+
+        Returns:
+            `(B, layers, heads, T, T)`; the last axis sums to one.
+        """
+        x, maps = self._embed(text), []
+        for layer in self.layers:
+            maps.append(layer.past.weights(layer.norm_past(x)))  # type: ignore[operator, union-attr]
+            x, _ = layer(x)
+        return torch.stack(maps, 1)
+
+
+class CharacterLSTM(nn.Module):
+    """Predicts each next character from all that came before, by an LSTM.
+
+    Example:
+        >>> import torch
+        >>> net = CharacterLSTM(CharacterLSTMConfig(symbols=9, width=8))
+        >>> net(torch.zeros(2, 5, dtype=torch.int64)).logits.shape
+        torch.Size([2, 5, 9])
+    """
+
+    kind: ClassVar[str] = "character-lstm"
+    Config: ClassVar[type] = CharacterLSTMConfig
+    carries: ClassVar[Mapping[str, type]] = {"vocabulary": Vocabulary}
+    reads_text: ClassVar[bool] = False
+
+    def __init__(self, config: CharacterLSTMConfig = CharacterLSTMConfig()) -> None:
+        super().__init__()
+        self.config, width, dropout = config, config.width, config.dropout
+        self.symbols = nn.Embedding(config.symbols, width)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(
+            Layer(nn.LSTM(width, width, batch_first=True), width, dropout)
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, config.symbols)
+        _initialise(self)
+
+    def forward(
+        self, text: Tensor, state: CharacterState | None = None
+    ) -> CharacterOutput:
+        """The scores of the next character at each character.
+
+        Args:
+            text: `(B, T)` int64 characters.
+            state: the state to continue from; None begins a text.
+        """
+        x = self.dropout(self.symbols(text))  # (B, T, D)
+        x, layers = _through(self.layers, x, state and state.layers)
+        return CharacterOutput(
+            self.output(self.norm(x)), CharacterState(text[:, :0], layers)
+        )
+
+    def step(
+        self, character: Tensor, state: CharacterState | None = None
+    ) -> tuple[Tensor, CharacterState]:
+        """Read one more character.
+
+        Args:
+            character: `(B,)` int64.
+            state: the state before it; None begins a text.
+
+        Returns:
+            `(B, V)` scores of the next character, and the state.
+        """
+        out = self(character[:, None], state)
+        return out.logits[:, -1], out.state
