@@ -16,7 +16,7 @@ KINDS = ["decoder", "lstm"]
 
 
 def network(kind, **sizes):
-    """A small one whose weights are far from the small ones that training begins with."""
+    """A small one, whose weights are far from those that training begins with."""
     torch.manual_seed(3)
     made = {
         "decoder": lambda: CharacterDecoder(
@@ -129,7 +129,7 @@ def test_a_small_block_slides_too(block):
 
 
 def test_a_text_longer_than_the_block_is_refused_by_the_decoder_alone():
-    with pytest.raises(InputError, match="a text of 17 characters is too long .* 16"):
+    with pytest.raises(InputError, match="a text of 17 characters is too long"):
         network("decoder")(text(length=17))
     state = network("decoder")(text(length=10)).state
     with pytest.raises(InputError, match="a text of 17 characters is too long"):
