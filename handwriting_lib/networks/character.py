@@ -112,6 +112,16 @@ class Layer(nn.Module):
         return x + self.dropout(self.wide(self.norm_wide(x))), state
 
 
+class _LSTM(nn.LSTM):
+    """`nn.LSTM`, which few CPUs can train in bfloat16: on a CPU it stays in float32."""
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:  # type: ignore[override]
+        if x.device.type != "cpu":
+            return super().forward(x, state)  # type: ignore[no-any-return]
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.to(self.weight_hh_l0.dtype), state)  # type: ignore[no-any-return]
+
+
 def _through(
     layers: nn.ModuleList, x: Tensor, states: Sequence[Any] | None
 ) -> tuple[Tensor, tuple[Any, ...]]:
@@ -275,7 +285,7 @@ class CharacterLSTM(nn.Module):
         self.symbols = nn.Embedding(config.symbols, width)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
-            Layer(nn.LSTM(width, width, batch_first=True), width, dropout)
+            Layer(_LSTM(width, width, batch_first=True), width, dropout)
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
