@@ -74,7 +74,8 @@ def test_it_stops_at_the_end_of_a_sentence():
     )  # fmt: skip
     assert compose(model=parrot("A.\nB."), sentence=True) == "A."
     # the prompt's own end is none
-    assert compose("Yes.", parrot("  No. x", more="\nYes"), sentence=True) == "Yes.  No."
+    model = parrot("  No. x", more="\nYes")
+    assert compose("Yes.", model, sentence=True) == "Yes.  No."
 
 
 def test_a_sentence_may_be_as_long_as_asked_for_and_no_longer():
@@ -192,7 +193,7 @@ def test_the_command_line_composes(tmp_path, capfdbinary):
     words = ["compose", "--model", str(file), "--device", "cpu"]
     options = ["--characters", "30", "--temperature", "0.5", "--top-k", "4",
                "--top-p", "0.9", "--seed", "7"]  # fmt: skip
-    assert main([*words, "ab", *options) == 0
+    assert main([*words, "ab", *options]) == 0
     wanted = compose("ab", model, characters=30, temperature=0.5, top_k=4, top_p=0.9,
                      seed=7)  # fmt: skip
     assert capfdbinary.readouterr().out == f"{wanted}\n".encode()
