@@ -118,8 +118,9 @@ class _LSTM(nn.LSTM):
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:  # type: ignore[override]
         if x.device.type != "cpu":
             return super().forward(x, state)  # type: ignore[no-any-return]
+        kept = next(self.parameters()).dtype
         with torch.autocast("cpu", enabled=False):
-            return super().forward(x.to(self.weight_hh_l0.dtype), state)  # type: ignore[no-any-return]
+            return super().forward(x.to(kept), state)  # type: ignore[no-any-return]
 
 
 def _through(
