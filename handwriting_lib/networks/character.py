@@ -201,8 +201,8 @@ class CharacterDecoder(nn.Module):
                 f"{self.config.block} at once: give the last {self.config.block}, or "
                 "use step, which moves along"
             )
-        places = torch.arange(first, end, device=text.device)
-        return self.dropout(self.symbols(text) + self.places(places))  # type: ignore[no-any-return]
+        places = self.places.weight[first:end]  # (T, D)
+        return self.dropout(self.symbols(text) + places)  # type: ignore[no-any-return]
 
     def forward(
         self, text: Tensor, state: CharacterState | None = None

@@ -125,7 +125,7 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """`(B, T, D)` as one slice per head, `(B, heads, T, D / heads)`."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def read(self, source: Tensor) -> KeyValues:
         """The keys and values of a sequence, `(B, S, source_width)`."""
@@ -185,8 +185,10 @@ class MultiHeadAttention(nn.Module):
         """
         known = self.read(x)
         if cache is not None:
-            pairs = zip(cache, known, strict=True)
-            known = KeyValues(*(torch.cat(pair, 2) for pair in pairs))
+            known = KeyValues(
+                torch.cat([cache.keys, known.keys], 2),
+                torch.cat([cache.values, known.values], 2),
+            )
         return self.look(x, known, causal=True), known
 
     def weights(self, x: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def tokens(
     network: Any,
     prompt: Tensor,
