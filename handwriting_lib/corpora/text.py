@@ -4,15 +4,16 @@
 
 - `"book"`: the prose of this book, a snapshot that comes with the library
   (`book/_tools/write_text.py` makes it; CC BY 4.0, as the book);
-- a text file such as `.txt` or `.md`, as it stands;
+- a text file such as `.txt` or `.md`, unchanged;
 - a group chat as a messenger exports it: lines that begin with a date, a time and a
   name (WhatsApp and its likes), or JSON with a list of messages (Telegram, Signal,
   Discord, Messenger, Instagram and what is like them);
 - a folder or an archive of such files, in the order of their names.
 
-Of a chat, one message is one line, `2: see you there`. Names become numbers, in the
-order in which people first write, and so do these names where messages mention them;
-dates go. Chapter 13 trains on texts.
+Each message of a chat becomes a line such as `2: see you there`, without its date.
+Unless `keep_names` is set, people are numbered in the order in which they first write,
+and their names are replaced by these numbers where a message mentions them in full.
+Nicknames and other personal details remain in the text. Chapter 13 trains on texts.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ class TextCorpus:
     """A text, and what its reader left out.
 
     Attributes:
-        name: what it was read from.
-        text: the whole of it.
-        skipped: how many messages of chats are not in it, by reason.
+        name: name of the source.
+        text: the whole text.
+        skipped: number of messages that were left out, by reason.
     """
 
     name: str
@@ -66,9 +67,9 @@ class TextCorpus:
         return f"<TextCorpus {self.name}: {len(self.text):,} characters>"
 
     def split(self, share: float = HELD_OUT) -> tuple[str, str]:
-        """The text for training, and the end of it, which is held out.
+        """The part of the text for training, and its end, which is held out.
 
-        The border is a position, so nothing of the one side is in the other.
+        The text is cut at one position, so the two parts do not overlap.
 
         Args:
             share: the share of the characters that is held out.
@@ -94,7 +95,7 @@ def load_text(source: str | Path = "book", *, keep_names: bool = False) -> TextC
     Args:
         source: `"book"`, or the path of a text file, of the export of a chat, or of a
             folder or archive of these (see the module's docstring).
-        keep_names: keep the names of the people in a chat instead of numbers.
+        keep_names: keep the names of the people in a chat instead of numbering them.
 
     Raises:
         CorpusError: there is no such file, it is empty or not in UTF-8, or a JSON file

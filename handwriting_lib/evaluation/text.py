@@ -1,8 +1,8 @@
 """The measures of networks over characters, and the baseline that costs nothing.
 
-`cross_entropy` is the likelihood of a text that was held out, `NGrams` the same from
-counts alone, and `memorised_share` how much of a composed text is a copy of what was
-read. Chapter 13 introduces them.
+`cross_entropy` measures how well a model predicts a held-out text, `NGrams` predicts it
+from counts alone, and `memorised_share` measures how much of a composed text is copied
+from the training text. Chapter 13 introduces them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ TOGETHER = 32  # pieces of a text per batch
 
 
 def cross_entropy(model: Model, text: str) -> float:
-    """What a model loses on a text, in nats per character.
+    """The cross-entropy of a model on a text, in nats per character.
 
-    The text is read in pieces of the length that the network was trained on, one after
-    the other, and every character but the first is predicted once. A network sees
-    nothing of the pieces before.
+    The text is cut into consecutive pieces of the length that the network was trained
+    on, and each character but the first is predicted once. In each piece the network
+    starts anew.
 
     Args:
         model: one over characters.
@@ -54,13 +54,13 @@ class NGrams:
         kinds(h)),
 
     where kinds(h) is the number of different characters that were seen after h: the
-    more of them, the likelier is another one. The last to back off to is equal
-    probability for all characters of the vocabulary.
+    larger it is, the more probable is a character that was not. The shortest context
+    backs off to equal probabilities for all characters of the vocabulary.
 
     Args:
-        text: what is counted.
+        text: text in which the n-grams are counted.
         order: n, the length of the longest n-grams; 1 counts single characters.
-        vocabulary: all characters that there are.
+        vocabulary: all characters that may occur.
 
     Raises:
         ValueError: the order is below 1, or the text has a character that the
@@ -95,9 +95,9 @@ class NGrams:
         return p
 
     def cross_entropy(self, text: str) -> float:
-        """What the counts lose on a text, in nats per character.
+        """The cross-entropy of the counts on a text, in nats per character.
 
-        Every character but the first is predicted from those before it.
+        Each character but the first is predicted from those before it.
 
         Raises:
             ValueError: the text has fewer than two characters, or one that the
@@ -113,11 +113,11 @@ class NGrams:
 
 
 def memorised_share(composed: str, read: str, length: int = 20) -> float:
-    """The share of the n-grams of a composed text that stand in what was read.
+    """The share of the n-grams of a composed text that occur in the training text.
 
     Args:
-        composed: what a model composed, without the prompt.
-        read: what it was trained on.
+        composed: text that a model composed, without the prompt.
+        read: text that it was trained on.
         length: n, in characters.
 
     Raises:

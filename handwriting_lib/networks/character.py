@@ -1,10 +1,11 @@
 """The networks that compose: they predict the next character of a text.
 
 `CharacterDecoder` is the decoder of GPT (Radford et al. 2018, 2019): embeddings of the
-characters and of their places, and layers of causal attention and of a wider layer,
-each with a norm before it and a shortcut around it. `CharacterLSTM` is the same with an
-LSTM in place of attention, so that the two differ in nothing but how they remember what
-was read. Chapter 13 builds both.
+characters and of their positions, followed by layers of causal attention and of a
+feedforward part, each with a norm before it and a residual connection around it.
+`CharacterLSTM` has an LSTM in place of attention and no positions, and is otherwise the
+same, so that the two differ only in how they remember what they have read. Chapter 13
+builds both.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ class CharacterDecoderConfig(NetworkConfig):
 
     Attributes:
         symbols: V, the size of the vocabulary; training takes it from the text.
-        width: D, the size of an embedding and of what every layer passes on.
+        width: D, the size of the embeddings and of the output of each layer.
         layers: number of layers.
         heads: number of heads of attention, which divides the width.
-        block: number of characters that it reads at once, and that it is trained on.
-        dropout: share of numbers that are dropped in training, after each part.
+        block: number of characters that it can attend to, and the length of the pieces
+            that it is trained on.
+        dropout: share of activations dropped in training, after each part.
     """
 
     symbols: int = 96
@@ -50,10 +52,10 @@ class CharacterLSTMConfig(NetworkConfig):
 
     Attributes:
         symbols: V, the size of the vocabulary; training takes it from the text.
-        width: D, the size of an embedding and of what every layer passes on.
+        width: D, the size of the embeddings and of the output of each layer.
         layers: number of layers.
-        block: number of characters that it is trained on at once; it reads any number.
-        dropout: share of numbers that are dropped in training, after each part.
+        block: length of the pieces that it is trained on; it can read longer texts.
+        dropout: share of activations dropped in training, after each part.
     """
 
     symbols: int = 96
@@ -67,7 +69,7 @@ class CharacterState(NamedTuple):
     """What a network keeps of the text that it has read.
 
     Attributes:
-        text: `(B, t)` the characters that it can still see; none for an LSTM.
+        text: `(B, t)` characters that attention can still see; empty for an LSTM.
         layers: what each layer keeps: the key-value cache of attention, or the output
             and the cell of an LSTM.
     """
@@ -89,12 +91,13 @@ class CharacterOutput(NamedTuple):
 
 
 class Layer(nn.Module):
-    """What reads the past, then a layer four times as wide, each around a shortcut.
+    """A part that reads the past, then a feedforward part, each with a residual.
 
     Args:
-        past: maps `(B, T, D)` and its own state to `(B, T, D)` and the state after it.
-        width: D.
-        dropout: share of what either part says that is dropped in training.
+        past: module that maps `(B, T, D)` and its own state to `(B, T, D)` and the
+            state after it: causal attention or an LSTM.
+        width: D; the feedforward part is four times as wide inside.
+        dropout: share of the output of either part that is dropped in training.
     """
 
     def __init__(self, past: nn.Module, width: int, dropout: float) -> None:
@@ -135,10 +138,10 @@ def _through(
 
 
 def _initialise(network: nn.Module) -> None:
-    """Small normal weights; the ends of shortcuts smaller still, the more there are.
+    """Draw small normal weights, and smaller ones where a residual part ends.
 
-    So the layers begin as nearly nothing, and the sum over the shortcuts does not grow
-    with their number (Radford et al. 2019, section 2.3).
+    The outputs of all residual parts are added up, so the weights that produce them are
+    divided by the square root of their number (Radford et al. 2019, section 2.3).
     """
     layers: Any = network.layers
     ends = {id(layer.wide[-1]) for layer in layers}
@@ -176,7 +179,7 @@ class CharacterDecoder(nn.Module):
         super().__init__()
         self.config, width, dropout = config, config.width, config.dropout
         self.symbols = nn.Embedding(config.symbols, width)
-        self.places = nn.Embedding(config.block, width)
+        self.positions = nn.Embedding(config.block, width)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
             Layer(
@@ -189,10 +192,10 @@ class CharacterDecoder(nn.Module):
         _initialise(self)
 
     def _embed(self, text: Tensor, first: int = 0) -> Tensor:
-        """`(B, T, D)` for characters whose places count from `first`.
+        """`(B, T, D)` for characters whose positions count from `first`.
 
         Raises:
-            ValueError: there is no place for the last one.
+            ValueError: the last one lies beyond the block.
         """
         end = first + text.shape[1]
         if end > self.config.block:
@@ -201,8 +204,8 @@ class CharacterDecoder(nn.Module):
                 f"{self.config.block} at once: give the last {self.config.block}, or "
                 "use step, which moves along"
             )
-        places = self.places.weight[first:end]  # (T, D)
-        return self.dropout(self.symbols(text) + places)  # type: ignore[no-any-return]
+        positions = self.positions.weight[first:end]  # (T, D)
+        return self.dropout(self.symbols(text) + positions)  # type: ignore[no-any-return]
 
     def forward(
         self, text: Tensor, state: CharacterState | None = None
@@ -228,11 +231,12 @@ class CharacterDecoder(nn.Module):
     ) -> tuple[Tensor, CharacterState]:
         """Read one more character, at the cost of one and not of the whole text.
 
-        Past the block the window slides. A key or value holds the place that its
-        character had, so when the window moves the cache is of no use any more: half
-        of the characters are forgotten, and the others are read again from place 0. A
-        text without end thus costs two characters' work per character on average, and
-        each one is predicted from at least half a block.
+        Past the block the window slides. A cached key or value depends on the position
+        that its character had in the window, so the cache is of no use once the window
+        moves. To pay for this rarely, the window moves by half a block at a time: the
+        older half is forgotten, and the other half is read again from position 0. In a
+        long text each character is therefore read twice on average, and each is
+        predicted from at least half a block.
 
         Args:
             character: `(B,)` int64.

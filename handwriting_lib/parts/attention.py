@@ -1,11 +1,11 @@
-"""Attention: every position reads, by its own question, from all that it may see.
+"""Attention: each position reads from the others what its query asks for.
 
 Vaswani et al. 2017, "Attention Is All You Need", section 3.2. A *query* is compared
 with the *key* of each position; the softmax of the products, divided by the square root
 of their size, gives the weights with which the *values* are averaged. With several
-heads this happens side by side on slices of the width. `torch` does the work in
-`scaled_dot_product_attention`; `attention_by_hand` is the same thing in two loops.
-Chapter 13 builds it.
+heads, this is done in parallel on slices of the width. PyTorch's
+`scaled_dot_product_attention` does the work; `attention_by_hand` computes the same in
+two loops and is the reference. Chapter 13 builds both.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def causal_mask(length: int, known: int, device: torch.device) -> Tensor:
 class KeyValues(NamedTuple):
     """The keys and values of positions that were read, `(B, heads, S, D / heads)`.
 
-    For attention of a text to itself this is the key-value cache; for cross-attention
-    it is what is known of the other sequence.
+    In self-attention this is the key-value cache, and in cross-attention it is all that
+    is kept of the other sequence.
     """
 
     keys: Tensor
@@ -81,9 +81,9 @@ class KeyValues(NamedTuple):
 class MultiHeadAttention(nn.Module):
     """Attention with several heads, of a sequence to itself or to another one.
 
-    Calling it is causal self-attention, with the cache from one call to the next.
-    Cross-attention takes `read` of the other sequence once and then `look` as often as
-    there is something to ask.
+    Calling the module computes causal self-attention and hands the cache from one call
+    to the next. For cross-attention, call `read` once with the other sequence, and then
+    `look` for each query.
 
     Args:
         width: D, the width of the input and of the output.
@@ -140,10 +140,10 @@ class MultiHeadAttention(nn.Module):
         mask: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """Ask what is known from each position of `x`.
+        """Let each position of `x` attend to what is known.
 
         Args:
-            x: `(B, T, D)` what asks.
+            x: `(B, T, D)` input from which the queries are computed.
             known: what `read` returned.
             mask: `(B, S)` bool, true where there is something to read; None reads
                 everything.
@@ -176,12 +176,13 @@ class MultiHeadAttention(nn.Module):
 
         Args:
             x: `(B, T, D)` the positions that are new.
-            cache: what the call for the earlier positions returned; None if there are
-                none.
+            cache: the cache that the call for the earlier positions returned, or None
+                at the beginning.
 
         Returns:
-            `(B, T, D)`, and the cache with the new positions in it. Caches are values:
-            a call changes none, so that a text can go on in several ways from one.
+            `(B, T, D)`, and the cache with the new positions appended. A call never
+            changes the cache that it is given, so a text can be continued in several
+            ways from the same one.
         """
         known = self.read(x)
         if cache is not None:
@@ -194,8 +195,8 @@ class MultiHeadAttention(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         """`(B, heads, T, T)`: how much each position of `x` reads from each other one.
 
-        These are the weights of causal self-attention, without dropout, for pictures:
-        `scaled_dot_product_attention` does not hand them out.
+        These are the weights of causal self-attention, without dropout. They are meant
+        for pictures, because `scaled_dot_product_attention` does not return them.
         """
         query, keys = self._split(self.query(x)), self.read(x).keys
         scores = query @ keys.mT / math.sqrt(query.shape[-1])  # (B, heads, T, T)

@@ -1,7 +1,7 @@
 """The task of every network over characters: predict the next one of a text.
 
-The text is cut at one position: what comes before is for training, in blocks from
-anywhere in it, and what comes after is held out and read as a whole. The loss is the
+The text is cut at one position. Training draws blocks from anywhere before it;
+validation reads all that comes after it, in consecutive blocks. The loss is the
 cross-entropy of the next character. Chapter 13 builds it.
 """
 
@@ -32,7 +32,7 @@ class TextBatch:
     Attributes:
         text: `(B, T + 1)` int64 characters: the network reads the first T of a row and
             is asked for the last T.
-        seed: of the dropout, so that a step is the same in a run that was resumed.
+        seed: seed of the dropout, so that a resumed run repeats the same steps.
     """
 
     text: Tensor
@@ -75,7 +75,7 @@ def text_loss(
 
 
 def consecutive_pieces(text: Tensor, block: int, size: int) -> list[Tensor]:
-    """A text in batches of pieces, in which every character but the first is a target.
+    """Cut a text into batches of pieces; each character but the first is a target once.
 
     Args:
         text: `(T,)` int64 characters.
@@ -115,17 +115,18 @@ def nats_per_character(
 class TextTask(Task):
     """The task of predicting the next character of a text.
 
-    The vocabulary is that of the whole text, or of the model that training starts from.
-    A batch has `points_per_batch` characters. All of the held-out text is validated on,
-    or `validation_batches` of it, evenly spaced, if there are more.
+    The vocabulary is that of the whole text, or that of the model that training starts
+    from. A batch has `points_per_batch` characters. A validation reads the held-out
+    text in batches of this size, or `validation_batches` evenly spaced ones of them if
+    there are more.
 
     Args:
         config: configuration of the training run.
         data: the text, as `load_text` returns it.
 
     Raises:
-        ConfigError: the text is too short for a block, or the configuration asks for
-            what is for networks over ink alone.
+        ConfigError: the text is too short for a block, or the configuration sets an
+            option that only networks over ink have.
     """
 
     unit = "nats_per_character"

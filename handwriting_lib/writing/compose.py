@@ -1,7 +1,7 @@
 """Composing a text, character by character, for a reader or for the hand.
 
-`hw.compose` goes on from a prompt with a network over characters, and `hw.write` writes
-what it gives. Chapter 13 lets the two machines work together.
+`hw.compose` continues a prompt with a network over characters, and `hw.write` writes the
+result by hand. Chapter 13 lets the two machines work together.
 """
 
 from __future__ import annotations
@@ -56,24 +56,25 @@ def compose(
     hand: bool = False,
     redraws: int = 10,
 ) -> str:
-    """Compose a text that goes on from a prompt.
+    """Continue a prompt, character by character.
 
     Args:
-        prompt: the beginning; with none, the text begins as a paragraph does.
+        prompt: beginning of the text; if empty, a new paragraph is begun.
         model: one over characters, the name of one that comes with the library, or the
             path of its file.
-        characters: how many are composed after the prompt; with `sentence`, at most.
-        temperature: below 1 more like what is most common, above 1 more varied; 0
-            always takes the most probable character.
-        top_k: draw only from so many of the most probable characters; None is all.
+        characters: number of characters to compose after the prompt; with `sentence`,
+            the largest number.
+        temperature: below 1 the text is more predictable, above 1 more varied; 0 always
+            takes the most probable character.
+        top_k: number of the most probable characters to draw from; None draws from all.
         top_p: draw only from the most probable characters that together reach this
-            probability; 1 is all.
-        seed: decides all draws.
-        sentence: stop where the sentence ends. A sentence that has not ended after
-            `characters` is drawn again, and the last one is cut after a whole word.
-        hand: draw only what the hand can write, printable ASCII on one line, so that
-            `hw.write` takes it as it is.
-        redraws: how often a sentence may be drawn again.
+            probability; 1 draws from all.
+        seed: seed of all draws.
+        sentence: stop at the end of the sentence. A sentence that does not end within
+            `characters` is drawn again; if none does, the last is cut between words.
+        hand: draw only what the hand can write, which is printable ASCII on one line,
+            so that the result can be given to `hw.write`.
+        redraws: largest number of times to draw a sentence again.
 
     Returns:
         The prompt and what follows it.

@@ -1,8 +1,9 @@
-"""Drawing tokens one at a time: what every system over tokens shares.
+"""Drawing tokens one at a time, for every system over tokens.
 
-A network over tokens scores what may come next; `Decoding` says how the next token is
-drawn from the scores, and `tokens` is the loop that draws, reads what was drawn and
-goes on from the network's cache. Chapter 13 builds it.
+A network over tokens gives each possible next token a score. `Decoding` determines how
+the next token is drawn from the scores, and `tokens` is the loop that draws a token and
+lets the network read it, with the cache of all that it has read before. Chapter 13
+builds it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ class Decoding:
     """How a token is drawn from the scores of all.
 
     Attributes:
-        temperature: divides the scores: below 1 more alike, above 1 more varied, and 0
-            always takes the most probable token.
-        top_k: draw only from so many of the most probable tokens; None is all.
+        temperature: number by which the scores are divided. Below 1 the draws become
+            more alike, above 1 more varied; 0 always takes the most probable token.
+        top_k: number of the most probable tokens to draw from; None draws from all.
         top_p: draw only from the most probable tokens that together reach this
-            probability, the one that reaches it included; 1 is all.
+            probability, including the one that reaches it; 1 draws from all.
 
     Raises:
         ValueError: a number is outside its range.

@@ -137,13 +137,13 @@ def test_a_text_longer_than_the_block_is_refused_by_the_decoder_alone():
     assert network("lstm")(text(length=40)).logits.shape == (2, 40, 11)
 
 
-def test_places_matter():
+def test_positions_matter():
     made = network("decoder")
     same = torch.full((1, 16), 4)
     logits = made(same).logits[0]
     assert not torch.isclose(logits[3], logits[4]).all()
     with torch.no_grad():
-        made.places.weight.zero_()  # what is left knows only what it saw, not where
+        made.positions.weight.zero_()  # what is left knows only what it saw, not where
     logits = made(same).logits[0]
     torch.testing.assert_close(logits, logits[:1].expand(16, -1))
 
