@@ -1,7 +1,7 @@
 """Composing a text, character by character, for a reader or for the hand.
 
-`hw.compose` continues a prompt with a network over characters, and `hw.write` writes the
-result by hand. Chapter 13 lets the two machines work together.
+`hw.compose` continues a prompt with a network over characters, and `hw.write` writes
+the result by hand. Chapter 13 lets the two machines work together.
 """
 
 from __future__ import annotations
