@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout, gelu
 
 from ..errors import InputError
 from ..parts.attention import MultiHeadAttention
@@ -104,15 +105,15 @@ class Layer(nn.Module):
         super().__init__()
         self.norm_past, self.past = nn.LayerNorm(width), past
         self.norm_wide = nn.LayerNorm(width)
-        self.wide = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
-        self.dropout = nn.Dropout(dropout)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+        self.dropout = dropout
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         read, state = self.past(self.norm_past(x), state)
-        x = x + self.dropout(read)
-        return x + self.dropout(self.wide(self.norm_wide(x))), state
+        x = x + dropout(read, self.dropout, self.training)
+        wide = self.down(gelu(self.up(self.norm_wide(x))))
+        return x + dropout(wide, self.dropout, self.training), state
 
 
 class _LSTM(nn.LSTM):
@@ -144,7 +145,7 @@ def _initialise(network: nn.Module) -> None:
     divided by the square root of their number (Radford et al. 2019, section 2.3).
     """
     layers: Any = network.layers
-    ends = {id(layer.wide[-1]) for layer in layers}
+    ends = {id(layer.down) for layer in layers}
     ends |= {id(getattr(layer.past, "output", None)) for layer in layers}
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
@@ -177,14 +178,12 @@ class CharacterDecoder(nn.Module):
         self, config: CharacterDecoderConfig = CharacterDecoderConfig()
     ) -> None:
         super().__init__()
-        self.config, width, dropout = config, config.width, config.dropout
+        self.config, width, drop = config, config.width, config.dropout
         self.symbols = nn.Embedding(config.symbols, width)
         self.positions = nn.Embedding(config.block, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(drop)
         self.layers = nn.ModuleList(
-            Layer(
-                MultiHeadAttention(width, config.heads, dropout=dropout), width, dropout
-            )
+            Layer(MultiHeadAttention(width, config.heads, drop), width, drop)
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
@@ -286,11 +285,11 @@ class CharacterLSTM(nn.Module):
 
     def __init__(self, config: CharacterLSTMConfig = CharacterLSTMConfig()) -> None:
         super().__init__()
-        self.config, width, dropout = config, config.width, config.dropout
+        self.config, width, drop = config, config.width, config.dropout
         self.symbols = nn.Embedding(config.symbols, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(drop)
         self.layers = nn.ModuleList(
-            Layer(_LSTM(width, width, batch_first=True), width, dropout)
+            Layer(_LSTM(width, width, batch_first=True), width, drop)
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)

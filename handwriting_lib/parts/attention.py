@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 from ..errors import InputError
 
@@ -86,9 +86,8 @@ class MultiHeadAttention(nn.Module):
     `look` for each query.
 
     Args:
-        width: D, the width of the input and of the output.
+        width: D, the width of the input, of what is read and of the output.
         heads: number of heads, which divides the width.
-        source_width: width of what is read; None is D.
         dropout: share of the weights of attention that are dropped in training.
 
     Raises:
@@ -104,33 +103,28 @@ class MultiHeadAttention(nn.Module):
         True
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        *,
-        source_width: int | None = None,
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         if width % heads:
             raise InputError(
                 f"{heads} heads cannot share a width of {width}: choose a multiple of "
                 f"{heads}"
             )
-        self.heads, self.dropout = heads, dropout
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(source_width or width, 2 * width)
+        self.width, self.heads, self.dropout = width, heads, dropout
+        self.project = nn.Linear(width, 3 * width)  # queries, keys and values
         self.output = nn.Linear(width, width)
 
-    def _split(self, x: Tensor) -> Tensor:
-        """`(B, T, D)` as one slice per head, `(B, heads, T, D / heads)`."""
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+    def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """`(B, T, parts * D)` as that many tensors `(B, heads, T, D / heads)`."""
+        batch, length, _ = projected.shape
+        heads = projected.view(batch, length, parts * self.heads, -1)
+        return heads.transpose(1, 2).chunk(parts, 1)
 
     def read(self, source: Tensor) -> KeyValues:
-        """The keys and values of a sequence, `(B, S, source_width)`."""
-        key, value = self.key_value(source).chunk(2, -1)  # (B, S, D) each
-        return KeyValues(self._split(key), self._split(value))
+        """The keys and values of a sequence `(B, S, D)`."""
+        weight, bias = self.project.weight, self.project.bias
+        projected = linear(source, weight[self.width :], bias[self.width :])
+        return KeyValues(*self._split(projected, 2))
 
     def look(
         self,
@@ -153,14 +147,25 @@ class MultiHeadAttention(nn.Module):
         Returns:
             `(B, T, D)`.
         """
-        length, seen = x.shape[1], known.keys.shape[2]
+        (query,) = self._split(self._query(x), 1)
+        return self._attend(query, known, mask, causal)
+
+    def _query(self, x: Tensor) -> Tensor:
+        weight, bias = self.project.weight, self.project.bias
+        return linear(x, weight[: self.width], bias[: self.width])  # (B, T, D)
+
+    def _attend(
+        self, query: Tensor, known: KeyValues, mask: Tensor | None, causal: bool
+    ) -> Tensor:
+        """`look`, for a query that was projected and split."""
+        length, seen = query.shape[2], known.keys.shape[2]
         allowed = None if mask is None else mask[:, None, None]  # (B, 1, 1, S)
         square = causal and mask is None and length == seen  # torch has a fast way
         if causal and not square and length > 1:
-            below = causal_mask(length, seen, x.device)  # (T, S)
+            below = causal_mask(length, seen, query.device)  # (T, S)
             allowed = below if allowed is None else allowed & below
         mixed = scaled_dot_product_attention(
-            self._split(self.query(x)),
+            query,
             known.keys,
             known.values,
             attn_mask=allowed,
@@ -184,13 +189,12 @@ class MultiHeadAttention(nn.Module):
             changes the cache that it is given, so a text can be continued in several
             ways from the same one.
         """
-        known = self.read(x)
+        query, key, value = self._split(self.project(x), 3)  # one product for all
         if cache is not None:
-            known = KeyValues(
-                torch.cat([cache.keys, known.keys], 2),
-                torch.cat([cache.values, known.values], 2),
-            )
-        return self.look(x, known, causal=True), known
+            key = torch.cat([cache.keys, key], 2)
+            value = torch.cat([cache.values, value], 2)
+        known = KeyValues(key, value)
+        return self._attend(query, known, None, causal=True), known
 
     def weights(self, x: Tensor) -> Tensor:
         """`(B, heads, T, T)`: how much each position of `x` reads from each other one.
@@ -198,8 +202,8 @@ class MultiHeadAttention(nn.Module):
         These are the weights of causal self-attention, without dropout. They are meant
         for pictures, because `scaled_dot_product_attention` does not return them.
         """
-        query, keys = self._split(self.query(x)), self.read(x).keys
-        scores = query @ keys.mT / math.sqrt(query.shape[-1])  # (B, heads, T, T)
+        query, key, _ = self._split(self.project(x), 3)
+        scores = query @ key.mT / math.sqrt(query.shape[-1])  # (B, heads, T, T)
         length = x.shape[1]
         below = causal_mask(length, length, x.device)
         return scores.masked_fill(~below, -math.inf).softmax(-1)

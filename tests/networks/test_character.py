@@ -47,16 +47,13 @@ def test_a_layer_of_the_decoder_is_that_of_torch():
     )
     pairs = {
         theirs.self_attn.out_proj: layer.past.output,
-        theirs.linear1: layer.wide[0], theirs.linear2: layer.wide[2],
+        theirs.linear1: layer.up, theirs.linear2: layer.down,
         theirs.norm1: layer.norm_past, theirs.norm2: layer.norm_wide,
     }  # fmt: skip
     with torch.no_grad():
         for name in ("weight", "bias"):
-            ours = [
-                getattr(layer.past.query, name),
-                getattr(layer.past.key_value, name),
-            ]
-            getattr(theirs.self_attn, f"in_proj_{name}").copy_(torch.cat(ours))
+            ours = getattr(layer.past.project, name)
+            getattr(theirs.self_attn, f"in_proj_{name}").copy_(ours)
     for other, own in pairs.items():
         other.load_state_dict(own.state_dict())
     x = torch.randn(2, 7, 12, generator=torch.Generator().manual_seed(1))

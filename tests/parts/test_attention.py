@@ -42,14 +42,14 @@ def attention(width=12, heads=3, **options):
     torch.manual_seed(2)
     made = MultiHeadAttention(width, heads, **options)
     with torch.no_grad():  # so that the weights of attention differ
-        made.query.weight.mul_(4)
+        made.project.weight[:width].mul_(4)
     return made.eval()
 
 
 def by_hand(made, x, source, causal):
     """The whole module, one head at a time, with the loops."""
-    query = made.query(x)
-    key, value = made.key_value(source).chunk(2, -1)
+    query = made.project(x).chunk(3, -1)[0]
+    _, key, value = made.project(source).chunk(3, -1)
     size = query.shape[-1] // made.heads
     heads = [
         attention_by_hand(*(part.split(size, -1)[h] for part in parts), causal)
@@ -72,10 +72,8 @@ def test_it_is_that_of_torch():
     made, x = attention(), numbers(2, 7, 12)
     theirs = nn.MultiheadAttention(12, 3, batch_first=True)
     with torch.no_grad():
-        theirs.in_proj_weight.copy_(
-            torch.cat([made.query.weight, made.key_value.weight])
-        )
-        theirs.in_proj_bias.copy_(torch.cat([made.query.bias, made.key_value.bias]))
+        theirs.in_proj_weight.copy_(made.project.weight)
+        theirs.in_proj_bias.copy_(made.project.bias)
         theirs.out_proj.load_state_dict(made.output.state_dict())
     hidden = ~causal_mask(7, 7, torch.device("cpu"))
     wanted, weights = theirs(x, x, x, attn_mask=hidden, average_attn_weights=False)
@@ -118,8 +116,8 @@ def test_the_future_never_leaks(seed):
 
 
 def test_cross_attention_reads_another_sequence_and_no_padding():
-    made = attention(source_width=5)
-    x, source = numbers(2, 4, 12), numbers(2, 6, 5, seed=3)
+    made = attention()
+    x, source = numbers(2, 4, 12), numbers(2, 6, 12, seed=3)
     mask = torch.arange(6) < torch.tensor([6, 4])[:, None]
     out = made.look(x, made.read(source), mask=mask)
     for one, row, text, length in zip(out, x, source, (6, 4), strict=True):
