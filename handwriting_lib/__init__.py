@@ -22,6 +22,7 @@ from ._deprecation import warn
 from .alphabet import decode, encode, pad_texts, to_ascii
 from .corpora import load_corpus
 from .corpora.archives import CorpusError
+from .corpora.text import TextCorpus, load_text
 from .data.batches import Batch, LengthBuckets, make_batch
 from .data.transforms import (
     Augmentation,
@@ -51,6 +52,7 @@ from .drawing.svg import to_svg
 from .errors import HandwritingError
 from .evaluation.legibility import Reading, Recogniser, load_recogniser, read_lines
 from .evaluation.report import EvaluationSettings, evaluate
+from .evaluation.text import NGrams, cross_entropy, memorised_share
 from .fast import FusedPeepholeLSTM
 from .files.browser import browser_pack, export_browser
 from .files.models import (
@@ -76,6 +78,10 @@ from .ink import (
     to_strokes,
 )
 from .networks import (
+    CharacterDecoder,
+    CharacterDecoderConfig,
+    CharacterLSTM,
+    CharacterLSTMConfig,
     FeedforwardConfig,
     FeedforwardPredictor,
     NetworkOutput,
@@ -87,14 +93,18 @@ from .networks import (
     SynthesisNetwork,
     grow,
 )
+from .parts.attention import KeyValues, MultiHeadAttention, attention_by_hand
 from .parts.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .parts.mixture import StrokeMixture, mixture_loss
 from .parts.window import Window, WindowParameters, soft_window
 from .systems import train, write
+from .tokens.characters import Vocabulary
 from .training.config import TrainingConfig, read_config
 from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
 from .widgets import Pad, Player, Studio
+from .writing.compose import compose
+from .writing.decode import Decoding
 from .writing.lines import Line
 from .writing.sampling import check_line, write_unconditional
 from .writing.styles import (
@@ -148,20 +158,28 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Augmentation",
     "Batch",
+    "CharacterDecoder",
+    "CharacterDecoderConfig",
+    "CharacterLSTM",
+    "CharacterLSTMConfig",
     "Corpus",
     "CorpusError",
+    "Decoding",
     "EvaluationSettings",
     "FeedforwardConfig",
     "FeedforwardPredictor",
     "FusedPeepholeLSTM",
     "GravesRMSprop",
     "HandwritingError",
+    "KeyValues",
     "LSTMState",
     "LengthBuckets",
     "Limits",
     "Line",
     "Model",
     "ModelError",
+    "MultiHeadAttention",
+    "NGrams",
     "NetworkOutput",
     "Normalisation",
     "Pad",
@@ -180,17 +198,22 @@ __all__ = [
     "StyleError",
     "SynthesisConfig",
     "SynthesisNetwork",
+    "TextCorpus",
     "Thinning",
     "TrainingConfig",
+    "Vocabulary",
     "WeightNoise",
     "Window",
     "WindowParameters",
+    "attention_by_hand",
     "augment",
     "batch_loss",
     "browser_pack",
     "change_speed",
     "check_line",
     "clip_derivative",
+    "compose",
+    "cross_entropy",
     "decode",
     "encode",
     "evaluate",
@@ -206,10 +229,12 @@ __all__ = [
     "load_pretrained",
     "load_recogniser",
     "load_style",
+    "load_text",
     "lstm_cell",
     "make_batch",
     "make_style",
     "measure_normalisation",
+    "memorised_share",
     "mixture_loss",
     "offsets_to_positions",
     "onnx_step",

@@ -1,10 +1,10 @@
 """The command line: `handwriting`, or `python -m handwriting_lib`.
 
 Each command calls what the chapters of the book build: `corpus` chapter 1, `train`
-chapter 10, `write` chapters 10 to 12, `evaluate` chapters 10 to 12 and `style` chapter
-12 (Graves 2013, section 5). Bad input prints one sentence on standard error and exits
-with status 2, without a traceback, because the library's own errors already name the
-file or the value and say what would be right.
+chapter 10, `write` chapters 10 to 12, `evaluate` chapters 10 to 12, `style` chapter 12
+(Graves 2013, section 5) and `compose` chapter 13. Bad input prints one sentence on
+standard error and exits with status 2, without a traceback, because the library's own
+errors already name the file or the value and say what would be right.
 """
 
 from __future__ import annotations
@@ -178,6 +178,24 @@ def _write(arguments: argparse.Namespace) -> None:
             )  # fmt: skip
     if interrupted:
         raise interrupted
+
+
+def _compose(arguments: argparse.Namespace) -> None:
+    from .files.models import find_model
+    from .writing.compose import compose
+
+    text = compose(
+        arguments.prompt,
+        find_model(arguments.model, _device(arguments.device)),
+        characters=arguments.characters,
+        temperature=arguments.temperature,
+        top_k=arguments.top_k,
+        top_p=arguments.top_p,
+        seed=arguments.seed,
+        sentence=arguments.sentence,
+        hand=arguments.hand,
+    )
+    sys.stdout.buffer.write(f"{text}\n".encode())
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -461,6 +479,53 @@ def _parser() -> argparse.ArgumentParser:
     _add_device_option(write, "compute")
     write.set_defaults(run=_write)
 
+    compose = commands.add_parser(
+        "compose", help="compose a text",
+        description="Go on from the beginning of a text, character by character, with "
+        "a network over characters, and print the whole.",
+    )  # fmt: skip
+    compose.add_argument(
+        "prompt", nargs="?", default="", metavar="PROMPT",
+        help="beginning of the text (default: none)",
+    )  # fmt: skip
+    compose.add_argument(
+        "--model", default="character-book",
+        help="name of a model that comes with the library, or path of a model file "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    compose.add_argument(
+        "--characters", type=int, default=200,
+        help="number of characters to compose, or the most of them with --sentence "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    compose.add_argument(
+        "--temperature", type=float, default=0.8,
+        help="how much texts vary: above 1 more, below 1 less, and 0 always takes the "
+        "most probable character (default: %(default)s)",
+    )  # fmt: skip
+    compose.add_argument(
+        "--top-k", type=int,
+        help="draw only from this many of the most probable characters (default: all)",
+    )  # fmt: skip
+    compose.add_argument(
+        "--top-p", type=float, default=1.0,
+        help="draw only from the most probable characters that together reach this "
+        "probability (default: %(default)s, which is all)",
+    )  # fmt: skip
+    compose.add_argument(
+        "--seed", type=int, default=1,
+        help="seed of all random choices (default: %(default)s)",
+    )  # fmt: skip
+    compose.add_argument(
+        "--sentence", action="store_true", help="stop at the end of the sentence"
+    )
+    compose.add_argument(
+        "--hand", action="store_true",
+        help="compose only what the hand can write: printable ASCII on one line",
+    )  # fmt: skip
+    _add_device_option(compose, "compute")
+    compose.set_defaults(run=_compose)
+
     train = commands.add_parser(
         "train", help="train a network",
         description="Train a network as a TOML configuration describes, with "
@@ -473,7 +538,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--corpus",
         help="corpus to train on instead of the configuration's: synthetic, unipen, "
-        "unipen:PATH, iam:PATH, or a .json file of ink",
+        "unipen:PATH, iam:PATH, or a .json file of ink; for a network over characters: "
+        "book, or a text file, the export of a chat, or a folder of these",
     )
     train.add_argument(
         "--steps", type=int,

@@ -24,6 +24,7 @@ from .training.config import TrainingConfig
 from .training.ink import InkTask
 from .training.loop import Progress, fit
 from .training.task import Task
+from .training.text import TextTask
 from .writing.lines import Line, Writer, write_lines
 from .writing.sampling import MixtureWriter
 from .writing.styles import Style, model_of
@@ -69,6 +70,8 @@ SYSTEMS: dict[str, System] = {
         {"browser": export_browser, "onnx": export_onnx},
         MEASURES,
     ),
+    "character": System(TextTask),
+    "character-lstm": System(TextTask),
 }
 
 
@@ -158,7 +161,8 @@ def train(
 
     Args:
         config: what to train and how.
-        data: prepared for its task: as `prepare_data` gives it, for networks over ink.
+        data: prepared for its task: as `prepare_data` gives it, for networks over ink;
+            as `load_text` gives it, for networks over characters.
         folder: gets the checkpoint, the models and the log.
         minutes: stop after so many, at a step that `resume` continues from.
         resume: continue from the checkpoint in the folder.

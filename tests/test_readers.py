@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 import handwriting_lib as hw
 from handwriting_lib import alphabet
-from handwriting_lib.corpora import archives, collected, iam, unipen
+from handwriting_lib.corpora import archives, collected, iam, text, unipen
 from handwriting_lib.errors import HandwritingError
 from handwriting_lib.files import checkpoints, models
 from handwriting_lib.ink import KINDS
@@ -274,6 +274,38 @@ def test_iam(folder, line, text, writer):
         assert all(s.ink.isfinite().all() for s in iam.load(root).samples)
     with bounded():
         iam.load(root, split="trainset")
+
+
+LINES = b"""31/12/2023, 23:59 - Ann Lee: Happy new year!
+[01.01.24, 00:00:12] ~ Bob: \xe2\x80\x8eimage omitted
+1/1/24, 0:01\xe2\x80\xafAM - Bob left
+1/1/24, 0:02 - Ann Lee: Bob
+is: gone
+"""
+CHATS = [
+    {"messages": [{"from": "Ann", "text": ["a", {"text": "b"}], "date": "2024"}]},
+    {"messages": [{"sender_name": "Zo\u00c3\u00ab", "content": "x", "date": 1}]},
+    [{"author": {"name": "Ann"}, "content": "hi"}, {"user": "Bob", "body": "\ud800"}],
+]
+
+
+@TRIED
+@given(
+    st.one_of(
+        st.tuples(st.just(".txt"), st.one_of(damaged(LINES), pieces(LINES))),
+        st.tuples(st.just(".json"), st.sampled_from(CHATS).flatmap(either)),
+    ),
+    st.booleans(),
+)
+@example((".json", b"[" * 200_000), False)
+@example((".txt", LINES), True)
+def test_chats(folder, made, keep_names):
+    ending, content = made
+    with bounded():
+        read = text.load_text(
+            write(folder, f"chat{ending}", content), keep_names=keep_names
+        )
+        assert read.text.strip() and read.text.encode()
 
 
 def zipped():

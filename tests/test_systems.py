@@ -72,7 +72,8 @@ def test_it_is_listed(tmp_path, capsys):
     told = capsys.readouterr().err
     assert (
         "'triples'" in told
-        and "feedforward, pairs, prediction, recurrent, synthesis" in told
+        and "character, character-lstm, feedforward, pairs, prediction, recurrent, "
+        "synthesis" in told
     )
 
 

@@ -2,6 +2,7 @@
 
 `load_corpus` is the common entry point, which chapter 01 of the book uses. It reads
 `"synthetic"`, `"unipen:PATH"`, `"iam:PATH"`, or a JSON file that the drawing pad saved.
+Texts without ink, which chapter 13 learns from, are read by `text.load_text`.
 """
 
 from __future__ import annotations

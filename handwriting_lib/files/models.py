@@ -229,7 +229,7 @@ def to_bytes(
         if dtype != torch.int8:
             # A copy: two names of one tensor cannot be saved as such.
             tensors[key] = weights.to(dtype, copy=True).contiguous()
-        elif key.split(".")[-1].startswith("weight"):
+        elif key.split(".")[-1].startswith("weight") and weights.ndim == 2:
             scale = weights.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
             tensors[key] = (weights / scale).round().to(torch.int8)
             tensors[f"{key}.scale"] = scale[:, 0].contiguous()

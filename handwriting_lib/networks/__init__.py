@@ -10,7 +10,8 @@ attributes, which are all that the rest of the library needs to know about its k
 - `reads_text`: whether it reads a text along with the ink.
 
 Networks over ink also have `initial_state(batch_size)` and `step(point, state)`, with
-which a line is written point by point.
+which a line is written point by point. Networks over characters have `step(character,
+state)`, where the state before the first character is None.
 
 To add a network, add a file to this folder and an entry to `NETWORKS`; an entry in
 `systems.SYSTEMS` puts it to use.
@@ -24,6 +25,14 @@ from typing import Any
 from torch import nn
 
 from ..errors import InputError
+from .character import (
+    CharacterDecoder,
+    CharacterDecoderConfig,
+    CharacterLSTM,
+    CharacterLSTMConfig,
+    CharacterOutput,
+    CharacterState,
+)
 from .feedforward import FeedforwardConfig, FeedforwardPredictor, FeedforwardState
 from .growth import grow
 from .output import NetworkOutput
@@ -38,11 +47,19 @@ NETWORKS: dict[str, type[Any]] = {
         RecurrentNetwork,
         PredictionNetwork,
         SynthesisNetwork,
+        CharacterDecoder,
+        CharacterLSTM,
     )
 }
 
 __all__ = [
     "NETWORKS",
+    "CharacterDecoder",
+    "CharacterDecoderConfig",
+    "CharacterLSTM",
+    "CharacterLSTMConfig",
+    "CharacterOutput",
+    "CharacterState",
     "FeedforwardConfig",
     "FeedforwardPredictor",
     "FeedforwardState",

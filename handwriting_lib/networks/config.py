@@ -19,8 +19,8 @@ class NetworkConfig:
 
     Raises:
         ValueError: a size is not a whole number from 1 to `MAX_SIZE` (`MAX_LAYERS` for
-            the layers), a number is not positive and finite, or a switch is neither
-            true nor false.
+            the layers), a number is not positive and finite (the dropout: from 0 to
+            below 1), or a switch is neither true nor false.
     """
 
     def __post_init__(self) -> None:
@@ -31,7 +31,8 @@ class NetworkConfig:
                 "int": (f"a whole number from 1 to {most}", _is_size(value, most)),
                 "float": ("a positive number", _is_positive(value)),
                 "bool": ("true or false", isinstance(value, bool)),
-            }[str(field.type)]
+                "dropout": ("a number from 0 to below 1", _is_share(value)),
+            }[name if name == "dropout" else str(field.type)]
             if not fits:
                 raise InputError(f"{name} must be {wanted}, not {value!r}")
 
@@ -42,3 +43,7 @@ def _is_size(value: Any, most: int) -> bool:
 
 def _is_positive(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and value > 0
+
+
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1

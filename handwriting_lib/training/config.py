@@ -33,6 +33,7 @@ class ConfigError(InputError):
 RANGES: tuple[tuple[str, float, float], ...] = (
     ("steps points_per_batch validate_every validation_batches", 1, math.inf),
     ("learning_rate warmup_steps clip_norm weight_noise seed", 0, math.inf),
+    ("weight_decay patience", 0, math.inf),
     ("decay_share final_rate_share word_share word_share_until", 0, 1),
     ("character_share synthetic_share", 0, 1),
 )
@@ -61,12 +62,15 @@ class Recipe:
         steps: total number of updates.
         seed: seed of the initial weights, the batches and the augmentation.
         points_per_batch: approximate number of points per batch.
-        optimiser: `"adam"`, `"muon"`, or `"rmsprop"` as in the paper, whose learning
-            rate is meant for gradients of nats per line; see `optim.build_optimisers`.
+        optimiser: `"adam"`, `"adamw"`, `"muon"`, or `"rmsprop"` as in the paper, whose
+            learning rate is meant for gradients of nats per line; see
+            `optim.build_optimisers`.
         learning_rate: peak learning rate.
         warmup_steps: number of steps over which the learning rate rises to its peak.
         decay_share: share of the steps, at the end, over which the learning rate falls.
         final_rate_share: learning rate at the end, as a share of `learning_rate`.
+        weight_decay: share, times the learning rate, by which AdamW shrinks the
+            matrices at each step; the other optimisers do not read it.
         clip_norm: largest norm of the gradient; 0 turns this clipping off.
         clip_derivatives: whether to clip the derivatives at every point, as in the
             paper; see `DerivativeLimits`.
@@ -80,6 +84,8 @@ class Recipe:
         matmul_dtype: `"float32"` or `"bfloat16"`, the type of the matrix products.
         validate_every: number of steps between validations.
         validation_batches: number of batches that a validation reads.
+        patience: number of validations in a row without a new best after which training
+            stops early; 0 trains to the end. The best model is kept in either case.
 
     Raises:
         ConfigError: `matmul_dtype` is neither `"float32"` nor `"bfloat16"`.
@@ -93,6 +99,7 @@ class Recipe:
     warmup_steps: int = 200
     decay_share: float = 0.4
     final_rate_share: float = 0.02
+    weight_decay: float = 0.1
     clip_norm: float = 5.0
     clip_derivatives: bool = False
     weight_noise: float = 0.0
@@ -103,6 +110,7 @@ class Recipe:
     matmul_dtype: str = "float32"
     validate_every: int = 250
     validation_batches: int = 12
+    patience: int = 0
 
     def __post_init__(self) -> None:
         if self.matmul_dtype not in MATMUL_DTYPES:

@@ -103,11 +103,15 @@ class _Run:
         others = [self.noise.log_sds] if self.noise else []
         self.trained = [*self.network.parameters(), *others]
         self.optimisers = build_optimisers(
-            recipe.optimiser, self.network, recipe.learning_rate, others
+            recipe.optimiser,
+            self.network,
+            recipe.learning_rate,
+            others,
+            recipe.weight_decay,
         )
         self.step, self.points, self.seconds = 0, 0, 0.0
         self.validation: float | None = None
-        self.best = math.inf
+        self.best, self.best_step = math.inf, 0
         if resume:
             self._resume()
 
@@ -139,6 +143,7 @@ class _Run:
         self.seconds = state["seconds"]
         self.validation = state["validation"]
         self.best = state["best"]
+        self.best_step = state.get("best_step", self.step)  # not in older checkpoints
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
@@ -153,6 +158,12 @@ class _Run:
         if self.noise:
             with torch.no_grad():
                 self.noise.log_sds.copy_(state["noise"])
+
+    def is_stale(self) -> bool:
+        """Whether the last validations brought nothing new, as many as are allowed."""
+        recipe = self.task.config.recipe
+        since = (self.step - self.best_step) // recipe.validate_every
+        return 0 < recipe.patience <= since
 
     def model(self) -> Model:
         """The current model, with the metadata for its card."""
@@ -176,7 +187,7 @@ class _Run:
         """Write the checkpoint and the model, and save a new best model as such."""
         model = self.model()
         if self.validation is not None and self.validation < self.best:
-            self.best = self.validation
+            self.best, self.best_step = self.validation, self.step
             save_model(model, self.folder / "best.safetensors", half=False)
         save_checkpoint(
             {
@@ -189,6 +200,7 @@ class _Run:
                 "seconds": self.seconds,
                 "validation": self.validation,
                 "best": self.best,
+                "best_step": self.best_step,
             },
             self.checkpoint,
         )
@@ -286,9 +298,9 @@ def fit(
     record_file = folder / "log.jsonl" if first else Path(os.devnull)
     with record_file.open("a" if resume else "w") as record, bar:
         while run.step < recipe.steps:
-            if minutes is not None and team.agrees_with_first(
-                run.seconds - before >= 60 * minutes
-            ):
+            late = minutes is not None and run.seconds - before >= 60 * minutes
+            may_stop = minutes is not None or recipe.patience > 0
+            if may_stop and team.agrees_with_first(late or run.is_stale()):
                 break
             batch = next(coming)
             run.points += batch.targets

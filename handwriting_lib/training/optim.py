@@ -1,4 +1,4 @@
-"""The paper's RMSprop and adaptive weight noise, and the choice of Adam or Muon.
+"""The paper's RMSprop and adaptive weight noise, and the choice of other optimisers.
 
 The optimiser follows Graves 2013, section 4.1 (eqs 38 to 41), and the noise follows
 Graves 2011, "Practical Variational Inference for Neural Networks". The third part of
@@ -20,7 +20,8 @@ from torch.optim import Optimizer
 
 from ..errors import InputError
 
-OPTIMISERS = ("adam", "rmsprop", "muon")
+OPTIMISERS = ("adam", "adamw", "rmsprop", "muon")
+ADAMW_BETAS = (0.9, 0.99)  # torch has .999; a text brings new gradients sooner
 
 
 class GravesRMSprop(Optimizer):
@@ -100,17 +101,24 @@ class GravesRMSprop(Optimizer):
 
 
 def build_optimisers(
-    kind: str, network: nn.Module, rate: float, others: Sequence[Tensor] = ()
+    kind: str,
+    network: nn.Module,
+    rate: float,
+    others: Sequence[Tensor] = (),
+    weight_decay: float = 0.1,
 ) -> list[Optimizer]:
     """Build the optimisers that together update every weight of a network.
 
     Args:
-        kind: `"adam"`; `"rmsprop"`, the paper's optimiser; or `"muon"`, which uses
+        kind: `"adam"`; `"adamw"`, which also shrinks every matrix by the share `rate *
+            weight_decay` at each step, apart from the gradient, but leaves biases and
+            norms alone; `"rmsprop"`, the paper's optimiser; or `"muon"`, which uses
             `torch.optim.Muon` for the matrices of the hidden layers, with steps of the
             size of Adam's, and Adam for the other weights.
         network: any network of the library.
         rate: learning rate.
         others: tensors to optimise that are not weights of the network.
+        weight_decay: decay of AdamW.
 
     Raises:
         ValueError: the optimiser is unknown, or this version of torch lacks it.
@@ -123,6 +131,14 @@ def build_optimisers(
     weights = {n: w for n, w in network.named_parameters() if w.requires_grad}
     if kind == "adam":
         return [torch.optim.Adam([*weights.values(), *others], lr=rate)]
+    if kind == "adamw":
+        shrunk = [w for w in weights.values() if w.ndim >= 2]
+        kept = [w for w in weights.values() if w.ndim < 2]
+        groups = [
+            {"params": shrunk, "weight_decay": weight_decay},
+            {"params": [*kept, *others], "weight_decay": 0.0},
+        ]
+        return [torch.optim.AdamW(groups, lr=rate, betas=ADAMW_BETAS)]
     if kind == "rmsprop":
         return [GravesRMSprop([*weights.values(), *others], lr=rate)]
     if kind != "muon":

@@ -20,11 +20,17 @@ from handwriting_lib.files.models import (
     load_pretrained,
     pretrained_names,
     save_model,
+    to_bytes,
 )
 from handwriting_lib.networks import build_network
+from handwriting_lib.networks.character import (
+    CharacterDecoder,
+    CharacterDecoderConfig,
+)
 from handwriting_lib.networks.feedforward import FeedforwardConfig, FeedforwardPredictor
 from handwriting_lib.networks.prediction import PredictionConfig, PredictionNetwork
 from handwriting_lib.networks.synthesis import SynthesisConfig, SynthesisNetwork
+from handwriting_lib.tokens.characters import Vocabulary
 
 NETWORKS = [
     SynthesisNetwork(SynthesisConfig(hidden=6, layers=2, mixtures=2, components=2)),
@@ -95,6 +101,40 @@ def test_half_precision_comes_close_in_half_the_space(tmp_path):
         torch.testing.assert_close(
             tensor, network.state_dict()[key], rtol=2**-11, atol=1e-7
         )
+
+
+def composer():
+    network = CharacterDecoder(CharacterDecoderConfig(5, width=6, layers=1, heads=2))
+    return Model(network, vocabulary=Vocabulary("\n abü"))
+
+
+def test_a_model_over_characters_carries_its_vocabulary(tmp_path):
+    path, made = tmp_path / "composer.safetensors", composer()
+    save_model(made, path, half=False)
+    back = load_model(path)
+    assert back.carried == {"vocabulary": Vocabulary("\n abü")}
+    text = torch.tensor([[1, 2, 3]])
+    assert torch.equal(back.network(text).logits, made.network.eval()(text).logits)
+    other = made.replace(vocabulary=Vocabulary("\n abc"))
+    assert other.fingerprint() != made.fingerprint()
+    with pytest.raises(ModelError, match="give all that a character model carries"):
+        Model(made.network)
+    for wrong in ("ba", "", 3, None):
+        rewrite_header(path, carried={"vocabulary": {"characters": wrong}})
+        with pytest.raises(ModelError, match="a vocabulary must have at least one"):
+            load_model(path)
+
+
+def test_in_int8_whatever_is_no_matrix_stays_as_it_is():
+    # the weights of a norm are called so, too, and are no matrix
+    made = composer()
+    saved = safetensors.torch.load(to_bytes(made, torch.int8))
+    for key, weight in made.network.state_dict().items():
+        if weight.ndim == 2:
+            back = saved[key] * saved[f"{key}.scale"][:, None]
+            torch.testing.assert_close(back, weight, atol=3e-3, rtol=0)
+        else:
+            assert torch.equal(saved[key], weight)
 
 
 def test_the_fingerprint_tells_models_apart_and_survives_half_precision(tmp_path):

@@ -151,6 +151,24 @@ def test_every_weight_is_moved_by_one_optimiser(name, kind):
     assert all(group["lr"] == 0.25 for group in groups)
 
 
+def test_adamw_shrinks_matrices_alone_and_apart_from_the_gradient():
+    network = NETWORKS["prediction"]
+    before = {n: w.detach().clone() for n, w in network.named_parameters()}
+    (adamw,) = build_optimisers("adamw", network, 0.1, weight_decay=0.5)
+    for weight in network.parameters():
+        weight.grad = torch.full_like(weight, 1e-3)
+    adamw.step()
+    for name, weight in network.named_parameters():
+        # the first step of Adam is the learning rate, whatever the gradient
+        kept = 1 - 0.1 * 0.5 if weight.ndim >= 2 else 1.0
+        torch.testing.assert_close(
+            weight.data, kept * before[name] - 0.1, atol=1e-4, rtol=0
+        )
+        weight.data.copy_(before[name])
+        weight.grad = None
+    assert {group["betas"] for group in adamw.param_groups} == {(0.9, 0.99)}
+
+
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
 def test_muon_moves_the_matrices_of_hidden_layers():
     network = NETWORKS["synthesis"]

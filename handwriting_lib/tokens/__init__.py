@@ -1,0 +1,1 @@
+"""Discrete alphabets: what a network over tokens reads and writes."""
