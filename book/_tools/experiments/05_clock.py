@@ -1,26 +1,26 @@
 """Who learns to keep time? Writes book/data/05_clock.json for chapter 5.
 
 The task is the generation of timed spikes of Gers, Schraudolph and Schmidhuber (2002):
-a network whose input never changes puts out 1 at every N-th point and 0 at all others.
-There are three kinds of network, each a layer of LSTM cells and one linear output:
+a network without any input puts out 1 at every N-th point and 0 at all others. A
+network is a layer of LSTM cells and one linear output. Those without peepholes come
+with the same cells, and with one cell more, which gives them more weights:
 
-peephole  16 cells with peepholes
-lstm      the same 16 cells without
-lstm 17   17 cells without, which have more weights than the first
+peephole 16, lstm 16, lstm 17    for N = 10 and N = 20
+peephole 1, lstm 1, lstm 2       for N = 10
 
-They start as `hw.PeepholeLSTM(1, cells)` does, with a forget bias of 1, and read a 1 at
-every point, so that the weights of the input are a second bias. A network learns the
-first five periods (N = 10, 20) or four (N = 50) from a state of zeros, through all
-points at once: squared error, Adam, gradient norm clipped to 1, at most 3,000 updates.
-It has *fitted* them as soon as its output is above a half at the spikes and nowhere
-else. It has *solved* the task, and stops, as soon as the same holds for 100 periods;
-that is tried every 25 updates.
+They start as `hw.PeepholeLSTM` does, with a forget bias of 1, but all biases have the
+same random part as the other weights: without an input, cells whose biases are zero
+would stay at zero. A network learns the first five periods from a state of zeros,
+through all points at once: squared error, Adam, gradient norm clipped to 1, at most
+3,000 updates. It has *fitted* them as soon as its output is above a half at the spikes
+and nowhere else. It has *solved* the task, and stops, as soon as the same holds for 100
+periods; that is tried every 25 updates.
 
 Every kind has four learning rates at each N. Three seeds that are used for nothing else
 choose among them: the rate that solves most of the pilot runs, and among equals the one
 that needs the fewest updates, or leaves the smallest loss where none has solved it. At
-this rate ten other seeds are trained. A seed fixes the first weights, so the networks
-of 16 cells start as pairs.
+this rate ten other seeds are trained. A seed fixes the first weights, so networks of
+as many cells start as pairs.
 
     python book/_tools/experiments/05_clock.py
 
@@ -44,8 +44,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "05_clock.json"
-KINDS = {"peephole": (16, True), "lstm": (16, False), "lstm 17": (17, False)}
-PERIODS = {10: 5, 20: 5, 50: 4}  # of each N, in training
+CELLS = {10: (16, 1), 20: (16,)}  # of each N
+PERIODS = 5  # in training
 RATES = 1e-3, 3e-3, 1e-2, 3e-2
 PILOT_SEEDS, SEEDS = (100, 101, 102), tuple(range(10))
 UPDATES = 3000
@@ -132,21 +132,21 @@ def is_right(out: Array, N: int) -> bool:
 
 
 @njit
-def train(w: Array, H: int, look: bool, N: int, periods: int, rate: float, most: int):
+def train(w: Array, H: int, look: bool, N: int, rate: float):
     """The updates after which the task was fitted and solved, or -1, and the loss."""
-    T, fitted, loss = N * periods, -1, 0.0
+    T, fitted, loss = N * PERIODS, -1, 0.0
     target, d_out = np.zeros(T), np.zeros(T)
     target[N - 1 :: N] = 1.0
     m, s = np.zeros_like(w), np.zeros_like(w)
-    for update in range(most + 1):
+    for update in range(UPDATES + 1):
         out, gates, hs, cs = run(w, H, T)
         d_out[:] = out - target
-        loss = (d_out**2).sum() / periods
+        loss = (d_out**2).sum() / PERIODS
         if is_right(out, N):
             fitted = update if fitted < 0 else fitted
             if update % 25 == 0 and is_right(run(w, H, 100 * N)[0], N):
                 return fitted, update, loss
-        g = gradient(w, H, 2 * d_out / periods, gates, hs, cs)
+        g = gradient(w, H, 2 * d_out / PERIODS, gates, hs, cs)
         if not look:
             unpack(g, H)[2][:] = 0.0
         g /= max(1.0, np.sqrt((g**2).sum()))
@@ -211,9 +211,9 @@ def main() -> None:
     def add(*key) -> dict:
         if key not in known:
             N, kind, rate, seed = key
-            H, look = KINDS[kind]
+            look, H = kind.startswith("peephole"), int(kind.split()[1])
             w = first_weights(H, look, seed)
-            found = train(w, H, look, N, PERIODS[N], rate, UPDATES)
+            found = train(w, H, look, N, rate)
             fitted, solved = (int(n) if n >= 0 else None for n in found[:2])
             row = dict(zip(keys, key, strict=True)) | {
                 "pilot": seed in PILOT_SEEDS,
@@ -227,7 +227,9 @@ def main() -> None:
             FILE.write_text(f"[\n{lines}\n]\n")
         return known[key]
 
-    for N, kind in product(PERIODS, KINDS):
+    tasks = [(N, cells) for N, every in CELLS.items() for cells in every]
+    names = [(N, (f"peephole {H}", f"lstm {H}", f"lstm {H + 1}")) for N, H in tasks]
+    for N, kind in [(N, kind) for N, kinds in names for kind in kinds]:
         pilots = [add(N, kind, *x) for x in product(RATES, PILOT_SEEDS)]
         rate = choose(pilots)
         for seed in SEEDS:
