@@ -44,7 +44,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "05_clock.json"
-CELLS = {10: (16, 1), 20: (16,), 50: (16,)}  # of each N
+CELLS = {10: (16, 1), 20: (16,)}  # of each N
 PERIODS = 5  # in training
 RATES = 1e-3, 3e-3, 1e-2, 3e-2
 PILOT_SEEDS, SEEDS = (100, 101, 102), tuple(range(10))
