@@ -94,7 +94,7 @@ from .systems import train, write
 from .training.config import TrainingConfig, read_config
 from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
-from .widgets import Pad, Player, Studio
+from .widgets import OwnHand, Pad, Player, Studio
 from .writing.lines import Line
 from .writing.sampling import check_line, write_unconditional
 from .writing.styles import (
@@ -164,6 +164,7 @@ __all__ = [
     "ModelError",
     "NetworkOutput",
     "Normalisation",
+    "OwnHand",
     "Pad",
     "PeepholeLSTM",
     "Player",
