@@ -22,11 +22,11 @@ MODEL = "unipen-256"  # a larger one takes longer to load
 READS = ("storage", "surface", "priming", "style_file", "own_hand")
 # Short, so that a line fits on a phone, and long enough to show how letters join.
 PROMPTS = (
+    "just a quick line",
     "the pen remembers",
-    "a quick ink jumps by",
+    "by the light of day",
     "my lazy fox dreams",
     "words flow on paper",
-    "quiet days by the sea",
     "a hand like no other",
 )
 # Where the book says whose hand one may write in.
@@ -65,7 +65,7 @@ class OwnHand(Widget):
     def __init__(
         self,
         model: Model | None = None,
-        text: str = "and now the machine writes as I do",
+        text: str = "the machine goes on in my hand",
         *,
         prompts: Sequence[str] | None = None,
         bias: float = 1.0,
@@ -77,8 +77,8 @@ class OwnHand(Widget):
         model = load_pretrained(MODEL) if model is None else model
         if not model.network.reads_text:
             raise ModelError(
-                f"{model.name} is a {model.kind} network, which reads no text and has no "
-                "hands: choose a synthesis network"
+                f"{model.name} is a {model.kind} network, which reads no text and has "
+                "no hands: choose a synthesis network"
             )
         data = {
             "prompts": check_prompts(PROMPTS if prompts is None else prompts),

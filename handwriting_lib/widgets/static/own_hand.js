@@ -125,6 +125,7 @@ export function mount(host, data) {
         `Read to the end of the line: ${priming.points.length} points in ${seconds} s, ` +
           `${signed(priming.nats)} nats per point. ${add(FIRST_NAME, toBase64(file))}`,
       );
+      studio.show();
     } catch (problem) {
       say(problem.message, true);
     } finally {
@@ -242,6 +243,7 @@ export function mount(host, data) {
           const remark = add(file.name.replace(/\.safetensors$/i, ""), style);
           say(`Loaded ${file.name}. ${remark}`);
         }
+        studio.show();
       } catch (problem) {
         say(problem.message, true);
       }

@@ -67,8 +67,8 @@ function inkSvg(lines, size, title) {
  * A Studio at the end of a stage. `loading` promises the engine, and `onHand(i)` is called
  * when the reader chooses hand `i`, null for a hand of each line's own.
  *
- * Gives `begin()`, which writes the text, and `setHands(hands, i)`, which changes what can
- * be chosen and chooses.
+ * Gives `begin()`, which writes the text, `setHands(hands, i)`, which changes what can be
+ * chosen and chooses, and `show()`, which scrolls to the ink.
  */
 function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () => {} } = {}) {
   let { hands } = data;
@@ -411,7 +411,11 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
       begin();
     })
     .catch((problem) => stop(`The network could not be loaded: ${problem.message}`));
-  return { begin, setHands };
+  const show = () => {
+    const behavior = reducedMotion() ? "auto" : "smooth";
+    paper.element.scrollIntoView({ block: "nearest", behavior });
+  };
+  return { begin, setHands, show };
 }
 
 const STUDIO_STYLE = `

@@ -11,7 +11,7 @@ function toHalf(number) {
   const steps = size / 2 ** (exponent - 10);
   const whole = Math.floor(steps);
   const up = steps - whole > 0.5 || (steps - whole === 0.5 && whole % 2) ? 1 : 0;
-  return (number < 0 ? 0x8000 : 0) | (((exponent + 14) << 10) + whole + up);
+  return (1 / number < 0 ? 0x8000 : 0) | (((exponent + 14) << 10) + whole + up);
 }
 
 /** The tensors of a style of a network: name to type and shape, in the order of the file. */
