@@ -5,8 +5,8 @@
 const SHORT_OF_THE_END = 2; // as in writing/styles.py
 const DARK = 0.1; // the weight of all characters, once the window has left the text
 // Nats per point, in letter-body heights. Lines of UNIPEN by writers that the network had
-// not met cost -4.3 to -0.6; the same lines with jitter of .05 heights cost above 0.
-const UNLIKELY = 0;
+// not met cost -4.3 to -0.6, with jitter of .05 heights up to 1.2, with .1 above 2.3.
+const UNLIKELY = 1.5;
 
 const single = Math.fround;
 
