@@ -159,6 +159,12 @@ class Priming {
   get problem() {
     const at = largest(this.phi);
     const weight = this.phi.reduce((a, b) => a + b);
+    if (this.nats > UNLIKELY) {
+      return (
+        `The network did not expect this ink (${signed(this.nats)} nats per point, above ` +
+        `${signed(UNLIKELY)}): the pen shook, or this is not the line.`
+      );
+    }
     if (weight < DARK) {
       return "The network had left the text before the ink ended: the ink says more than the line.";
     }
@@ -166,12 +172,6 @@ class Priming {
       return (
         `When the ink ended, the network had come to “${this.text[at]}”, character ` +
         `${at + 1} of ${this.text.length}: the ink says less than the line, or is hard to read.`
-      );
-    }
-    if (this.nats > UNLIKELY) {
-      return (
-        `The network did not expect this ink (${signed(this.nats)} nats per point, above ` +
-        `${signed(UNLIKELY)}): the pen shook, or this is not the line.`
       );
     }
     return "";
