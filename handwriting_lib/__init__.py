@@ -102,7 +102,7 @@ from .tokens.characters import Vocabulary
 from .training.config import TrainingConfig, read_config
 from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
-from .widgets import Pad, Player, Studio
+from .widgets import OwnHand, Pad, Player, Studio
 from .writing.compose import compose
 from .writing.decode import Decoding
 from .writing.lines import Line
@@ -182,6 +182,7 @@ __all__ = [
     "NGrams",
     "NetworkOutput",
     "Normalisation",
+    "OwnHand",
     "Pad",
     "PeepholeLSTM",
     "Player",

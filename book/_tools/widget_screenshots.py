@@ -93,7 +93,14 @@ def pad():
     return hw.Pad(["The pen remembers"])
 
 
-KINDS = (player, ink, activations, window, mixture, gates, studio, hands, pad)
+def own_hand():
+    """A line by hand to go on in, before anything is drawn."""
+    import handwriting_lib as hw
+
+    return hw.OwnHand()
+
+
+KINDS = (player, ink, activations, window, mixture, gates, studio, hands, pad, own_hand)
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}
 
 

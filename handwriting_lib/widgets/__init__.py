@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .concepts import ActivationShapes, GateTraces, MixtureSliders, WindowSliders
 from .host import Widget
+from .own_hand import OwnHand
 from .pad import Pad
 from .player import Player
 from .studio import Studio
@@ -19,6 +20,7 @@ __all__ = [
     "ActivationShapes",
     "GateTraces",
     "MixtureSliders",
+    "OwnHand",
     "Pad",
     "Player",
     "Studio",

@@ -21,7 +21,7 @@ from ..errors import InputError, MissingPackageError
 from ..ink import Sample
 from .host import Widget, module_source
 
-MODULES = ("folding", "collected", "pad")  # files of `static/`
+MODULES = ("folding", "collected", "storage", "surface", "pad")  # files of `static/`
 INSTALL = 'pip install "handwriting-lib[widgets]"'
 
 # Short, so that a line fits on a phone; together they have all 95 characters.
@@ -43,7 +43,7 @@ PROMPTS = (
     "[x] <y> {z} |`k`|",
     "~x^2 \\ 2 = half",
 )
-_STILL = """<svg viewBox="0 0 700 150" width="700" height="150" role="img"
+STILL = """<svg viewBox="0 0 700 150" width="700" height="150" role="img"
  xmlns="http://www.w3.org/2000/svg" style="max-width: 100%; height: auto;">
 <title>A line to write on</title>
 <rect x="1" y="1" width="698" height="148" rx="8" fill="none" stroke="#8a919c"/>
@@ -87,7 +87,7 @@ class Pad(Widget):
         writer: str = "me",
         caption: str = "",
     ) -> None:
-        texts = _check_prompts(PROMPTS if prompts is None else prompts)
+        texts = check_prompts(PROMPTS if prompts is None else prompts)
         if not isinstance(writer, str) or not writer:
             raise InputError(f"writer must be a name, such as 'me', not {writer!r}")
         self.pad_data = {
@@ -97,7 +97,7 @@ class Pad(Widget):
         self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
         label = f"A pad to write {len(texts)} text{'s' * (len(texts) > 1)} on"
         super().__init__(
-            MODULES, self.pad_data, still=_STILL, label=label, caption=caption
+            MODULES, self.pad_data, still=STILL, label=label, caption=caption
         )
 
     @property
@@ -163,7 +163,7 @@ class Pad(Widget):
             self._kept[name] = (float(message["order"]), message["entry"])
 
 
-def _check_prompts(prompts: Sequence[str]) -> list[str]:
+def check_prompts(prompts: Sequence[str]) -> list[str]:
     if isinstance(prompts, str):
         raise InputError(f"prompts must be a list, as in Pad([{prompts!r}])")
     folded = []

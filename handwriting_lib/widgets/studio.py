@@ -35,8 +35,10 @@ from ..writing.styles import (
 )
 from .host import Widget
 
-# The files of `static/` that form the engine; they need no other file.
+# The files of `static/` that form the engine, which need no other file, and those that
+# form a Studio, which `mount` of another file puts into the page.
 ENGINE = ("arithmetic", "randomness", "engine")
+MODULES = ("reading", "folding", *ENGINE, "packs", "studio")
 COLUMNS = 30  # characters per line, as in static/studio.js
 # Environment variable that names the folder of a site with the files of `write_pack`.
 # Its pages then share one copy of a shipped model instead of holding one each.
@@ -88,17 +90,8 @@ class Studio(Widget):
         precision: str = "half",
         caption: str = "",
     ) -> None:
-        ours = load_pretrained()
-        model = ours if model is None else model
-        ships = _ships(model)
-        name = "model"  # its name in the line of Python
-        if ships:
-            default = model.name == ours.name
-            name = "" if default else f'hw.load_pretrained("{model.name}")'
-        folder = os.environ.get(FOLDER)
-        pack = {"name": f"{model.name}-{precision}", "folder": folder}
-        if not (folder and ships):
-            pack = {"data": base64.b64encode(browser_pack(model, precision)).decode()}
+        model = load_pretrained() if model is None else model
+        network = network_data(model, precision)
         if isinstance(styles, (Style, str, Path)):
             raise InputError("styles must be a list: give one style as styles=[style]")
         listed = style_names(model) if styles is None else list(styles)
@@ -125,15 +118,13 @@ class Studio(Widget):
             "bias": bias,
             "temperature": temperature,
             "seed": seed,
-            "model": name,
-            "pack": pack,
-            "exact": precision != "int8",
+            **network,
             "hands": [_hand(one, variable, model) for one, variable in hands],
             "hand": first,
             "folding": FOLDING,
         }
         super().__init__(
-            ["reading", "folding", *ENGINE, "studio"],
+            [*MODULES, "studio_widget"],
             data,
             still=to_svg([line.ink for line in written], unit=1.0, title=text),
             label=f"The network {model.name} writes; at first: {text}",
@@ -150,6 +141,24 @@ def _hand(style: Style | str | Path, variable: str, model: Model) -> dict[str, s
         save_style(found, path)
         data = base64.b64encode(path.read_bytes()).decode()
     return {"name": found.name, "python": python, "data": data}
+
+
+def network_data(model: Model, precision: str) -> dict[str, Any]:
+    """A network for the page: its Python expression, its pack, and how exact that is.
+
+    Raises:
+        ValueError: there is no such precision.
+        ModelError: the network does not read text.
+    """
+    ships, name = _ships(model), "model"
+    if ships:  # the default needs no name
+        default = model.name == load_pretrained().name
+        name = "" if default else f'hw.load_pretrained("{model.name}")'
+    folder = os.environ.get(FOLDER)
+    pack = {"name": f"{model.name}-{precision}", "folder": folder}
+    if not (folder and ships):
+        pack = {"data": base64.b64encode(browser_pack(model, precision)).decode()}
+    return {"model": name, "pack": pack, "exact": precision != "int8"}
 
 
 def _ships(model: Model) -> bool:

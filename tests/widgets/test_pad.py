@@ -833,7 +833,7 @@ def test_long_breaks_do_not_hold_a_replay_up(run_module):
         [[5, 5]],
     ]
     times = run_module(
-        ["collected", "pad"], "return timeline(given.strokes)", strokes=strokes
+        module.MODULES, "return timeline(given.strokes)", strokes=strokes
     )
     assert times == [0, 20, 1020, 1050, 1060, 1070]
 

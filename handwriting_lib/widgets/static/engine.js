@@ -59,15 +59,17 @@ function readTensors(buffer, { size, header }) {
   return tensors;
 }
 
-/** Read a pack: gives `tensors`, `config`, and `mean` and `std` of the offsets. */
+/** Read a pack: gives `tensors`, `config`, `mean` and `std` of the offsets, and `thinning`. */
 export function loadPack(buffer) {
   const { about, ...rest } = readHeader(buffer);
   const known = ["handwriting_lib.model.1", "handwriting_lib.model.2", "handwriting_lib.int8.1"];
   if (!known.includes(about?.format) || about.kind !== "synthesis") {
     throw new Error("this is not a pack of a synthesis network");
   }
-  const { mean, std } = (about.carried ?? about).normalisation; // format 1: not nested
-  return { tensors: readTensors(buffer, rest), config: about.config, mean, std };
+  const { normalisation, thinning } = about.carried ?? about; // format 1: not nested
+  return {
+    tensors: readTensors(buffer, rest), config: about.config, ...normalisation, thinning,
+  };
 }
 
 /**
@@ -108,8 +110,8 @@ export function encode(text, prime = "") {
 /** A network that takes one point at a time. */
 export class Engine {
   constructor(pack, { simd = hasSimd() } = {}) {
-    const { tensors, config } = pack;
-    Object.assign(this, { config, mean: pack.mean, std: pack.std });
+    const { tensors, config, mean, std, thinning } = pack;
+    Object.assign(this, { config, mean, std, thinning });
     const { hidden, layers, mixtures, components, symbols } = config;
     const seen = 3 + symbols; // a point and the window
     const all = Object.values(tensors).map(({ shape, data }) => {

@@ -1,22 +1,14 @@
 // Pad: ink from the reader's own hand. Each text to write has a sheet; "Keep" makes a
 // sample of what is on it. Sheets outlive the page in localStorage, one key each, so
-// that two windows do not overwrite one another. collected.js reads files.
+// that two windows do not overwrite one another. surface.js takes the ink, storage.js keeps
+// it, collected.js reads files.
 
 const LARGEST_FILE = 20e6; // bytes
 const LONGEST_TEXT = 60;
-// A hand that rests on the glass: touch means nothing for so long after a pen.
-const PALM = 2000; // milliseconds
-const PAUSE = 1000; // milliseconds; what a break counts for, in a recording and a replay
+const PLACE = "at"; // where the text that was shown last is stored
 const STEP_MS = 10; // between points whose time is unknown
 const PAD_STYLE = `
-.wanted { font-size: 22px; line-height: 1.3; margin: 2px 0 8px; white-space: pre-wrap; }
-.surface { cursor: crosshair; touch-action: none; user-select: none;
-  -webkit-touch-callout: none; -webkit-user-select: none; }
-.bar { margin-top: 8px; }
-.bar > .gap { flex: 1 1 0; }
 .bar input[type="text"] { flex: 1 1 160px; min-width: 0; }
-.say { min-height: 1.45em; }
-.say.wrong { color: var(--vermillion); }
 `;
 
 // --- sheets -----------------------------------------------------------------------
@@ -57,12 +49,6 @@ function frameAround(strokes) {
   };
 }
 
-/** Where the letters stand on an empty surface: x-height and baseline, in pixels. */
-function guideLines({ y = 0, width, height }) {
-  const baseline = y + 0.64 * height;
-  return [baseline - Math.min(0.24 * height, width / 18), baseline];
-}
-
 /** The points in order with the time of each, in milliseconds; long breaks are cut. */
 function timeline(strokes) {
   const times = [];
@@ -79,38 +65,10 @@ function timeline(strokes) {
   return times;
 }
 
-// --- what stays when the page is left ---------------------------------------------
-
-/** Sheets in localStorage under a prefix. Every call says whether it worked: there may
- * be no storage (private windows, some files and frames), or no room left in it. */
-function makeStore(prefix) {
-  const attempt = (action) => {
-    try {
-      return action(window.localStorage) ?? true;
-    } catch {
-      return false;
-    }
-  };
-  return {
-    save: (sheet) =>
-      attempt((storage) => storage.setItem(prefix + sheet.id, JSON.stringify(sheet))),
-    remove: (sheet) => attempt((storage) => storage.removeItem(prefix + sheet.id)),
-    place: (text) => attempt((storage) => storage.setItem(`${prefix}at`, text)),
-    lastPlace: () => attempt((storage) => storage.getItem(`${prefix}at`) ?? ""),
-    load: () =>
-      attempt((storage) =>
-        Object.keys(storage)
-          .filter((key) => key.startsWith(prefix) && key !== `${prefix}at`)
-          .map((key) => storedSheet(key.slice(prefix.length), storage.getItem(key)))
-          .filter((sheet) => sheet !== null),
-      ) || [],
-  };
-}
-
 /** A sheet from the store, or null where something else wrote it. */
-function storedSheet(id, content) {
+function storedSheet([id, content]) {
   try {
-    const { text, strokes, kept, frame, extra } = JSON.parse(content);
+    const { text, strokes, kept, frame, extra } = content;
     const entry = readEntry({ ...extra, text, strokes }, "stored", "down");
     const number = Number.isFinite(kept) ? kept : null;
     const sides = ["x", "y", "width", "height"];
@@ -127,59 +85,6 @@ function storedSheet(id, content) {
   }
 }
 
-// --- the pen ----------------------------------------------------------------------
-
-/**
- * Follows one pointer at a time over `canvas`. `onStart(event)` opens a stroke, `onMove`
- * gets each reading of it, also those between two frames, `onEnd(keep)` closes it.
- */
-function followPen(canvas, { onStart, onMove, onEnd }) {
-  let active = null;
-  let lastPen = -Infinity;
-  const end = (keep) => {
-    if (!active) return;
-    active = null;
-    onEnd(keep);
-  };
-  const isActive = (event) => active?.id === event.pointerId;
-  const listeners = {
-    pointerdown(event) {
-      const { pointerId: id, pointerType: type, timeStamp, button: which } = event;
-      if (type === "pen") lastPen = timeStamp;
-      if (which !== 0) return;
-      if (type === "touch" && timeStamp - lastPen < PALM) return;
-      if (active && !(type === "pen" && active.type === "touch")) return;
-      end(false); // the palm had come down before the pen
-      event.preventDefault();
-      active = { id, type };
-      canvas.setPointerCapture(id);
-      onStart(event);
-    },
-    pointermove(event) {
-      if (event.pointerType === "pen") lastPen = event.timeStamp;
-      if (!isActive(event)) return;
-      const between = event.getCoalescedEvents?.() ?? [];
-      for (const one of between.length ? between : [event]) onMove(one);
-    },
-    // Where it lifts has been read already; its pressure is 0 by now.
-    pointerup(event) {
-      if (isActive(event)) end(true);
-    },
-    // The system took a finger for a palm or a gesture. Ink of a pen stays.
-    pointercancel(event) {
-      if (isActive(event)) end(active.type !== "touch");
-    },
-    lostpointercapture(event) {
-      if (isActive(event)) end(true);
-    },
-    contextmenu: (event) => event.preventDefault(),
-  };
-  for (const [name, listener] of Object.entries(listeners)) {
-    canvas.addEventListener(name, listener);
-  }
-  return { stop: () => end(true), isDown: () => active !== null };
-}
-
 // --- the widget -------------------------------------------------------------------
 
 /**
@@ -193,123 +98,15 @@ export function mount(host, data, tell = () => {}) {
   let sheets = data.prompts.map((text) => makeSheet(text));
   let at = 0;
   let sheet = sheets[0];
-  let stroke = null; // the one that is being drawn
-  let clockStart = null; // the time stamp at which t is 0
   let replayed = null; // seconds shown of a replay
   let times = [];
-  let surface = { width: 1, height: 1 };
 
-  // Where the ink lies: pixels are offset + scale * ink.
-  const layOut = () => {
-    const frame = sheet.frame ?? { x: 0, y: 0, ...surface, guides: true };
-    const scale = Math.min(surface.width / frame.width, surface.height / frame.height);
-    const x = (surface.width - scale * frame.width) / 2 - scale * frame.x;
-    const y = (surface.height - scale * frame.height) / 2 - scale * frame.y;
-    return { frame, scale, x, y };
-  };
-
-  const canvas = picture(stage, {
-    label: "",
-    className: "surface",
-    height: (width) => Math.max(130, Math.min(0.3 * width, 210)),
-    draw(context, { width, height, colors }) {
-      surface = { width, height };
-      const place = layOut();
-      if (place.frame.guides) drawGuides(context, place, width, colors);
-      if (replayed === null) return drawStrokes(context, place, Infinity, colors.ink);
-      drawStrokes(context, place, Infinity, colors.faint);
-      const shown = times.filter((time) => time <= 1000 * replayed).length;
-      drawStrokes(context, place, shown, colors.ink);
-    },
-  });
-  const context = canvas.element.getContext("2d");
-
-  const drawGuides = (context, place, width, colors) => {
-    const [top, baseline] = guideLines(place.frame).map((y) => place.y + place.scale * y);
-    context.lineWidth = 1;
-    for (const [y, color, dash] of [[top, colors.faint, [4, 6]], [baseline, colors.muted, []]]) {
-      context.strokeStyle = color;
-      context.setLineDash(dash);
-      context.beginPath();
-      context.moveTo(0, Math.round(y) + 0.5);
-      context.lineTo(width, Math.round(y) + 0.5);
-      context.stroke();
-    }
-    context.setLineDash([]);
-  };
-
-  const drawStrokes = (context, place, points, color) => {
-    for (const one of sheet.strokes) {
-      drawStroke(context, place, one, 0, Math.min(one.length, points), color);
-      points -= one.length;
-      if (points <= 0) return;
-    }
-  };
-
-  // Points `from` to `to` of a stroke, joined to the one before. Pressure makes it wide.
-  const drawStroke = (context, place, one, from, to, color) => {
-    context.strokeStyle = color;
-    context.lineCap = context.lineJoin = "round";
-    let wide = 0;
-    for (let i = from; i < to; i++) {
-      const [x, y, , pressure] = one[i];
-      const [x0, y0] = one[Math.max(i - 1, 0)];
-      const width = typeof pressure === "number" ? 1 + 3 * pressure : 2.4;
-      if (width !== wide || i === from) {
-        if (i > from) context.stroke();
-        wide = context.lineWidth = width;
-        context.beginPath();
-        context.moveTo(place.x + place.scale * x0, place.y + place.scale * y0);
-      }
-      context.lineTo(place.x + place.scale * x, place.y + place.scale * y);
-    }
-    if (to > from) context.stroke();
-  };
-
-  // Readings -----------------------------------------------------------------------
-
-  const hundredths = (value) => Math.round(100 * value) / 100;
-
-  const toPoint = (event) => {
-    const box = canvas.element.getBoundingClientRect();
-    const place = layOut();
-    const along = ((event.clientX - box.left) * surface.width) / box.width;
-    const down = ((event.clientY - box.top) * surface.height) / box.height;
-    const point = [
-      hundredths((along - place.x) / place.scale),
-      hundredths((down - place.y) / place.scale),
-      hundredths(Math.max(event.timeStamp - clockStart, stroke?.at(-1)?.[2] ?? 0)),
-    ];
-    // A mouse says .5 at all times.
-    if (event.pointerType === "pen") point.push(hundredths(event.pressure));
-    return point;
-  };
-
-  const add = (event) => {
-    const point = toPoint(event);
-    const last = stroke.at(-1);
-    if (last && point.every((value, i) => i === 2 || value === last[i])) return;
-    stroke.push(point);
-    const from = stroke.length - 1;
-    drawStroke(context, layOut(), stroke, from, from + 1, stage.colors.ink);
-  };
-
-  const pen = followPen(canvas.element, {
-    onStart(event) {
-      player.pause();
-      sheet.frame ??= { x: 0, y: 0, ...surface, guides: true };
-      if (clockStart === null) {
-        const last = sheet.strokes.at(-1)?.at(-1)[2];
-        clockStart = event.timeStamp - (typeof last === "number" ? last + PAUSE : 0);
-      }
-      stroke = [];
-      sheet.strokes.push(stroke);
-      add(event);
-    },
-    onMove: add,
-    onEnd(keep) {
-      stroke = null;
-      if (!keep) sheet.strokes.pop();
+  const surface = writingSurface(stage, {
+    sheet: () => sheet,
+    shown: () =>
+      replayed === null ? Infinity : times.filter((time) => time <= 1000 * replayed).length,
+    onStart: () => player.pause(),
+    onEnd() {
       forgetPoints();
       inkChanged();
     },
@@ -321,14 +118,14 @@ export function mount(host, data, tell = () => {}) {
     sheet.changed = true;
     if (!sheet.strokes.length) {
       Object.assign(sheet, { frame: null, changed: false });
-      clockStart = null;
+      surface.restartClock();
       if (sheet.kept !== null) tell({ kind: "drop", id: sheet.id });
       sheet.kept = null;
     }
     save(sheet);
     if (sheet.kept !== null) tellOf(sheet);
     refresh();
-    canvas.redraw();
+    surface.redraw();
   };
 
   /** What a file said about its points does not hold for others. */
@@ -340,8 +137,8 @@ export function mount(host, data, tell = () => {}) {
   const save = (one) => {
     const { id, text, strokes, kept, frame, extra } = one;
     const stored = strokes.length
-      ? store.save({ id, text, strokes, kept, frame, extra })
-      : store.remove(one);
+      ? store.save(id, { text, strokes, kept, frame, extra })
+      : store.remove(id);
     if (!stored && strokes.length && !warned) {
       warned = true;
       say("This browser does not store ink here: save a file before you leave.", true);
@@ -369,18 +166,18 @@ export function mount(host, data, tell = () => {}) {
   };
 
   const show = (next) => {
-    pen.stop();
+    surface.stop();
     player.pause();
     at = (next + sheets.length) % sheets.length;
     sheet = sheets[at];
-    clockStart = null;
-    store.place(sheet.text);
+    surface.restartClock();
+    store.save(PLACE, sheet.text);
     refresh();
-    canvas.redraw();
+    surface.redraw();
   };
 
   const keepAndGoOn = () => {
-    pen.stop();
+    surface.stop();
     if (!keep()) return say(`Write "${sheet.text}" on the lines first, or skip it.`, true);
     const waiting = [...sheets.keys()].filter((i) => sheets[i].kept === null);
     if (!waiting.length) {
@@ -392,7 +189,7 @@ export function mount(host, data, tell = () => {}) {
   };
 
   const undo = () => {
-    pen.stop();
+    surface.stop();
     player.pause();
     if (!sheet.strokes.length && sheet.cleared) {
       Object.assign(sheet, sheet.cleared, { cleared: null });
@@ -404,7 +201,7 @@ export function mount(host, data, tell = () => {}) {
   };
 
   const clear = () => {
-    pen.stop();
+    surface.stop();
     player.pause();
     const { strokes, kept, frame, extra } = sheet;
     sheet.cleared = { strokes, kept, frame, extra };
@@ -429,7 +226,7 @@ export function mount(host, data, tell = () => {}) {
   };
 
   const openFiles = async (files) => {
-    pen.stop();
+    surface.stop();
     player.pause();
     for (const file of files) {
       try {
@@ -454,11 +251,11 @@ export function mount(host, data, tell = () => {}) {
       }
     }
     refresh();
-    canvas.redraw();
+    surface.redraw();
   };
 
   const saveFile = () => {
-    pen.stop();
+    surface.stop();
     keep();
     const samples = kept().map((one) => toEntry(one, data.writer));
     if (!samples.length) return say("There is no ink yet: write a line first.", true);
@@ -476,10 +273,10 @@ export function mount(host, data, tell = () => {}) {
       controls.over.textContent = "Really remove all?";
       return say("Once more removes all ink from this pad and from the browser.", true);
     }
-    pen.stop();
+    surface.stop();
     for (const one of sheets) {
       if (one.kept !== null) tell({ kind: "drop", id: one.id });
-      store.remove(one);
+      store.remove(one.id);
     }
     sheets = data.prompts.map((text) => makeSheet(text));
     show(0);
@@ -515,17 +312,17 @@ export function mount(host, data, tell = () => {}) {
     rate: () => (1000 * STEPS) / Math.max(times.at(-1) ?? 0, 1),
     onStep(step) {
       replayed = ((step / STEPS) * (times.at(-1) ?? 0)) / 1000;
-      canvas.redraw();
+      surface.redraw();
     },
     onState(playing) {
       controls.replay.textContent = playing ? "Stop" : "Replay";
       if (!playing) replayed = null;
-      canvas.redraw();
+      surface.redraw();
     },
   });
 
   const replay = () => {
-    pen.stop();
+    surface.stop();
     if (replayed !== null) return player.pause();
     times = timeline(sheet.strokes);
     if (reducedMotion()) {
@@ -597,7 +394,7 @@ export function mount(host, data, tell = () => {}) {
       `Write this on the line: text ${at + 1} of ${sheets.length}${state}` +
       (lines ? ` · ${lines} kept in all` : "");
     wanted.textContent = sheet.text;
-    canvas.element.setAttribute(
+    surface.element.setAttribute(
       "aria-label",
       `Surface to write "${sheet.text}" on, with mouse, pen or finger; it has ` +
         `${sheet.strokes.length} strokes. Without a pointer, open a file of ink.`,
@@ -609,10 +406,10 @@ export function mount(host, data, tell = () => {}) {
   };
 
   stage.root.append(
-    node("style", {}, PAD_STYLE),
+    node("style", {}, SURFACE_STYLE + PAD_STYLE),
     title,
     wanted,
-    node("div", { class: "panel" }, canvas.element),
+    node("div", { class: "panel" }, surface.element),
     node(
       "div",
       { class: "bar" },
@@ -638,7 +435,7 @@ export function mount(host, data, tell = () => {}) {
   );
 
   // A stroke that is being drawn when the page goes is stored as well.
-  const leave = () => pen.isDown() && save(sheet);
+  const leave = () => surface.isDown() && save(sheet);
   window.addEventListener("pagehide", leave);
   document.addEventListener("visibilitychange", leave);
   stage.closing.push(() => {
@@ -647,13 +444,16 @@ export function mount(host, data, tell = () => {}) {
   });
 
   // Sheets of the last visit: on the first empty sheet of their text, or after the rest.
-  for (const one of store.load().sort((a, b) => (a.kept ?? 1e15) - (b.kept ?? 1e15))) {
+  const stored = store.load();
+  const visited = stored.map(storedSheet).filter((one) => one !== null);
+  for (const one of visited.sort((a, b) => (a.kept ?? 1e15) - (b.kept ?? 1e15))) {
     const place = sheets.findIndex((two) => two.text === one.text && !two.strokes.length);
     sheets.splice(place < 0 ? sheets.length : place, place < 0 ? 0 : 1, one);
     if (one.kept !== null) tellOf(one);
   }
-  show(Math.max(0, sheets.findIndex((one) => one.text === store.lastPlace())));
-  return { close: () => (pen.stop(), stage.close()) };
+  const [, last] = stored.find(([name]) => name === PLACE) ?? [];
+  show(Math.max(0, sheets.findIndex((one) => one.text === last)));
+  return { close: () => (surface.stop(), stage.close()) };
 }
 
 /** For anywidget: the same pad, and Python hears of each sample. */

@@ -1,4 +1,4 @@
-// Studio: the network itself, writing in the page.
+// What a Studio is made of: the network itself, writing in the page.
 //
 // data: text, bias, temperature, seed, pack ({data: base64} or {name, folder}),
 // model, how a line of Python names the model, exact, whether Python's weights are those
@@ -25,32 +25,6 @@ function breakLines(text, limit) {
     } else lines.push(word);
   }
   return lines;
-}
-
-/** The bytes of a pack: in the page, or beside it, once for all pages. A page on a disk
- * may not fetch a file, but it may load a script: the same bytes stand there in base64. */
-async function packBytes({ data, name, folder }) {
-  if (data !== undefined) return decode(data);
-  if (location.protocol.startsWith("http")) {
-    const answer = await fetch(`${folder}/${name}.bin`);
-    if (!answer.ok) throw new Error(`${folder}/${name}.bin: ${answer.status}`);
-    return answer.arrayBuffer();
-  }
-  const loading = (globalThis.handwritingLoading ??= {});
-  loading[name] ??= new Promise((resolve, reject) => {
-    const src = `${folder}/${name}.js`;
-    const error = () => reject(new Error(`${src} could not be loaded`));
-    document.head.append(node("script", { src, load: resolve, error }));
-  });
-  await loading[name];
-  return decode(globalThis.handwritingPacks[name]);
-}
-
-function decode(base64) {
-  const letters = atob(base64);
-  const bytes = new Uint8Array(letters.length);
-  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
-  return bytes.buffer;
 }
 
 /** What hands are called, those of one name told apart. */
@@ -89,9 +63,15 @@ function inkSvg(lines, size, title) {
   return new XMLSerializer().serializeToString(drawing);
 }
 
-export function mount(host, data) {
-  const stage = open(host);
-  stage.root.append(node("style", {}, READING_STYLE + STUDIO_STYLE));
+/**
+ * A Studio at the end of a stage. `loading` promises the engine, and `onHand(i)` is called
+ * when the reader chooses hand `i`, null for a hand of each line's own.
+ *
+ * Gives `begin()`, which writes the text, `setHands(hands, i)`, which changes what can be
+ * chosen and chooses, and `show()`, which scrolls to the ink.
+ */
+function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () => {} } = {}) {
+  let { hands } = data;
   let engine = null;
   let lines = []; // {text, writing} and what `empty` begins with
   let current = 0;
@@ -124,7 +104,7 @@ export function mount(host, data) {
     const options = {
       bias: bias.value, temperature: temperature.value, seed: Number(seed.value),
     };
-    const style = hand.value ? loadStyle(decode(data.hands[hand.value].data)) : null;
+    const style = hand.value ? loadStyle(decode(hands[hand.value].data)) : null;
     if (!Number.isSafeInteger(options.seed)) return stop("The seed must be a whole number.");
     try {
       lines = texts.map((words, position) => ({
@@ -320,10 +300,21 @@ export function mount(host, data) {
   const speed = select({ label: "Write", options: SPEEDS, value: "1", onChange: () => {} });
   const hand = select({
     label: "Hand",
-    options: [["", OWN_HAND], ...names(data.hands).map((name, i) => [i, name])],
-    value: data.hand ?? "",
-    onChange: begin,
+    options: [],
+    onChange: () => {
+      onHand(hand.value ? Number(hand.value) : null);
+      begin();
+    },
   });
+  const setHands = (next, chosen) => {
+    hands = next;
+    const options = [["", OWN_HAND], ...names(hands).map((name, i) => [i, name])];
+    hand.input.replaceChildren(
+      ...options.map(([value, name]) => node("option", { value }, name)),
+    );
+    hand.value = chosen ?? "";
+  };
+  setHands(hands, data.hand);
   const seed = node("input", {
     type: "number", min: 0, step: 1, value: data.seed, change: begin,
   });
@@ -347,7 +338,7 @@ export function mount(host, data) {
   const pythonLine = (texts, options) => {
     const parts = [`[${texts.map(python).join(", ")}]`];
     if (data.model) parts.push(data.model);
-    parts.push(`style=${hand.value ? data.hands[hand.value].python : python("any")}`);
+    parts.push(`style=${hand.value ? hands[hand.value].python : python("any")}`);
     parts.push(...Object.entries(options).map(([name, value]) => `${name}=${value}`));
     return `lines = hw.write(${parts.join(", ")})`;
   };
@@ -393,13 +384,14 @@ export function mount(host, data) {
   // --- layout ---
 
   stage.root.append(
+    node("style", {}, READING_STYLE + STUDIO_STYLE),
     node("div", { class: "bar ask" }, text, write, another),
     node("div", { class: "panel" }, paper.element),
     words,
     said,
     node("div", { class: "row" }, bias.element, temperature.element),
     node(
-      "div", { class: "bar" }, data.hands.length ? hand.element : null, speed.element,
+      "div", { class: "bar" }, hands.length ? hand.element : null, speed.element,
       node("label", { class: "choice" }, node("span", {}, "Seed"), seed),
     ),
     node(
@@ -413,13 +405,17 @@ export function mount(host, data) {
 
   // --- the network ---
 
-  packBytes(data.pack)
-    .then((bytes) => {
-      engine = new Engine(loadPack(bytes));
+  loading
+    .then((loaded) => {
+      engine = loaded;
       begin();
     })
     .catch((problem) => stop(`The network could not be loaded: ${problem.message}`));
-  return stage.close;
+  const show = () => {
+    const behavior = reducedMotion() ? "auto" : "smooth";
+    paper.element.scrollIntoView({ block: "nearest", behavior });
+  };
+  return { begin, setHands, show };
 }
 
 const STUDIO_STYLE = `
@@ -432,5 +428,3 @@ input[type="number"] { width: 7em; }
 input[aria-invalid] { border-color: var(--vermillion); }
 pre { color: var(--muted); font-size: 12px; margin: 6px 0; overflow-x: auto; white-space: pre-wrap; }
 `;
-
-export default { render: ({ model, el }) => mount(el, model.get("data")) };

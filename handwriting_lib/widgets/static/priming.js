@@ -1,0 +1,182 @@
+// A line of ink as a prime: what `make_style` of writing/styles.py does, in the page.
+// The ink is scaled, thinned and normalised in float32, as torch does it, because a
+// point that falls on the edge of a rounding would otherwise be kept on one side alone.
+
+const SHORT_OF_THE_END = 2; // as in writing/styles.py
+const DARK = 0.1; // the weight of all characters, once the window has left the text
+// Nats per point, in letter-body heights. Lines of UNIPEN by writers that the network had
+// not met cost -4.3 to -0.6, with jitter of .05 heights up to 1.2, with .1 above 2.3.
+const UNLIKELY = 1.5;
+
+const single = Math.fround;
+
+/** Strokes as the pad has them, lists of `[x, y, ...]` with y down, as offsets, y up. */
+function offsetsOf(strokes) {
+  const rows = [];
+  let last = null;
+  for (const stroke of strokes) {
+    stroke.forEach(([x, y], i) => {
+      const [x0, y0] = last ?? [x, y];
+      rows.push([single(x - x0), single(y0 - y), i === stroke.length - 1 ? 1 : 0]);
+      last = [x, y];
+    });
+  }
+  return rows;
+}
+
+/** Offsets summed up. */
+function positionsOf(offsets) {
+  let [x, y] = [0, 0];
+  return offsets.map(([dx, dy, end]) => {
+    x += dx;
+    y += dy;
+    return [single(x), single(y), end];
+  });
+}
+
+/** Positions as offsets. */
+function differences(positions) {
+  return positions.map(([x, y, end], i) => {
+    const [x0, y0] = positions[Math.max(i - 1, 0)];
+    return [single(x - x0), single(y - y0), end];
+  });
+}
+
+/** The height of the letter x, as in ink.py: 80th minus 20th percentile of y. */
+function bodyHeight(offsets) {
+  const y = positionsOf(offsets).map((point) => point[1]).sort((a, b) => a - b);
+  const last = y.length - 1;
+  return single(y[Math.round(0.8 * last)] - y[Math.round(0.2 * last)]);
+}
+
+/** How far the pen has drawn at each point, in units of `unit`. */
+function wayOf(points, unit) {
+  let way = 0;
+  return points.map(([x, y], i) => {
+    if (i && !points[i - 1][2]) {
+      way += Math.hypot(x - points[i - 1][0], y - points[i - 1][1]) / unit;
+    }
+    return way * (1 + 1e-6);
+  });
+}
+
+/** The ends of strokes, and each point where `measure` passes a whole number. */
+function keepWhole(points, measure) {
+  let base = 0;
+  return points.filter(([, , end], i) => {
+    const start = i === 0 || points[i - 1][2];
+    if (start) base = measure[i];
+    const passed = Math.floor(measure[i] - base) > Math.floor(measure[i - 1] - base);
+    return start || end || passed;
+  });
+}
+
+/** Fewer points, as `thin` of ink.py keeps them. */
+function thinned(points, { distance, angle }) {
+  if (!angle) return keepWhole(points, wayOf(points, distance));
+  const kept = keepWhole(points, wayOf(points, distance / 4));
+  const way = wayOf(kept, distance);
+  const heading = (i) => Math.atan2(kept[i + 1][1] - kept[i][1], kept[i + 1][0] - kept[i][0]);
+  let turned = 0;
+  const measure = way.map((length, i) => {
+    if (i && i < kept.length - 1 && !kept[i][2] && !kept[i - 1][2]) {
+      const turn = (heading(i) - heading(i - 1) + Math.PI) % (2 * Math.PI);
+      turned += Math.abs((turn < 0 ? turn + 2 * Math.PI : turn) - Math.PI);
+    }
+    return length + turned / angle;
+  });
+  return keepWhole(kept, measure);
+}
+
+/** Strokes as the points that the network reads: `make_style` says how. */
+function primePoints({ mean, std, thinning }, strokes) {
+  const raw = offsetsOf(strokes);
+  const factor = single(1 / (bodyHeight(raw) || 1));
+  const scaled = raw.map(([dx, dy, end]) => [single(dx * factor), single(dy * factor), end]);
+  const ink = differences(thinned(positionsOf(scaled), thinning));
+  const normal = (value, axis) =>
+    single(single(value - single(mean[axis])) / single(std[axis]));
+  const points = ink.map(([dx, dy, end], i) =>
+    i ? [normal(dx, 0), normal(dy, 1), end] : [0, 0, end],
+  );
+  points.at(-1)[2] = 1;
+  return points;
+}
+
+/** The logarithm of a density at a point, as StrokeMixture.log_prob. */
+function logDensity({ pi, muX, muY, logX, logY, rho, end }, [x, y, lifted]) {
+  let density = 0;
+  for (let k = 0; k < pi.length; k++) {
+    const zx = (x - muX[k]) * Math.exp(-logX[k]);
+    const zy = (y - muY[k]) * Math.exp(-logY[k]);
+    const rest = 1 - rho[k] ** 2;
+    const square = (zx * zx + zy * zy - 2 * rho[k] * zx * zy) / rest;
+    density +=
+      pi[k] * Math.exp(-square / 2 - logX[k] - logY[k]) / (2 * Math.PI * Math.sqrt(rest));
+  }
+  // a point that is far from all of them is unlikely, and not impossible
+  return Math.log(Math.max(density, 1e-300)) + Math.log(Math.max(lifted ? end : 1 - end, 1e-9));
+}
+
+/**
+ * A line that an engine reads, one point with each `step()`, until `done`. Then `style` is
+ * what `Engine.start` goes on from, and `problem` says why it should not, "" if it should.
+ */
+class Priming {
+  constructor(engine, strokes, text) {
+    Object.assign(this, { engine, text: text.trimEnd(), read: 0, cost: 0, phi: null });
+    // the text continues, so there is no end slot yet
+    this.indices = encode(`${this.text} `).slice(0, -1);
+    this.points = primePoints(engine, strokes);
+    if (this.points.length < 2) {
+      throw new Error("A single point does not show a hand: write the whole line.");
+    }
+    this.state = engine.start();
+  }
+
+  get done() {
+    return this.read === this.points.length - 1;
+  }
+
+  step() {
+    const { engine, state, indices, points } = this;
+    const { output, phi } = engine.step(state, indices, points[this.read]);
+    this.read += 1;
+    this.phi = phi;
+    this.cost -= logDensity(mixtureOf(output), points[this.read]);
+  }
+
+  /** What the ink cost, in nats per point, in letter-body heights. */
+  get nats() {
+    const [stdX, stdY] = this.engine.std;
+    return this.cost / this.read + Math.log(stdX * stdY);
+  }
+
+  get style() {
+    return { prime: `${this.text} `, ...this.state, point: this.points.at(-1) };
+  }
+
+  get problem() {
+    const at = largest(this.phi);
+    const weight = this.phi.reduce((a, b) => a + b);
+    if (this.nats > UNLIKELY) {
+      return (
+        `The network did not expect this ink (${signed(this.nats)} nats per point, above ` +
+        `${signed(UNLIKELY)}): the pen shook, or this is not the line.`
+      );
+    }
+    if (weight < DARK) {
+      return "The network had left the text before the ink ended: the ink says more than the line.";
+    }
+    if (at < this.text.length - 1 - SHORT_OF_THE_END) {
+      return (
+        `When the ink ended, the network had come to “${this.text[at]}”, character ` +
+        `${at + 1} of ${this.text.length}: the ink says less than the line, or is hard to read.`
+      );
+    }
+    return "";
+  }
+}
+
+/** A number with one decimal and a proper minus. */
+const signed = (number) => number.toFixed(1).replace("-", "−");
