@@ -6,7 +6,7 @@ import torch
 import handwriting_lib as hw
 from handwriting_lib.parts.mixture import draw_noise
 from handwriting_lib.writing import sampling
-from handwriting_lib.writing.lines import write_lines
+from handwriting_lib.writing.lines import Interrupted, write_lines
 from handwriting_lib.writing.sampling import (
     LAST_STROKE,
     check_line,
@@ -208,6 +208,13 @@ def test_json_gives_positions_with_y_up():
     positions = hw.offsets_to_positions(line.ink)
     torch.testing.assert_close(rows, positions, atol=1e-4, rtol=0)
     assert said["points"] == len(rows) and said["text"] == "ab"
+    # short numbers: a ten-thousandth of a letter-body height is less than ink is wide
+    assert said["strokes"] == [[*(round(n, 4) for n in row)] for row in said["strokes"]]
+
+
+def test_an_interruption_says_how_far_it_came(lines):
+    stopped = Interrupted(lines[:1], 5)
+    assert stopped.lines == lines[:1] and "1 of 5 lines were finished" in str(stopped)
 
 
 @pytest.mark.parametrize(

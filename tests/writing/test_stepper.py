@@ -144,8 +144,9 @@ def test_selected_lines_go_on_as_if_nobody_had_left(precision):
 
 def test_weights_are_copies():
     network, (text, mask) = small_network(), texts_of(1)
-    weights, point = StepWeights(network), ink(1, 1)[0]
-    before = Stepper(weights, text, mask, network.initial_state(1)).step(point)
+    weights, again = StepWeights(network), StepWeights(network)
+    point = ink(1, 1)[0]
+    before = Stepper(again, text, mask, network.initial_state(1)).step(point)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(1)
