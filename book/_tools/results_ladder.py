@@ -331,11 +331,11 @@ def finding(found: Found) -> str:
 
 def beside_paper(found: Found) -> str:
     """Whether depth, the text and weight noise do here what they do in the paper."""
-    steps, told = best_budget(found), []
+    steps, told, left = best_budget(found), [], []
     for names, what in ((DEPTH, "three layers"), (TEXT, "the text")):
         here = compared(found, names, steps)
         if here is None or here.clear is None:
-            told.append(f"For {what} there are too few records to say.")
+            left.append(what)
         elif here.clear and here.gain > 0:
             helps = "help" if what == "three layers" else "helps"
             told.append(
@@ -350,6 +350,8 @@ def beside_paper(found: Found) -> str:
                 f"{abs(here.gain):.3f} nats per point"
                 f"{'' if here.clear else ', within the spread over the seeds'}."
             )
+    if left:
+        told.append(f"Of {' and '.join(left)} there are too few records here to say.")
     return " ".join(told)
 
 
@@ -362,7 +364,7 @@ def noise_beside_paper(found: Found) -> str:
         if len(costs := noise_costs(found, name, steps)) >= ENOUGH
     ]
     if not every:
-        return "For weight noise there are too few records to say."
+        return "Of weight noise there are too few records here to say."
     if all(max(costs) < 0 for costs in every):
         return "Weight noise gains in the paper, and here as well."
     if all(min(costs) > 0 for costs in every):

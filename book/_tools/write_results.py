@@ -234,7 +234,7 @@ def bias(found: Found, report: Found) -> dict[str, str]:
     holds = {
         "the page says that a bias makes lines easier to read": inside
         and min(misread(row) for row in plain) < misread(plain[0]) > written,
-        "the page says that with a bias the pen moves more evenly than a hand": even,
+        "the page says that a bias spaces points more evenly than a hand": even,
         "the page says that a lower temperature does not help": cooler
         and all(cool > same for cool, same in cooler),
     }
