@@ -139,9 +139,9 @@ def test_the_ladder_asks_every_rung_the_same(small_ladder, monkeypatch, capsys):
                     step, nats = run["curve"][-1]
                     assert step == last
                     assert nats == pytest.approx(run["nats_per_point"], abs=1e-4)
-    rates = {0.002, 0.004, 0.008, 0.016}
+    rates = {ladder.RATE, *ladder.OTHER_RATES}
     assert set(result["rungs"]["LSTM"]["rates"]) == rates
-    assert set(result["rungs"]["synthesis"]["rates"]) == {0.008}
+    assert set(result["rungs"]["synthesis"]["rates"]) == {ladder.RATE}
     weights = {name: rung["weights"] for name, rung in result["rungs"].items()}
     assert weights["peephole LSTM"] == weights["LSTM"] + 3 * 6
     seen = {
