@@ -82,7 +82,7 @@ notebooks: $(INSTALLED)  ## Write notebooks/ from book/
 
 .PHONY: results
 results: $(INSTALLED)  ## Write the pages of results and speed from benchmarks/results/
-	PYTHONPATH=. $(RUN) book/_tools/write_results.py
+	$(RUN) book/_tools/write_results.py
 
 .PHONY: screenshots
 screenshots: $(INSTALLED) browser  ## Pictures of every widget in _build/screenshots
@@ -107,7 +107,7 @@ types: $(INSTALLED)
 .PHONY: stale
 stale: $(INSTALLED)
 	$(RUN) book/_tools/write_notebooks.py --check
-	PYTHONPATH=. $(RUN) book/_tools/write_results.py --check
+	$(RUN) book/_tools/write_results.py --check
 	$(RUN) book/_tools/diagrams.py --check
 
 # The browser tests drive Debian's chromium. Where there is none and it may not be

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from results_words import NBSP, capital, count, machine, several, table
+from project import ROOT
+from results_words import NBSP, Found, capital, count, machine, several, table
 
+sys.path.insert(0, str(ROOT))  # the benchmarks are not installed
 from benchmarks import ladder
 
-Found = Mapping[str, Any]
 Runs = Sequence[Found]
 
 NATS, SSE = "nats_per_point", "squared_error"
@@ -45,7 +47,7 @@ ADDS = {
 STEPS = list(pairwise(CHAPTERS))
 EQUAL = [*(rung.name for rung in ladder.rungs_of_equal_weights()), "three layers"]
 DEPTH, TEXT = (EQUAL[-2], "three layers"), ("three layers", "synthesis")
-TRAINED_ON = ("three layers", "synthesis")
+TRAINED_ON = TEXT
 NOTHING = "None of these networks has been trained yet."
 
 
@@ -254,7 +256,11 @@ def rates(found: Found) -> str:
 
 
 def rate_sentences(tried: Mapping[str, Mapping[float, float]]) -> str:
-    """What the choice of one learning rate for all rungs means."""
+    """What the choice of one learning rate for all rungs means.
+
+    Args:
+        tried: the nats per point of the rungs for which all rates were tried.
+    """
     told = []
     best = {name: min(rates, key=rates.__getitem__) for name, rates in tried.items()}
     if own := [f"*{name}*" for name, rate in best.items() if rate == ladder.RATE]:
@@ -265,15 +271,22 @@ def rate_sentences(tried: Mapping[str, Mapping[float, float]]) -> str:
         if rate != ladder.RATE
     ]:
         told.append(f"Another rate would gain nats per point: {several(other)}.")
+    ends = [edge(next(iter(tried.values()))) for edge in (min, max)]
+    if at_end := [f"*{name}*" for name, rate in best.items() if rate in ends]:
+        told.append(
+            f"The best rate of {several(at_end)} lies at the end of those tried, and "
+            "one beyond it may be better still."
+        )
     one = sorted(tried, key=lambda name: tried[name][ladder.RATE])
     own_best = sorted(tried, key=lambda name: min(tried[name].values()))
+    which = f"Of the {count(len(tried))} rungs for which all rates were tried"
     if len(tried) > 1 and one == own_best:
-        told.append("With its own best rate for each rung, the order is the same.")
+        told.append(f"{which}, the order is the same if each has its own best rate.")
     elif len(tried) > 1:
         told.append(
-            "With its own best rate for each rung, the order from best to worst would "
-            f"be {several([f'*{n}*' for n in own_best])}, and with the ladder's rate "
-            f"for all it is {several([f'*{n}*' for n in one])}."
+            f"{which}, the order from best to worst would be "
+            f"{several([f'*{n}*' for n in own_best])} if each had its own best rate. "
+            f"With the ladder's rate for all it is {several([f'*{n}*' for n in one])}."
         )
     return " ".join(told)
 

@@ -22,7 +22,7 @@ from torch.nn.functional import dropout, gelu
 from ..errors import InputError
 from ..parts.attention import MultiHeadAttention
 from ..tokens.characters import Vocabulary
-from .config import NetworkConfig
+from .config import NetworkConfig, Share
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CharacterDecoderConfig(NetworkConfig):
     layers: int = 4
     heads: int = 6
     block: int = 256
-    dropout: float = 0.1
+    dropout: Share = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class CharacterLSTMConfig(NetworkConfig):
     width: int = 296
     layers: int = 1
     block: int = 256
-    dropout: float = 0.1
+    dropout: Share = 0.1
 
 
 class CharacterState(NamedTuple):

@@ -11,6 +11,7 @@ from ..errors import InputError
 
 # Far above any network of the library; a file's header may say anything.
 MAX_SIZE, MAX_LAYERS = 2**16, 100
+Share = float  # the type of an entry from 0 to below 1
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class NetworkConfig:
 
     Raises:
         ValueError: a size is not a whole number from 1 to `MAX_SIZE` (`MAX_LAYERS` for
-            the layers), a number is not positive and finite (the dropout: from 0 to
-            below 1), or a switch is neither true nor false.
+            the layers), a number is not positive and finite, a `Share` is not from
+            0 to below 1, or a switch is neither true nor false.
     """
 
     def __post_init__(self) -> None:
@@ -31,8 +32,8 @@ class NetworkConfig:
                 "int": (f"a whole number from 1 to {most}", _is_size(value, most)),
                 "float": ("a positive number", _is_positive(value)),
                 "bool": ("true or false", isinstance(value, bool)),
-                "dropout": ("a number from 0 to below 1", _is_share(value)),
-            }[name if name == "dropout" else str(field.type)]
+                "Share": ("a number from 0 to below 1", _is_share(value)),
+            }[str(field.type)]
             if not fits:
                 raise InputError(f"{name} must be {wanted}, not {value!r}")
 

@@ -219,6 +219,7 @@ def test_learning_rates_may_change_the_order(tmp_path):
     found["rungs"]["LSTM"]["rates"][0.004] = -3.0
     told = results_ladder.rates(found)
     assert "the order from best to worst would be *LSTM*, *three layers*" in told
+    assert "The best rate of" in told and "*LSTM*" in told.partition("The best rate")[2]
 
 
 # --- the models -------------------------------------------------------------------

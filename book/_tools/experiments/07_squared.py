@@ -16,23 +16,14 @@ import json
 from pathlib import Path
 
 import torch
+from one_hand import load
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import handwriting_lib as hw
 
 ROOT = Path(__file__).resolve().parents[3]
-RATE, BATCH, T = 1e-2, 16, 120
-LINES, HELD, SEED = 1040, 40, 3
-
-
-def pieces(samples, norm) -> Tensor:
-    """Cut lines into pieces `(n, T + 1, 3)`, as in chapter 7."""
-    found = []
-    for sample in samples:
-        ink = norm.apply(sample.ink)[1:]
-        found += [piece for piece in ink.split(T + 1) if len(piece) == T + 1]
-    return torch.stack(found)
+RATE, BATCH = 1e-2, 16
 
 
 def mixture_nats(out: Tensor, target: Tensor) -> Tensor:
@@ -66,11 +57,8 @@ def learn(outputs: int, loss_of, seed: int, steps: int, train: Tensor):
 
 def main() -> None:
     torch.set_num_threads(1)
-    corpus = hw.load_corpus("synthetic", samples=LINES, writers=1, seed=SEED)
-    hand = hw.prepare(corpus).samples
-    norm = hw.measure_normalisation(hand[HELD:])
-    train, held = pieces(hand[HELD:], norm), pieces(hand[:HELD], norm)
-    std = torch.tensor(norm.std)
+    hand = load()
+    train, held, std = hand.train, hand.held, torch.tensor(hand.norm.std)
     air = held[:, :-1, 2] == 1
     came = held[:, 1:, :2][air] * std
 
@@ -79,7 +67,7 @@ def main() -> None:
 
     about = {
         "command": "python book/_tools/experiments/07_squared.py",
-        "hand": f"synthetic, seed {SEED}, {len(train)} pieces of {T} steps",
+        "hand": hand.about(),
         "held_out": f"{len(held)} pieces, {len(came)} lifts",
         "rate": RATE,
         "batch": BATCH,

@@ -29,23 +29,14 @@ import time
 from pathlib import Path
 
 import torch
+from one_hand import load
 from torch import Tensor, nn
 
 import handwriting_lib as hw
 
 ROOT = Path(__file__).resolve().parents[3]
 NETS = ("one", "wide", "three", "no-pen", "no-mixture", "plain")
-RATE, BATCH, T = 1e-2, 16, 120
-LINES, HELD, SEED = 1040, 40, 3
-
-
-def pieces(samples, norm) -> Tensor:
-    """Cut lines into pieces `(n, T + 1, 3)`, as in chapter 8."""
-    found = []
-    for sample in samples:
-        ink = norm.apply(sample.ink)[1:]
-        found += [piece for piece in ink.split(T + 1) if len(piece) == T + 1]
-    return torch.stack(found)
+RATE, BATCH = 1e-2, 16
 
 
 def nats(network, x: Tensor) -> Tensor:
@@ -106,17 +97,17 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     path, begin = Path(args.out), time.monotonic()
-    corpus = hw.load_corpus("synthetic", samples=LINES, writers=1, seed=SEED)
-    hand = hw.prepare(corpus).samples
-    norm = hw.measure_normalisation(hand[HELD:])
-    train, held = pieces(hand[HELD:], norm), pieces(hand[:HELD], norm)
+    hand = load()
+    norm, train, held = hand.norm, hand.train, hand.held
     about = {
         "command": "python book/_tools/experiments/08_depth.py",
-        "hand": f"synthetic, seed {SEED}, {len(train)} pieces of {T} steps",
+        "hand": hand.about(),
         "held_out": f"{len(held)} pieces",
         "rate": RATE,
         "batch": BATCH,
-        "wander_of_the_hand": wander([s.ink[:300] for s in hand if len(s.ink) >= 300]),
+        "wander_of_the_hand": wander(
+            [s.ink[:300] for s in hand.samples if len(s.ink) >= 300]
+        ),
     }
     for steps in args.budgets:
         for seed in args.seeds:

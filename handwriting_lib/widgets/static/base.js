@@ -458,6 +458,32 @@ export function select({ label, options, value, onChange }) {
   };
 }
 
+/** A place for one sentence at a time, which screen readers hear; `say` puts it there. */
+export function notice() {
+  const element = node("p", { class: "note say", role: "status" });
+  const say = (words, wrong = false) => {
+    element.textContent = words;
+    element.classList.toggle("wrong", wrong);
+  };
+  return { element, say };
+}
+
+/** The browser's dialog for files: `open` shows it, `onFiles` gets what was chosen. */
+export function filePicker({ label, accept, onFiles }) {
+  const element = node("input", {
+    type: "file",
+    accept,
+    multiple: true,
+    hidden: true,
+    "aria-label": label,
+    async change() {
+      await onFiles([...element.files]);
+      element.value = "";
+    },
+  });
+  return { element, open: () => element.click() };
+}
+
 /** A labelled box to tick. */
 export function checkbox({ label, value, onChange }) {
   const change = () => onChange(input.checked);

@@ -253,21 +253,11 @@ export function mount(host, data) {
   // --- controls ---
 
   const wanted = node("div", { class: "wanted", lang: "en" });
-  const said = node("p", { class: "note say", role: "status" });
-  const say = (words, wrong = false) => {
-    said.textContent = words;
-    said.classList.toggle("wrong", wrong);
-  };
-  const picker = node("input", {
-    type: "file",
+  const { element: said, say } = notice();
+  const picker = filePicker({
+    label: "Style files to load",
     accept: ".safetensors",
-    multiple: true,
-    hidden: true,
-    "aria-label": "Style files to load",
-    async change() {
-      await openFiles([...picker.files]);
-      picker.value = "";
-    },
+    onFiles: openFiles,
   });
   const name = node("input", {
     type: "text", class: "name", maxlength: LONGEST_NAME, autocomplete: "off",
@@ -278,7 +268,7 @@ export function mount(host, data) {
     clear: button({ label: "Clear", describe: "Clear this line", onClick: clear }),
     another: button({ label: "Another line", onClick: another }),
     load: button({
-      label: "Load hand", describe: "Load hand from a file", onClick: () => picker.click(),
+      label: "Load hand", describe: "Load hand from a file", onClick: picker.open,
     }),
     read: button({ label: "Write in my hand", onClick: read, className: "primary" }),
     save: button({ label: "Save hand", describe: "Save hand to a file", onClick: save }),
@@ -300,7 +290,7 @@ export function mount(host, data) {
     node(
       "div", { class: "bar" },
       controls.undo, controls.clear, controls.another,
-      node("span", { class: "gap" }), controls.load, picker, controls.read,
+      node("span", { class: "gap" }), controls.load, picker.element, controls.read,
     ),
     said,
     node(

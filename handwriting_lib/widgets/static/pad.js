@@ -336,21 +336,11 @@ export function mount(host, data, tell = () => {}) {
 
   const title = node("div", { class: "note" });
   const wanted = node("div", { class: "wanted", lang: "en" });
-  const said = node("p", { class: "note say", role: "status" });
-  const say = (words, wrong = false) => {
-    said.textContent = words;
-    said.classList.toggle("wrong", wrong);
-  };
-  const picker = node("input", {
-    type: "file",
+  const { element: said, say } = notice();
+  const picker = filePicker({
+    label: "Files of ink to open",
     accept: ".json,application/json",
-    multiple: true,
-    hidden: true,
-    "aria-label": "Files of ink to open",
-    async change() {
-      await openFiles([...picker.files]);
-      picker.value = "";
-    },
+    onFiles: openFiles,
   });
   const own = node("input", {
     type: "text",
@@ -379,7 +369,7 @@ export function mount(host, data, tell = () => {}) {
     open: button({
       label: "Open file",
       describe: "Open a file of ink",
-      onClick: () => picker.click(),
+      onClick: picker.open,
     }),
     over: button({ label: "Start over", onClick: startOver }),
     own: button({ label: "Write this", onClick: writeOwn }),
@@ -427,7 +417,7 @@ export function mount(host, data, tell = () => {}) {
       { class: "bar" },
       controls.save,
       controls.open,
-      picker,
+      picker.element,
       node("span", { class: "gap" }),
       controls.over,
     ),
