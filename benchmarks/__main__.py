@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from . import RESULTS, __path__, commit, machine, table
 
-NOT_OF_SPEED = ("int8", "ladder", "legibility")
+NOT_OF_SPEED = ("characters", "int8", "ladder", "legibility")
 
 
 def names() -> list[str]:
@@ -85,12 +85,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--seeds",
         type=int,
         default=3,
-        help="number of seeds that ladder trains from, 1 to 3 (default: %(default)s)",
+        help="number of seeds that characters and ladder train from, 1 to 3 "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="keep the trainings that ladder has recorded, and continue",
+        help="keep the trainings that characters and ladder have recorded, and go on",
     )
     parser.add_argument(
         "--device",

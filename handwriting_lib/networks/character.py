@@ -183,7 +183,7 @@ class CharacterDecoder(nn.Module):
         self.positions = nn.Embedding(config.block, width)
         self.dropout = nn.Dropout(drop)
         self.layers = nn.ModuleList(
-            Layer(MultiHeadAttention(width, config.heads, drop), width, drop)
+            Layer(MultiHeadAttention(width, config.heads), width, drop)
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)

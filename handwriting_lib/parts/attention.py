@@ -88,7 +88,6 @@ class MultiHeadAttention(nn.Module):
     Args:
         width: D, the width of the input, of what is read and of the output.
         heads: number of heads, which divides the width.
-        dropout: share of the weights of attention that are dropped in training.
 
     Raises:
         ValueError: the heads do not divide the width.
@@ -103,14 +102,14 @@ class MultiHeadAttention(nn.Module):
         True
     """
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         if width % heads:
             raise InputError(
                 f"{heads} heads cannot share a width of {width}: choose a multiple of "
                 f"{heads}"
             )
-        self.width, self.heads, self.dropout = width, heads, dropout
+        self.width, self.heads = width, heads
         self.project = nn.Linear(width, 3 * width)  # queries, keys and values
         self.output = nn.Linear(width, width)
 
@@ -169,7 +168,6 @@ class MultiHeadAttention(nn.Module):
             known.keys,
             known.values,
             attn_mask=allowed,
-            dropout_p=self.dropout if self.training else 0.0,
             is_causal=square,
         )  # (B, heads, T, D / heads)
         return self.output(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
@@ -199,8 +197,8 @@ class MultiHeadAttention(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         """`(B, heads, T, T)`: how much each position of `x` reads from each other one.
 
-        These are the weights of causal self-attention, without dropout. They are meant
-        for pictures, because `scaled_dot_product_attention` does not return them.
+        These are the weights of causal self-attention. They are meant for pictures,
+        because `scaled_dot_product_attention` does not return them.
         """
         query, key, _ = self._split(self.project(x), 3)
         scores = query @ key.mT / math.sqrt(query.shape[-1])  # (B, heads, T, T)

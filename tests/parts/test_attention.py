@@ -144,13 +144,6 @@ def test_without_the_root_the_softmax_saturates():
     assert (products / math.sqrt(256)).softmax(-1).amax(-1).median() < 0.1
 
 
-def test_dropout_is_for_training_alone():
-    made, x = attention(dropout=0.5), numbers(1, 6, 12)
-    assert torch.equal(made(x)[0], made(x)[0])
-    made.train()
-    assert not torch.equal(made(x)[0], made(x)[0])
-
-
 def test_heads_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="5 heads cannot share a width of 12"):
         MultiHeadAttention(12, 5)
