@@ -52,6 +52,7 @@ from . import RESULTS, ROOT, commit, machine
 
 log = logging.getLogger(__name__)
 
+CORPUS = "book"
 RECORDS = RESULTS / "characters"
 NETWORKS = ROOT / "_build" / "characters"  # checkpoints and trained networks
 SEEDS = (1, 2, 3)
@@ -148,9 +149,7 @@ def climb(training: Training, resume: bool) -> dict[str, Any]:
     log.info("%s: %.4f nats per character", training.label, min(n for _, n in curve))
     return {
         "name": training.entrant.name,
-        "corpus": {
-            "name": config.corpus, "training": len(read), "held_out": len(held_out),
-        },
+        "corpus": counted(config.corpus, read, held_out),
         "network": config.network,
         "model": dict(config.model),
         "recipe": dataclasses.asdict(config.recipe),
@@ -159,6 +158,13 @@ def climb(training: Training, resume: bool) -> dict[str, Any]:
         "curve": curve,
         "seconds": logged[-1]["seconds"],
         "copied": memorised_share(composed[1:], read),
+    }
+
+
+def counted(corpus: str, read: str, held_out: str) -> dict[str, Any]:
+    """What a record says of the text."""
+    return {
+        "name": Path(corpus).name, "training": len(read), "held_out": len(held_out),
     }  # fmt: skip
 
 
@@ -168,14 +174,12 @@ def n_grams(corpus: str) -> dict[str, Any]:
     vocabulary = hw.Vocabulary.of(read + held_out)
     return {
         "name": "n-grams",
-        "corpus": {
-            "name": corpus, "training": len(read), "held_out": len(held_out),
-        },
+        "corpus": counted(corpus, read, held_out),
         "nats": {
             order: NGrams(read, order, vocabulary).cross_entropy(held_out)
             for order in ORDERS
         },
-    }  # fmt: skip
+    }
 
 
 def run(seeds: int = len(SEEDS), resume: bool = False) -> dict[str, Any]:
@@ -194,7 +198,7 @@ def run(seeds: int = len(SEEDS), resume: bool = False) -> dict[str, Any]:
         "command": "python -m benchmarks characters --resume", "machine": machine(),
     }  # fmt: skip
     RECORDS.mkdir(parents=True, exist_ok=True)
-    jobs = {"n-grams": lambda: n_grams("book")} | {
+    jobs = {"n-grams": lambda: n_grams(CORPUS)} | {
         training.label: lambda training=training: climb(training, resume)
         for training in trainings(seeds)
     }
