@@ -109,7 +109,7 @@ const FAMILY = [
   ["sgd", "gradient descent", "blue", false],
   ["momentum", "momentum", "blue", true],
   ["adagrad", "AdaGrad", "green", false],
-  ["rmsprop", "the paper's RMSprop", "green", true],
+  ["rmsprop", "RMSprop (paper)", "green", true],
   ["adam", "Adam", "vermillion", false],
   ["adamw", "AdamW", "vermillion", true],
   ["muon", "Muon", "purple", false],
@@ -184,7 +184,7 @@ export function mount(host, data) {
     }[event.key];
     if (!move) return;
     event.preventDefault();
-    begin(start.map((v, i) => Math.round(20 * (v + move[i])) / 20));
+    begin(start.map((v, i) => (move[i] ? Math.round(10 * (v + move[i])) / 10 : v)));
   });
 
   const curves = picture(stage, {
@@ -226,13 +226,18 @@ export function mount(host, data) {
     const loss = node("span", { class: "note", style: "margin: 0; white-space: nowrap" });
     box.input.after(sample);
     box.element.append(loss);
-    return { name, loss, element: box.element };
+    return { name, loss, element: box.element, input: box.input };
   });
 
   const choice = select({
     label: "Optimiser", value: data.shown[0] ?? "sgd",
     options: FAMILY.map(([name, words]) => [name, words]),
-    onChange: () => (rate.value = RATES.indexOf(rates[choice.value])),
+    onChange(name) {
+      rate.value = RATES.indexOf(rates[name]);
+      legend.find((one) => one.name === name).input.checked = true;
+      shown.add(name);
+      show();
+    },
   });
   const rate = slider({
     label: "learning rate", min: 0, max: RATES.length - 1, step: 1,
