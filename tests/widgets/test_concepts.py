@@ -98,10 +98,7 @@ def test_what_has_no_gates_is_refused(line, model):
         (lambda: OptimiserPaths((4, 0)), "x of the start must be from -3 to 3, not 4"),
         (lambda: OptimiserPaths(decay=-1), "decay must be from 0 to 1, not -1"),
         (lambda: OptimiserPaths(updates=5), "updates must be from 10 to 1000, not 5"),
-        (
-            lambda: OptimiserPaths(shown=["lion"]),
-            "no optimiser 'lion': choose from sgd",
-        ),
+        (lambda: OptimiserPaths(shown=["lion"]), "there is no optimiser 'lion'"),
     ],
 )
 def test_values_out_of_range_are_refused(make, message):
@@ -266,60 +263,63 @@ def torch_muon(weights, rate, decay):
 
 
 @pytest.fixture
-def js_path(run_module):
-    """The path of the widget, as JavaScript computes it, and its losses."""
+def js_paths(run_module):
+    """Paths as the widget computes them, `(updates + 1, 2)`, and their losses."""
 
-    def path(name, loss, **numbers):
-        answer = run_module(
+    def paths(*cases):
+        answers = run_module(
             ["optimisers"],
             """
-            const landscape = LANDSCAPES[given.loss];
-            const path = pathOf(given.name, landscape, given.numbers);
-            return {path, losses: path.map(landscape.loss)};
+            return given.cases.map(([name, loss, numbers]) => {
+              const path = pathOf(name, LANDSCAPES[loss], numbers);
+              return {path, losses: path.map(LANDSCAPES[loss].loss)};
+            });
             """,
-            name=name,
-            loss=loss,
-            numbers=numbers,
+            cases=cases,
         )
-        return torch.tensor(answer["path"], dtype=torch.float64), answer["losses"]
+        return [
+            torch.tensor(part, dtype=torch.float64)
+            for answer in answers
+            for part in (answer["path"], answer["losses"])
+        ]
 
-    return path
+    return paths
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("name", OPTIMISERS)
-def test_paths_are_those_of_torch(monkeypatch, js_path, name, loss):
+def test_paths_are_those_of_torch(monkeypatch, js_paths):
     """Fifty steps in float64, with the gradients of autograd.
 
-    Torch's Muon rounds its products to bfloat16; the test keeps it from doing so, and
+    Torch's Muon rounds its products to bfloat16; this test keeps it from doing so, and
     the next one does not.
     """
     monkeypatch.setattr(torch.Tensor, "bfloat16", lambda matrix: matrix)
-    start, rate, decay = [-1.3, 1.1], 0.05, 0.3
-    found, losses = js_path(name, loss, start=start, rate=rate, decay=decay, updates=50)
-    w = torch.tensor(start, dtype=torch.float64)
-    w = (w.diag() if "muon" in name else w).requires_grad_()
-    optimiser = OPTIMISERS[name]([w], rate, decay)
-    for place, there in zip(found, losses, strict=True):
-        two = w.diagonal() if "muon" in name else w
-        assert torch.allclose(place, two, rtol=0, atol=1e-6)
-        value = LOSSES[loss](two)
-        assert math.isclose(there, value.item(), rel_tol=1e-9, abs_tol=1e-9)
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-    assert "muon" not in name or w[0, 1] == w[1, 0] == 0
+    numbers = {"start": [-1.3, 1.1], "rate": 0.05, "decay": 0.3, "updates": 50}
+    cases = [(name, loss, numbers) for name in OPTIMISERS for loss in LOSSES]
+    answers = iter(js_paths(*cases))
+    for name, loss, _ in cases:
+        path, losses = next(answers), next(answers)
+        w = torch.tensor(numbers["start"], dtype=torch.float64)
+        w = (w.diag() if "muon" in name else w).requires_grad_()
+        optimiser = OPTIMISERS[name]([w], numbers["rate"], numbers["decay"])
+        for place, there in zip(path, losses, strict=True):
+            two = w.diagonal() if "muon" in name else w
+            assert torch.allclose(place, two, rtol=0, atol=1e-6), (name, loss)
+            value = LOSSES[loss](two)
+            assert torch.allclose(there, value, rtol=1e-9, atol=1e-9), (name, loss)
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+        assert "muon" not in name or w[0, 1] == w[1, 0] == 0
 
 
 @pytest.mark.slow
-def test_muon_s_rounding_hardly_shows(js_path):
-    found, _ = js_path(
-        "muonw", "saddle", start=[-1.3, 1.1], rate=0.05, decay=0.3, updates=50
-    )
-    w = torch.tensor([-1.3, 1.1]).diag().requires_grad_()
+def test_muon_s_rounding_hardly_shows(js_paths):
+    numbers = {"start": [-1.3, 1.1], "rate": 0.05, "decay": 0.3, "updates": 50}
+    path, _ = js_paths(("muonw", "saddle", numbers))
+    w = torch.tensor(numbers["start"]).diag().requires_grad_()
     optimiser = torch_muon([w], 0.05, 0.3)
-    for place in found:
+    for place in path:
         assert torch.allclose(place.float(), w.diagonal(), atol=0.02)
         optimiser.zero_grad()
         LOSSES["saddle"](w.diagonal()).backward()
@@ -327,50 +327,53 @@ def test_muon_s_rounding_hardly_shows(js_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OPTIMISERS)
-def test_the_answer_to_the_page_s_question(js_path, name):
-    """The loss of two paths stays the same when valley and start are turned."""
+def test_the_answer_to_the_page_s_question(js_paths):
+    """The losses of two paths stay the same when valley and start are turned."""
     start = torch.tensor([-2.0, -0.6], dtype=torch.float64)
     numbers = {"rate": 0.05, "decay": 0.3, "updates": 40}
-    _, straight = js_path(name, "straight", start=start.tolist(), **numbers)
-    turned = (TURN.T @ start).tolist()
-    _, slanting = js_path(name, "slanting", start=turned, **numbers)
-    same = np.allclose(straight, slanting, rtol=1e-9)
-    assert same == (name in ("sgd", "momentum"))
+    along = {**numbers, "start": start.tolist()}
+    turned = {**numbers, "start": (TURN.T @ start).tolist()}
+    losses = js_paths(
+        *[(name, "straight", along) for name in OPTIMISERS],
+        *[(name, "slanting", turned) for name in OPTIMISERS],
+    )[1::2]
+    for k, name in enumerate(OPTIMISERS):
+        same = torch.allclose(losses[k], losses[k + len(OPTIMISERS)], rtol=1e-9)
+        assert same == (name in ("sgd", "momentum")), name
 
 
 @pytest.mark.slow
-def test_learning_rates_can_fall(js_path):
+def test_learning_rates_can_fall(js_paths):
     """Over the second half, linearly to 0."""
     numbers = {"start": [1.0, 0.5], "rate": 0.1, "decay": 0.0, "updates": 10}
-    flat, _ = js_path("muon", "straight", **numbers)
-    falling, _ = js_path("muon", "straight", fall=True, **numbers)
+    flat, _, falling, _ = js_paths(
+        ("muon", "straight", numbers), ("muon", "straight", {**numbers, "fall": True})
+    )
     assert torch.equal(flat[:7], falling[:7])  # the rate at update 5 is still whole
     assert (falling[-1] - falling[-2]).norm() < 0.5 * (flat[-1] - flat[-2]).norm()
 
 
 @pytest.mark.slow
-def test_a_path_that_diverges_ends(show, js_path):
-    found, _ = js_path(
-        "sgd", "straight", start=[-2, -0.6], rate=1.0, decay=0, updates=1000
-    )
-    assert len(found) < 20
+def test_a_path_that_diverges_ends(show, js_paths):
+    numbers = {"start": [-2, -0.6], "rate": 1.0, "decay": 0, "updates": 1000}
+    path, _ = js_paths(("sgd", "straight", numbers))
+    assert len(path) < 20
     page = show(OptimiserPaths(shown=["sgd"]))
     page.slide("learning rate", 27)  # 1, far beyond 2 / 25
     assert "diverges" in page.find(".row").text
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", ["ARROW_UP", "ARROW_DOWN", "ARROW_LEFT", "ARROW_RIGHT"])
-def test_the_start_moves_by_keyboard(show, widgets, key):
+def test_the_start_moves_by_keyboard(show, widgets):
     from selenium.webdriver.common.keys import Keys
 
     page = show(widgets["optimisers"])
-    plane, before = page.find("canvas"), page.pictures()
-    words = plane.get_attribute("aria-label")
-    plane.send_keys(getattr(Keys, key))
-    assert page.pictures()[0] != before[0] and page.pictures()[1] != before[1]
-    assert plane.get_attribute("aria-label") != words
+    plane = page.find("canvas")
+    for key in (Keys.ARROW_UP, Keys.ARROW_DOWN, Keys.ARROW_LEFT, Keys.ARROW_RIGHT):
+        before, words = page.pictures(), plane.get_attribute("aria-label")
+        plane.send_keys(key)
+        assert all(a != b for a, b in zip(before, page.pictures(), strict=True))
+        assert plane.get_attribute("aria-label") != words
 
 
 @pytest.mark.slow
