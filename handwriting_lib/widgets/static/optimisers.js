@@ -158,18 +158,18 @@ export function mount(host, data) {
       });
       context.textAlign = "left";
       context.fillText("0", X(0) + 5, Y(0) + 10);
-      for (const [x, y] of landscape.minima) {
-        for (const side of [-6, 6]) {
-          const ends = [[X(x) - 6, Y(y) - side], [X(x) + 6, Y(y) + side]];
-          drawCurve(context, ends, { color: colors.ink, width: 2 });
-        }
-      }
       follow((path, _name, _words, color, dashed) => {
         const points = path.map(([x, y]) => [X(x), Y(y)]);
         drawCurve(context, points, { color: colors[color], width: 2, dash: dashed ? [5, 4] : [] });
         for (const [x, y] of points) dot(context, x, y, 1.8, colors[color]);
         dot(context, ...points.at(-1), 5, colors[color]);
       });
+      for (const [x, y] of landscape.minima) {
+        for (const side of [-6, 6]) {
+          const ends = [[X(x) - 6, Y(y) - side], [X(x) + 6, Y(y) + side]];
+          drawCurve(context, ends, { color: colors.ink, width: 2 });
+        }
+      }
       ring(context, X(start[0]), Y(start[1]), 7, colors.ink);
     },
   });
