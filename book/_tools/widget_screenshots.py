@@ -56,6 +56,13 @@ def mixture():
     return MixtureSliders(caption="Drag a component, or move its sliders.")
 
 
+def optimisers():
+    """Paths of optimisers in a valley."""
+    from handwriting_lib.widgets import OptimiserPaths
+
+    return OptimiserPaths(caption="Press a place to start there.")
+
+
 def gates():
     """The gates of the second layer along a line."""
     import handwriting_lib as hw
@@ -100,7 +107,10 @@ def own_hand():
     return hw.OwnHand()
 
 
-KINDS = (player, ink, activations, window, mixture, gates, studio, hands, pad, own_hand)
+KINDS = (
+    player, ink, activations, optimisers, window, mixture, gates, studio, hands, pad,
+    own_hand,
+)  # fmt: skip
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}
 
 

@@ -9,7 +9,13 @@ another host.
 
 from __future__ import annotations
 
-from .concepts import ActivationShapes, GateTraces, MixtureSliders, WindowSliders
+from .concepts import (
+    ActivationShapes,
+    GateTraces,
+    MixtureSliders,
+    OptimiserPaths,
+    WindowSliders,
+)
 from .host import Widget
 from .own_hand import OwnHand
 from .pad import Pad
@@ -20,6 +26,7 @@ __all__ = [
     "ActivationShapes",
     "GateTraces",
     "MixtureSliders",
+    "OptimiserPaths",
     "OwnHand",
     "Pad",
     "Player",

@@ -1,8 +1,9 @@
-"""Widgets that show one idea each: activation shapes, gates, a mixture, the window.
+"""Widgets that show one idea each: activation shapes, optimisers, gates and so on.
 
 They share the base of the Player. The equations are those of Graves 2013: 7 to 11 (the
-gates), 15 to 26 (the mixture) and 46 to 51 (the window). Chapters 02 (activation
-shapes), 04 and 05 (gates), 06 (mixtures) and 09 (the window) show them.
+gates), 15 to 26 (the mixture), 38 to 41 (its optimiser) and 46 to 51 (the window).
+Chapters 02 (activation shapes), 04 and 05 (gates), 06 (mixtures) and 09 (the window)
+and the page on optimisers show them.
 """
 
 from __future__ import annotations
@@ -70,6 +71,99 @@ class ActivationShapes(Widget):
             label=label,
             caption=caption,
         )
+
+
+# Learning rates at which the paths of OptimiserPaths begin, set by hand for its valley.
+RATES = {
+    "sgd": 0.07, "momentum": 0.02, "adagrad": 0.5, "rmsprop": 0.03,
+    "adam": 0.2, "adamw": 0.2, "muon": 0.3, "muonw": 0.3,
+}  # fmt: skip
+
+
+class OptimiserPaths(Widget):
+    """Shows the paths of optimisers over a loss of two weights, update by update.
+
+    The reader chooses the loss, the start, the learning rates and the weight decay.
+    Each optimiser takes the steps of its class in `torch.optim`, RMSprop those of
+    `GravesRMSprop`. For Muon, which needs a matrix, the two weights are the diagonal of
+    a 2 x 2 matrix; its learning rate is adjusted with `match_rms_adamw`.
+
+    Args:
+        start: where the paths begin, x from -3 to 3 and y from -2.25 to 2.25.
+        decay: weight decay of AdamW and of Muon with decay, from 0 to 1.
+        shown: optimisers that are shown at first: some of `"sgd"`, `"momentum"`,
+            `"adagrad"`, `"rmsprop"`, `"adam"`, `"adamw"`, `"muon"` and `"muonw"`, which
+            is Muon with decay.
+        updates: length of the paths, from 10 to 1000.
+        caption: text below the figure.
+
+    Raises:
+        ValueError: a number is out of its range, or there is no such optimiser.
+
+    Example:
+        >>> OptimiserPaths(shown=("sgd", "momentum"))
+        <OptimiserPaths: paths of optimisers over a loss of two weights>
+    """
+
+    def __init__(
+        self,
+        start: tuple[float, float] = (-1.24, -1.68),
+        decay: float = 0.3,
+        *,
+        shown: Sequence[str] = ("sgd", "momentum", "adam", "adamw", "muonw"),
+        updates: int = 150,
+        caption: str = "",
+    ) -> None:
+        _within("x of the start", start[0], -3, 3)
+        _within("y of the start", start[1], -2.25, 2.25)
+        _within("decay", decay, 0, 1)
+        _within("updates", updates, 10, 1000)
+        if wrong := [name for name in shown if name not in RATES]:
+            raise InputError(
+                f"there is no optimiser {wrong[0]!r}: choose from {', '.join(RATES)}"
+            )
+        label = "paths of optimisers over a loss of two weights"
+        super().__init__(
+            ["optimisers"],
+            {
+                "start": list(start),
+                "decay": decay,
+                "shown": list(shown),
+                "updates": updates,
+                "rates": RATES,
+            },
+            still=_svg(480, 360, _valley_paths(start), label),
+            label=label,
+            caption=caption,
+        )
+
+
+def _valley_paths(start: tuple[float, float]) -> list[str]:
+    """Gradient descent (blue) and momentum (green) in the valley of that widget."""
+    turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])  # columns: along and across
+    steep = turn @ torch.diag(torch.tensor([1.0, 25.0])) @ turn.T
+    middle = torch.tensor([1.6, 1.2])
+
+    def curve(places: Tensor, color: str) -> str:
+        x, y = places.unbind(-1)
+        points = torch.stack([80 * (3 + x), 80 * (2.25 - y)], -1).tolist()
+        return _polyline(points, color)
+
+    angle = torch.linspace(0, 2 * math.pi, 65)
+    circle = torch.stack([angle.cos(), angle.sin() / 5], -1)  # (65, 2)
+    shapes = [
+        curve(middle + (2 * loss) ** 0.5 * circle @ turn.T, "#8a93a0")
+        for loss in (0.1, 0.5, 2.0, 8.0)
+    ]
+    for color, rate, keep in ((BLUE, 0.07, 0.0), (GREEN, 0.02, 0.9)):
+        w, v = torch.tensor(start), torch.zeros(2)
+        path = [w]
+        for _ in range(60):
+            v = keep * v + steep @ (w - middle)
+            w = w - rate * v
+            path.append(w)
+        shapes.append(curve(torch.stack(path), color))
+    return shapes
 
 
 class WindowSliders(Widget):

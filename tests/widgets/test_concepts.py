@@ -13,10 +13,12 @@ from handwriting_lib import PredictionConfig, PredictionNetwork, soft_window
 from handwriting_lib.files.models import Model
 from handwriting_lib.networks.feedforward import FeedforwardConfig, FeedforwardPredictor
 from handwriting_lib.networks.synthesis import SynthesisConfig, SynthesisNetwork
+from handwriting_lib.training.optim import GravesRMSprop
 from handwriting_lib.widgets import (
     ActivationShapes,
     GateTraces,
     MixtureSliders,
+    OptimiserPaths,
     WindowSliders,
 )
 from handwriting_lib.widgets.concepts import trace_gates
@@ -28,6 +30,7 @@ SLIDERS = {
     "window": ("α, height", "β, narrow", "κ, place"),  # noqa: RUF001
     "mixture": ("weight", "μ x", "μ y", "σ x", "σ y", "ρ", "bias b"),  # noqa: RUF001
     "gates": ("Point", "Cell"),
+    "optimisers": ("Update", "learning rate", "weight decay"),
 }
 
 
@@ -38,6 +41,7 @@ def widgets(line, model):
         "window": WindowSliders("letters", [(1.0, 0.6, 3.5), (0.5, 2.0, 6.0)]),
         "mixture": MixtureSliders(),
         "gates": GateTraces(line, model),
+        "optimisers": OptimiserPaths(),
     }
 
 
@@ -97,6 +101,10 @@ def test_the_label_counts_layers_from_one(layer, number, line, model):
         (lambda: WindowSliders("ab", [(1, 1, 9)]), "kappa must be from 0 to 3, not 9"),
         (lambda: MixtureSliders([(1, 0, 0, 1, 1, 1.0)]), "rho must be from -0.98"),
         (lambda: MixtureSliders([(1, 0, 0, 1, 0, 0)]), "sigma y must be from 0.05"),
+        (lambda: OptimiserPaths((4, 0)), "x of the start must be from -3 to 3, not 4"),
+        (lambda: OptimiserPaths(decay=-1), "decay must be from 0 to 1, not -1"),
+        (lambda: OptimiserPaths(updates=5), "updates must be from 10 to 1000, not 5"),
+        (lambda: OptimiserPaths(shown=["lion"]), "there is no optimiser 'lion'"),
     ],
 )
 def test_values_out_of_range_are_refused(make, message):
@@ -227,6 +235,186 @@ def test_drawn_points_follow_the_mixture(run_module, bias):
     )
     assert np.abs(points.mean(0) - mean).max() < 0.05
     assert np.abs(np.cov(points.T) - spread).max() < 0.06
+
+
+OPTIMISERS = {
+    "sgd": lambda w, r, _: torch.optim.SGD(w, lr=r),
+    "momentum": lambda w, r, _: torch.optim.SGD(w, lr=r, momentum=0.9),
+    "adagrad": lambda w, r, _: torch.optim.Adagrad(w, lr=r),
+    "rmsprop": lambda w, r, _: GravesRMSprop(w, lr=r),
+    "adam": lambda w, r, _: torch.optim.Adam(w, lr=r),
+    "adamw": lambda w, r, decay: torch.optim.AdamW(w, lr=r, weight_decay=decay),
+    "muon": lambda w, r, _: torch_muon(w, r, 0.0),
+    "muonw": lambda w, r, decay: torch_muon(w, r, decay),
+}
+TURN = torch.tensor([[0.8, 0.6], [-0.6, 0.8]], dtype=torch.float64)
+LOSSES = {
+    "slanting": lambda w: (
+        (TURN @ w - torch.tensor([2.0, 0.0])) ** 2 * torch.tensor([0.5, 12.5])
+    ).sum(),
+    "straight": lambda w: 0.5 * (w[0] - 2) ** 2 + 12.5 * w[1] ** 2,
+    "saddle": lambda w: (w[0] ** 2 - 4) ** 2 / 16 + 2 * w[1] ** 2,
+    "plateau": lambda w: (
+        1 - (-((w[0] - 1.2) ** 2 + (w[1] - 0.8) ** 2) / (2 * 0.9**2)).exp()
+    ),
+}
+
+
+def torch_muon(weights, rate, decay):
+    muon = getattr(torch.optim, "Muon", None)
+    if muon is None:
+        pytest.skip("this torch has no Muon")
+    adjust = "match_rms_adamw"
+    return muon(weights, lr=rate, weight_decay=decay, adjust_lr_fn=adjust)
+
+
+@pytest.fixture
+def js_paths(run_module):
+    """Paths as the widget computes them, `(updates + 1, 2)`, and their losses."""
+
+    def paths(*cases):
+        answers = run_module(
+            ["optimisers"],
+            """
+            return given.cases.map(([name, loss, numbers]) => {
+              const path = pathOf(name, LANDSCAPES[loss], numbers);
+              return {path, losses: path.map(LANDSCAPES[loss].loss)};
+            });
+            """,
+            cases=cases,
+        )
+        return [
+            torch.tensor(part, dtype=torch.float64)
+            for answer in answers
+            for part in (answer["path"], answer["losses"])
+        ]
+
+    return paths
+
+
+@pytest.mark.slow
+def test_paths_are_those_of_torch(monkeypatch, js_paths):
+    """Fifty steps in float64, with the gradients of autograd.
+
+    Torch's Muon rounds its products to bfloat16; this test keeps it from doing so, and
+    the next one does not.
+    """
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda matrix: matrix)
+    numbers = {"start": [-1.3, 1.1], "rate": 0.05, "decay": 0.3, "updates": 50}
+    cases = [(name, loss, numbers) for name in OPTIMISERS for loss in LOSSES]
+    answers = iter(js_paths(*cases))
+    for name, loss, _ in cases:
+        path, losses = next(answers), next(answers)
+        w = torch.tensor(numbers["start"], dtype=torch.float64)
+        w = (w.diag() if "muon" in name else w).requires_grad_()
+        optimiser = OPTIMISERS[name]([w], numbers["rate"], numbers["decay"])
+        for place, there in zip(path, losses, strict=True):
+            two = w.diagonal() if "muon" in name else w
+            assert torch.allclose(place, two, rtol=0, atol=1e-6), (name, loss)
+            value = LOSSES[loss](two)
+            assert torch.allclose(there, value, rtol=1e-9, atol=1e-9), (name, loss)
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+        assert "muon" not in name or w[0, 1] == w[1, 0] == 0
+
+
+@pytest.mark.slow
+def test_muon_s_rounding_hardly_shows(js_paths):
+    numbers = {"start": [-1.3, 1.1], "rate": 0.05, "decay": 0.3, "updates": 50}
+    path, _ = js_paths(("muonw", "saddle", numbers))
+    w = torch.tensor(numbers["start"]).diag().requires_grad_()
+    optimiser = torch_muon([w], 0.05, 0.3)
+    for place in path:
+        assert torch.allclose(place.float(), w.diagonal(), atol=0.02)
+        optimiser.zero_grad()
+        LOSSES["saddle"](w.diagonal()).backward()
+        optimiser.step()
+
+
+@pytest.mark.slow
+def test_the_answer_to_the_page_s_question(js_paths):
+    """The losses of two paths stay the same when valley and start are turned."""
+    start = torch.tensor([-2.0, -0.6], dtype=torch.float64)
+    numbers = {"rate": 0.05, "decay": 0.3, "updates": 40}
+    along = {**numbers, "start": start.tolist()}
+    turned = {**numbers, "start": (TURN.T @ start).tolist()}
+    losses = js_paths(
+        *[(name, "straight", along) for name in OPTIMISERS],
+        *[(name, "slanting", turned) for name in OPTIMISERS],
+    )[1::2]
+    for k, name in enumerate(OPTIMISERS):
+        same = torch.allclose(losses[k], losses[k + len(OPTIMISERS)], rtol=1e-9)
+        assert same == (name in ("sgd", "momentum")), name
+
+
+@pytest.mark.slow
+def test_learning_rates_can_fall(js_paths):
+    """Over the second half, linearly to 0."""
+    numbers = {"start": [1.0, 0.5], "rate": 0.1, "decay": 0.0, "updates": 10}
+    flat, _, falling, _ = js_paths(
+        ("muon", "straight", numbers), ("muon", "straight", {**numbers, "fall": True})
+    )
+    assert torch.equal(flat[:7], falling[:7])  # the rate at update 5 is still whole
+    assert (falling[-1] - falling[-2]).norm() < 0.5 * (flat[-1] - flat[-2]).norm()
+
+
+@pytest.mark.slow
+def test_a_path_that_diverges_ends(show, js_paths):
+    numbers = {"start": [-2, -0.6], "rate": 1.0, "decay": 0, "updates": 1000}
+    path, _ = js_paths(("sgd", "straight", numbers))
+    assert len(path) < 20
+    page = show(OptimiserPaths(shown=["sgd"]))
+    page.slide("learning rate", 27)  # 1, far beyond 2 / 25
+    assert "diverges" in page.find(".row").text
+
+
+@pytest.mark.slow
+def test_the_start_moves_by_keyboard(show, widgets):
+    from selenium.webdriver.common.keys import Keys
+
+    page = show(widgets["optimisers"])
+    plane = page.find("canvas")
+    for key in (Keys.ARROW_UP, Keys.ARROW_DOWN, Keys.ARROW_LEFT, Keys.ARROW_RIGHT):
+        before, words = page.pictures(), plane.get_attribute("aria-label")
+        plane.send_keys(key)
+        assert all(a != b for a, b in zip(before, page.pictures(), strict=True))
+        assert plane.get_attribute("aria-label") != words
+
+
+@pytest.mark.slow
+def test_the_start_moves_at_a_press(show, widgets):
+    from selenium.webdriver import ActionChains
+
+    page = show(widgets["optimisers"])
+    plane = page.find("canvas")
+    ActionChains(page.driver).move_to_element(plane).click().perform()
+    words = plane.get_attribute("aria-label")
+    x, y = words.split("start ")[1].split(";")[0].replace("\u2212", "-").split(",")
+    assert abs(float(x)) < 0.02 and abs(float(y)) < 0.02
+
+
+@pytest.mark.slow
+def test_paths_are_played_stepped_and_begun_again(show, widgets):
+    page = show(widgets["optimisers"], reduced=True)
+    play, step, again = page.run("return [...roots[0].querySelectorAll('button')]")
+    ends = page.pictures()
+    again.click()
+    assert page.slider("Update").get_attribute("value") == "0"
+    step.click()
+    assert page.slider("Update").get_attribute("value") == "1"
+    play.click()  # to the end at once, because less motion was asked for
+    assert page.pictures() == ends
+
+
+@pytest.mark.slow
+def test_a_box_hides_its_path(show, widgets):
+    page = show(widgets["optimisers"])
+    for box in page.run("return [...roots[0].querySelectorAll('.row input')]"):
+        before = page.pictures()
+        box.click()
+        after = page.pictures()
+        assert all(a != b for a, b in zip(before, after, strict=True))
 
 
 @pytest.mark.slow
