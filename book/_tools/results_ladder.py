@@ -364,7 +364,7 @@ def beside_paper(found: Found) -> str:
                 f"{'' if here.clear else ', within the spread over the seeds'}."
             )
     if left:
-        told.append(f"Of {' and '.join(left)} there are too few records here to say.")
+        told.append(f"There are too few records to judge {' and '.join(left)} here.")
     return " ".join(told)
 
 
@@ -377,7 +377,7 @@ def noise_beside_paper(found: Found) -> str:
         if len(costs := noise_costs(found, name, steps)) >= ENOUGH
     ]
     if not every:
-        return "Of weight noise there are too few records here to say."
+        return "There are too few records to judge weight noise either."
     if all(max(costs) < 0 for costs in every):
         return "Weight noise gains in the paper, and here as well."
     if all(min(costs) > 0 for costs in every):

@@ -170,7 +170,7 @@ def test_what_has_no_record_is_left_out(tmp_path):
     words = results_ladder.ladder_words(found)
     assert "| LSTM |" not in words["ladder-budgets"]
     assert "Not trained at this budget: *LSTM*." in words["ladder-budgets"]
-    assert "Of three layers there are too few" in words["ladder-paper"]
+    assert "too few records to judge three layers" in words["ladder-paper"]
     assert words["ladder-rates"] == results_ladder.NOTHING
     assert "LSTM, " not in words["ladder-alt"].replace("peephole LSTM, ", "")
     gone = dict.fromkeys((n.replace(" ", "_") for n in NATS if "," in n), None)
