@@ -199,6 +199,7 @@ def _compose(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from .files.models import load_model
     from .systems import task_of
     from .training.config import read_config
     from .training.loop import check_folder, fit
@@ -227,6 +228,14 @@ def _train(arguments: argparse.Namespace) -> None:
         "trained for %d of %d updates; the model is in %s",
         model.about["steps"], config.recipe.steps, folder / "model.safetensors",
     )  # fmt: skip
+    best = folder / "best.safetensors"
+    if (
+        best.exists()
+        and (step := load_model(best).about["steps"]) < model.about["steps"]
+    ):
+        logging.info(
+            "the best one in validation, after %d updates, is in %s", step, best
+        )
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

@@ -209,6 +209,27 @@ def test_train_writes_a_model_that_write_can_use(tmp_path, capsys):
     assert hw.load_model(out / "model.safetensors").about["steps"] == 6
 
 
+def test_train_says_where_a_better_model_is(tmp_path, monkeypatch, caplog):
+    from handwriting_lib.training import text
+
+    losses = iter([3.0, 2.0, 4.0, 5.0])
+    monkeypatch.setattr(text, "nats_per_character", lambda *_: next(losses))
+    config, poem = tmp_path / "tiny.toml", tmp_path / "poem.txt"
+    poem.write_text("the pen goes on and on " * 20)
+    config.write_text(
+        f'network = "character-lstm"\ncorpus = "{poem}"\n'
+        "[model]\nwidth = 8\nblock = 16\n"
+        "[recipe]\nsteps = 20\nvalidate_every = 1\npatience = 2\n"
+    )
+    out = tmp_path / "run"
+    caplog.set_level("INFO")
+    assert main(["train", str(config), "--out", str(out), "--device", "cpu"]) == 0
+    last, better = caplog.messages[-2:]
+    assert f"trained for 4 of 20 updates; the model is in {out}/model.safet" in last
+    assert f"after 2 updates, is in {out / 'best.safetensors'}" in better
+    assert hw.load_model(out / "best.safetensors").about["steps"] == 2
+
+
 def test_train_validates_on_what_the_configuration_names(tmp_path, monkeypatch):
     config, seen = tmp_path / "tiny.toml", []
     model = types.SimpleNamespace(about={"steps": 0})

@@ -73,7 +73,8 @@ def test_it_is_listed(tmp_path, capsys):
     assert (
         "'triples'" in told
         and "character, character-lstm, feedforward, pairs, prediction, recurrent, "
-        "synthesis" in told
+        "synthesis"
+        in told
     )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from results_words import Found, capital, machine, several, table
 
-SPEED = ("lstm", "train", "train-cuda", "sample", "browser")
+SPEED = (
+    "lstm", "train", "train-cuda", "sample", "browser", "train_text", "compose",
+)  # fmt: skip
 PRODUCTS = "products alone"  # ends the name of a row that computes nothing else
 BFLOAT16 = ", bfloat16 products"
 # What the page begins with: benchmark, row, and what it is in words.

@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import results_characters
 from project import ROOT
 from results_ladder import collected, for_the_book, ladder_words
 from results_speed import SPEED, speed_words
@@ -324,6 +325,9 @@ def texts(root: Path) -> dict[str, str]:
         **bias(legibility, same),
         **speed_words(fast),
         **int8(read("int8")),
+        **results_characters.character_words(
+            results_characters.collected(results / "characters"), read("train_text")
+        ),
     }
     pages = {path: t.read_text(encoding="utf-8") for path, t in TEMPLATES.items()}
     return {

@@ -138,21 +138,39 @@ def _through(
     return x, tuple(after)
 
 
+def sinusoids(length: int, width: int) -> Tensor:
+    """Sines and cosines of positions, `(T, D)` (Vaswani et al. 2017, section 3.5).
+
+    Positions that lie at a fixed distance from each other differ by the same rotation
+    wherever they are, so a network can learn at once what holds for all of them.
+
+    Args:
+        length: T, the number of positions.
+        width: D; the first half of it are sines.
+    """
+    half = (width + 1) // 2
+    rates = 1e4 ** (-torch.arange(half) / half)
+    angles = torch.arange(length)[:, None] * rates  # (T, D / 2)
+    return torch.cat([angles.sin(), angles.cos()], 1)[:, :width]
+
+
 def _initialise(network: nn.Module) -> None:
-    """Draw small normal weights, and smaller ones where a residual part ends.
+    """Draw weights that give outputs of standard deviation 1 for such inputs.
 
     The outputs of all residual parts are added up, so the weights that produce them are
-    divided by the square root of their number (Radford et al. 2019, section 2.3).
+    divided by the square root of their number (Radford et al. 2019, section 2.3). The
+    scores begin close to zero: a new network finds all characters about equally
+    probable.
     """
     layers: Any = network.layers
     ends = {id(layer.down) for layer in layers}
     ends |= {id(getattr(layer.past, "output", None)) for layer in layers}
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Embedding):
-            share = math.sqrt(2 * len(layers)) if id(module) in ends else 1.0
-            nn.init.normal_(module.weight, std=0.02 / share)
         if isinstance(module, nn.Linear):
+            share = math.sqrt(2 * len(layers)) if id(module) in ends else 1.0
+            nn.init.normal_(module.weight, std=module.in_features**-0.5 / share)
             nn.init.zeros_(module.bias)
+    nn.init.normal_(network.output.weight, std=0.02)  # type: ignore[arg-type,union-attr]
 
 
 class CharacterDecoder(nn.Module):
@@ -189,6 +207,8 @@ class CharacterDecoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.symbols)
         _initialise(self)
+        with torch.no_grad():  # training begins with them, and changes them
+            self.positions.weight.copy_(sinusoids(config.block, width))
 
     def _embed(self, text: Tensor, first: int = 0) -> Tensor:
         """`(B, T, D)` for characters whose positions count from `first`.
