@@ -82,7 +82,7 @@ class Entrant(NamedTuple):
 
 ENTRANTS = (
     Entrant("decoder", "character-book", (2e-3, 8e-3)),
-    Entrant("LSTM", "character-lstm-book", (2e-3, 8e-3)),
+    Entrant("LSTM", "character-lstm-book", (2e-3, 4e-3, 16e-3)),
 )
 
 

@@ -250,7 +250,7 @@ class GateTraces(Widget):
     Args:
         line: line from `write`, `Sample` or ink `(T, 3)`, in letter-body heights.
         model: model whose gates are shown; see `trace_gates`.
-        layer: index of the layer, from 0; -1 is the last.
+        layer: index of the layer, from 0; -1 is the last. The label counts from 1.
         cells: indices of the cells, or their number, which takes those whose output
             varies most.
         caption: text below the figure.
@@ -272,6 +272,7 @@ class GateTraces(Widget):
         ink = check_ink((line if isinstance(line, Tensor) else line.ink).detach().cpu())
         text = "" if isinstance(line, Tensor) else line.text
         gates = trace_gates(model, ink, text, layer)
+        number = layer % len(model.network.layers) + 1  # readers count from 1
         hidden = gates.c.shape[1]
         if isinstance(cells, int):
             _within("cells", cells, 1, hidden)
@@ -295,7 +296,7 @@ class GateTraces(Widget):
             ["gates"],
             data,
             still=to_svg(ink, title=text or "ink"),
-            label=f"gates of layer {layer} along {text or 'a line of ink'}",
+            label=f"gates of layer {number} along {text or 'a line of ink'}",
             caption=caption,
         )
 

@@ -43,7 +43,8 @@ def test_every_training_is_recorded_and_kept(small):
     assert sorted(file.stem for file in small.glob("*.json")) == sorted(
         ["n-grams"]
         + [f"{name}-4-1{rate}" for name, rates in
-           (("decoder", ("", "-0.002", "-0.008")), ("LSTM", ("", "-0.002", "-0.008")))
+           (("decoder", ("", "-0.002", "-0.008")),
+            ("LSTM", ("", "-0.002", "-0.004", "-0.016")))
            for rate in rates]
         + [f"{name}-{steps}-{seed}" for name in ("decoder", "LSTM")
            for steps in (2, 8) for seed in (1, 2)]
@@ -54,7 +55,7 @@ def test_every_training_is_recorded_and_kept(small):
     assert 0 <= record["copied"] <= 1
     network = result["networks"]["LSTM"]
     assert {steps: len(runs) for steps, runs in network["runs"].items()} == {2: 2, 8: 2}
-    assert list(network["rates"]) == [0.002, 0.008]
+    assert list(network["rates"]) == [0.002, 0.004, 0.016]
     assert min(result["n-grams"].values()) < max(result["n-grams"].values())
     assert "LSTM" in characters.table(result)
     # what is recorded is kept

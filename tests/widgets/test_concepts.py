@@ -82,6 +82,12 @@ def test_what_has_no_gates_is_refused(line, model):
         GateTraces(line, model, cells=[3, 400])
 
 
+@pytest.mark.parametrize(("layer", "number"), [(0, 1), (2, 3), (-1, 3)])
+def test_the_label_counts_layers_from_one(layer, number, line, model):
+    traces = GateTraces(line, model, layer=layer, cells=1)
+    assert f"gates of layer {number} along" in repr(traces)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
