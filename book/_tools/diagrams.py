@@ -600,6 +600,49 @@ def machine() -> Drawing:
     return d
 
 
+def decoder_layer() -> Drawing:
+    """Chapter 13: a layer of the decoder at one position."""
+    d = Drawing(480, 706, "A layer of the decoder at one position")
+    stream, middle, query, kept = 410, 170, 290, 472
+    earlier, norms = (54, 128), (566, 262)
+    # the stream, and what is added to it
+    d.wire((stream, 640), (stream, 347), width=4)
+    d.wire((stream, 318), (stream, 137), width=4)
+    d.wire((stream, 108), (stream, 56), width=4)
+    for y, norm, top, total in ((612, norms[0], 352, 332), (298, norms[1], 146, 122)):
+        x = query if norm == norms[0] else middle
+        d.wire((stream, y), (x, y), (x, norm + 18))
+        d.dots((stream, y), radius=5)
+        d.wire((middle, top), (middle, total), (stream - 15, total))
+        d.operation(stream, total, "plus")
+        d.box(x, norm, 100, 36, "plain", "norm", size=SMALL)
+    # what earlier positions left, and what this one leaves
+    pale = {"fill": PALE["grey"], "stroke": PALE["line"], "stroke_width": 1.5}
+    d.shape("rect", x=12, y=kept - 32, width=242, height=64, rx=CORNER, **pale)
+    for x in earlier:
+        d.wire((x, 640), (x, kept + 22), kind="cell", dashed=True)
+    d.wire((264, norms[0] - 18), (264, 522), (214, 522), (214, kept + 22), kind="cell")
+    for x, name in zip((*earlier, 214), ("1", "2", "t"), strict=True):
+        d.wire((x, kept - 20), (x, 412), kind="cell")
+        words = f"$k_{{{name}}}$ $v_{{{name}}}$"
+        d.box(x, kept, 62, 40, "cell", words, size=SIZE)
+    d.dots((162, kept), (171, kept), (180, kept), radius=2)
+    d.wire((query + 16, norms[0] - 18), (query + 16, 412), kind="window")
+    d.text(query + 26, 480, "$q_{t}$", SYMBOL, "start")
+    d.box(middle + 3, 382, 318, 60, "window", "attention", "every head by itself")
+    # the part that works at each position by itself
+    d.wire((middle, norms[1] - 18), (middle, 211), kind="layer")
+    d.box(middle, 178, 172, 64, "layer", "feedforward", "up, GELU, down")
+    # what comes in and what goes on
+    d.box(stream, 662, 124, 44, "ink", "$c_{t}$ and place", size=SIZE)
+    d.text(stream - 90, 30, "next layer, or norm and logits")
+    d.text(stream - 12, 206, "residual", SMALL, "end")
+    d.text(stream - 12, 227, "stream", SMALL, "end")
+    d.text(91, 664, "left by earlier", SMALL)
+    d.text(91, 685, "positions", SMALL)
+    return d
+
+
 DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "02-network": network,
     "03-unrolled": unrolled,
@@ -609,6 +652,7 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "08-wiring": wiring,
     "09-window": window,
     "10-machine": machine,
+    "13-layer": decoder_layer,
 }
 
 
