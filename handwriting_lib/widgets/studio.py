@@ -37,8 +37,10 @@ from .host import Widget
 
 # The files of `static/` that form the engine, which need no other file, and those that
 # form a Studio, which `mount` of another file puts into the page.
-ENGINE = ("arithmetic", "randomness", "engine")
+ENGINE = ("arithmetic", "randomness", "safetensors", "engine")
 MODULES = ("reading", "folding", *ENGINE, "packs", "studio")
+# Those that form the decoder of chapter 13.
+DECODER = ("arithmetic", "randomness", "safetensors", "packs", "decoder")
 COLUMNS = 30  # characters per line, as in static/studio.js
 # Environment variable that names the folder of a site with the files of `write_pack`.
 # Its pages then share one copy of a shipped model instead of holding one each.
