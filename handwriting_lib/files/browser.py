@@ -51,8 +51,8 @@ def browser_pack(model: Model, precision: str = "half") -> bytes:
         )
     if model.kind not in KINDS:
         raise ModelError(
-            f"{model.name} is a {model.kind} network, which a page cannot run: choose a "
-            f"model of the kind {' or '.join(KINDS)}"
+            f"{model.name} is a {model.kind} network, which a page cannot run: choose "
+            f"a model of the kind {' or '.join(KINDS)}"
         )
     form = INT8_FORMAT if precision == "int8" else FORMAT
     return to_bytes(model, PRECISIONS[precision], form)

@@ -9,6 +9,7 @@ another host.
 
 from __future__ import annotations
 
+from .attention import AttentionView
 from .concepts import ActivationShapes, GateTraces, MixtureSliders, WindowSliders
 from .host import Widget
 from .own_hand import OwnHand
@@ -18,6 +19,7 @@ from .studio import Studio
 
 __all__ = [
     "ActivationShapes",
+    "AttentionView",
     "GateTraces",
     "MixtureSliders",
     "OwnHand",

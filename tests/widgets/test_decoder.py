@@ -113,8 +113,10 @@ def test_an_edited_text_gives_what_a_new_one_gives(run_module):
 
 
 DRAW = """
-return given.scores.map((scores, i) => drawIndex(
-  softmax(Float32Array.from(scores), given.temperature, given.allowed), given.numbers[i]));
+return given.scores.map((scores, i) => {
+  const p = softmax(Float32Array.from(scores), given.temperature, given.allowed);
+  return drawIndex(p, given.numbers[i]);
+});
 """
 
 

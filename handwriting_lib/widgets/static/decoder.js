@@ -131,7 +131,7 @@ export class Decoder {
     while (same < tokens.length && this.steps[same]?.token === tokens[same]) same += 1;
     this.steps.length = same;
     for (const token of tokens.slice(same)) this.step(token);
-    return this.steps;
+    return this.steps.slice();
   }
 
   /** One step at the next position of the cache. */
