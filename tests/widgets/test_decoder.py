@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 
 import numpy as np
@@ -10,12 +9,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from handwriting_lib import CharacterDecoder, CharacterDecoderConfig, Model, Vocabulary
 from handwriting_lib.alphabet import CHARACTERS
 from handwriting_lib.files.browser import browser_pack
 from handwriting_lib.widgets.studio import DECODER
 from handwriting_lib.writing.compose import SENTENCE_END
 from handwriting_lib.writing.lines import line_generator
+
+from .characters import in_base64, make_decoder, prefer
 
 pytestmark = pytest.mark.book
 
@@ -30,18 +30,6 @@ return given.tokens.map(token => {
 """
 
 
-def make(width=24, layers=2, heads=3, block=40, characters="\n" + CHARACTERS):
-    """A model whose heads look at something and whose layers all count."""
-    torch.manual_seed(3)
-    vocabulary = Vocabulary.of(characters)
-    config = CharacterDecoderConfig(len(vocabulary), width, layers, heads, block)
-    network = CharacterDecoder(config).eval()
-    with torch.no_grad():
-        for weights in network.parameters():
-            weights.add_(0.3 * torch.randn_like(weights))
-    return Model(network, vocabulary=vocabulary, name="letters")
-
-
 def rounded(content: bytes, network) -> None:
     """Give a network the weights that an int8 pack holds."""
     packed = safetensors.torch.load(content)
@@ -51,14 +39,10 @@ def rounded(content: bytes, network) -> None:
         weight.data.copy_(value if scale is None else scale[:, None] * value)
 
 
-def text_of(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
 @pytest.mark.parametrize("simd", [True, False])
 @pytest.mark.parametrize("precision", ["int8", "float32"])
 def test_logits_and_weights_are_those_of_torch(run_module, precision, simd):
-    model = make()
+    model = make_decoder()
     content = browser_pack(model, precision)
     if precision == "int8":
         rounded(content, model.network)
@@ -66,7 +50,7 @@ def test_logits_and_weights_are_those_of_torch(run_module, precision, simd):
     with torch.inference_mode():
         logits = model.network(tokens[None]).logits[0]
         maps = model.network.attention_maps(tokens[None])[0].flatten(0, 1)
-    given = {"pack": text_of(content), "tokens": tokens.tolist(), "simd": simd}
+    given = {"pack": in_base64(content), "tokens": tokens.tolist(), "simd": simd}
     found = run_module(DECODER, READ, **given)
     largest = float(logits.abs().max())
     assert maps.amax(-1)[:, 5:].min() < 0.5 < maps.amax(-1)[:, 5:].max()
@@ -77,7 +61,7 @@ def test_logits_and_weights_are_those_of_torch(run_module, precision, simd):
 
 
 def test_past_the_block_it_goes_on_as_python_does(run_module):
-    model = make(block=9, characters="abc")
+    model = make_decoder(block=9, characters="abc")
     content = browser_pack(model, "float32")
     tokens = torch.randint(3, (30,)).tolist()
     state, wanted = None, []
@@ -85,14 +69,14 @@ def test_past_the_block_it_goes_on_as_python_does(run_module):
         for token in tokens:
             logits, state = model.network.step(torch.tensor([token]), state)
             wanted.append(logits[0].tolist())
-    found = run_module(DECODER, READ, pack=text_of(content), tokens=tokens, simd=True)
+    found = run_module(DECODER, READ, pack=in_base64(content), tokens=tokens, simd=True)
     np.testing.assert_allclose([one["logits"] for one in found], wanted, atol=1e-3)
 
 
 def test_an_edited_text_gives_what_a_new_one_gives(run_module):
-    given = {"pack": text_of(browser_pack(make(), "int8"))}
+    given = {"pack": in_base64(browser_pack(make_decoder(), "int8"))}
     texts = ["a pen", "a pencil", "a per", "q", "a pencil"]
-    vocabulary = make().carried["vocabulary"]
+    vocabulary = make_decoder().carried["vocabulary"]
     given["texts"] = [vocabulary.encode(text).tolist() for text in texts]
     differences = run_module(
         DECODER,
@@ -167,12 +151,7 @@ def composer(show):
     from handwriting_lib.widgets.host import module_source
 
     def compose(seeds, characters="\n " + "ab.", bias=None, most=60):
-        model = make(characters=characters)
-        with torch.no_grad():
-            model.network.output.weight.mul_(0.1)
-            for letter, more in (bias or {}).items():
-                at = model.carried["vocabulary"].characters.index(letter)
-                model.network.output.bias[at] += more
+        model = prefer(make_decoder(characters=characters), **(bias or {}))
         page = show(
             f"<script type=module>{module_source(*DECODER)}\n"
             "window.composer = async given => {"
@@ -182,7 +161,7 @@ def composer(show):
             "   decoder, {seed, characters: given.most}));"
             " return made; };</script>"
         )
-        given = {"pack": text_of(browser_pack(model, "int8")), "seeds": seeds}
+        given = {"pack": in_base64(browser_pack(model, "int8")), "seeds": seeds}
         return page.driver.execute_async_script(COMPOSE, {**given, "most": most})
 
     return compose
@@ -213,16 +192,16 @@ def broken(content: bytes, change) -> str:
     change(header, about)
     header["__metadata__"]["handwriting_lib"] = json.dumps(about)
     text = json.dumps(header).encode()
-    return text_of(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    return in_base64(len(text).to_bytes(8, "little") + text + content[8 + size :])
 
 
 def test_a_bad_pack_is_one_clear_sentence(run_module):
-    pack = browser_pack(make(), "int8")
+    pack = browser_pack(make_decoder(), "int8")
     other = "this is not a pack of a character decoder"
     cases = {
-        text_of(b"none"): other,
-        text_of(pack[:40]): other,
-        text_of(pack[:-90]): "the pack is damaged at ",
+        in_base64(b"none"): other,
+        in_base64(pack[:40]): other,
+        in_base64(pack[:-90]): "the pack is damaged at ",
         broken(pack, lambda h, a: a.update(kind="synthesis")): other,
         broken(pack, lambda h, a: a.update(format="new")): other,
         broken(pack, lambda h, a: h.pop("norm.bias")): "damaged at norm.bias: ",

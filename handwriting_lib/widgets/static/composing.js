@@ -39,15 +39,14 @@ export function mount(host, data) {
 
   const press = button({ label: "Let it think of something", onClick: think });
   const { element, say } = notice();
-  const below = [node("div", { class: "bar" }, press, element), node("style", {}, COMPOSING_STYLE)];
-  const studio = openStudio(stage, data, { below });
+  stage.root.append(node("style", {}, COMPOSING_STYLE));
+  const studio = openStudio(stage, data, { beside: [press, element] });
   return stage.close;
 }
 
 const COMPOSING_STYLE = `
-.ask { margin-bottom: 0; }
-.ask + .bar { margin: 6px 0 8px; }
-.bar .say { margin: 0; }
+.ask .say { flex-basis: 100%; margin: 0; }
+.ask .say:empty { position: absolute; } /* without a row of its own, but still alive */
 .say.wrong { color: var(--vermillion); }
 button[aria-busy] { cursor: progress; opacity: 0.7; }
 `;

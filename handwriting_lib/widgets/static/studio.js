@@ -65,15 +65,15 @@ function inkSvg(lines, size, title) {
 
 /**
  * A Studio at the end of a stage. `loading` promises the engine, and `onHand(i)` is called
- * when the reader chooses hand `i`, null for a hand of each line's own. `below` is put
- * below the text.
+ * when the reader chooses hand `i`, null for a hand of each line's own. `beside` is put
+ * beside the text.
  *
  * Gives `begin()`, which writes the text, `write(text)`, which writes another one,
  * `setHands(hands, i)`, which changes what can be chosen and chooses, and `show()`, which
  * scrolls to the ink.
  */
 function openStudio(
-  stage, data, { loading = loadEngine(data.pack), onHand = () => {}, below = [] } = {},
+  stage, data, { loading = loadEngine(data.pack), onHand = () => {}, beside = [] } = {},
 ) {
   let { hands } = data;
   let engine = null;
@@ -389,8 +389,7 @@ function openStudio(
 
   stage.root.append(
     node("style", {}, READING_STYLE + STUDIO_STYLE),
-    node("div", { class: "bar ask" }, text, write, another),
-    ...below,
+    node("div", { class: "bar ask" }, text, write, another, beside),
     node("div", { class: "panel" }, paper.element),
     words,
     said,
