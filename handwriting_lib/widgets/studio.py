@@ -136,7 +136,7 @@ class Studio(Widget):
             "hand": first,
             "folding": FOLDING,
         }
-        modules = (*MODULES, "studio_widget")
+        modules: tuple[str, ...] = (*MODULES, "studio_widget")
         if composer is not None:
             data["composer"] = decoder_data(find_model(composer))
             modules = (*MODULES, "decoder", "composing")
