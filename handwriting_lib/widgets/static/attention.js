@@ -108,7 +108,10 @@ export function mount(host, data) {
     }));
     const listed = first.map((token) => `${inWords(vocabulary[token])} ${p[token].toFixed(2)}`);
     bars.setAttribute("aria-label", `After ${inWords(letters[at])}: ${listed.join(", ")}`);
-    asked.textContent = `What may follow ${sign(letters[at])} (character ${at + 1})`;
+    const does = first.some((token) => vocabulary[token] === follows);
+    asked.textContent =
+      `What may follow ${sign(letters[at])} (character ${at + 1})` +
+      (does ? "; underlined: what does" : "");
   }
 
   // --- going on ---

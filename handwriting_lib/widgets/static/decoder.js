@@ -254,6 +254,7 @@ export async function composeSentence(
   const allowed = vocabulary.map((one) => one === "\n" || (one >= " " && one <= "~"));
   let said = "";
   for (let draw = 1; draw <= redraws + 1; draw++) {
+    await new Promise((resolve) => setTimeout(resolve));
     const uniform = uniformNumbers(seed, 0, draw);
     let { logits } = decoder.read([vocabulary.indexOf(start)])[0];
     said = "";
@@ -264,7 +265,6 @@ export async function composeSentence(
       if (vocabulary[token] === "\n") break;
       logits = decoder.step(token).logits;
     }
-    await new Promise((resolve) => setTimeout(resolve));
   }
   if (said.length <= characters) return said.trim();
   const cut = said.slice(0, characters);
