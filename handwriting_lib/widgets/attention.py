@@ -138,6 +138,7 @@ def _still(text: str, weights: Tensor, label: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{high * layers}" viewBox="0 0 {width} {high * layers}" role="img" '
-        'font-family="sans-serif" font-size="10" fill="currentColor">'
+        'style="width: max(100%, 600px); height: auto" fill="currentColor" '
+        'font-family="sans-serif" font-size="10">'
         f"<title>{escape(label)}</title>{''.join(parts)}</svg>"
     )
