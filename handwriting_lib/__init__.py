@@ -102,7 +102,7 @@ from .tokens.characters import Vocabulary
 from .training.config import TrainingConfig, read_config
 from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
-from .widgets import OwnHand, Pad, Player, Studio
+from .widgets import AttentionView, OwnHand, Pad, Player, Studio
 from .writing.compose import compose
 from .writing.decode import Decoding
 from .writing.lines import Line
@@ -156,6 +156,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AttentionView",
     "Augmentation",
     "Batch",
     "CharacterDecoder",

@@ -70,7 +70,7 @@ SYSTEMS: dict[str, System] = {
         {"browser": export_browser, "onnx": export_onnx},
         MEASURES,
     ),
-    "character": System(TextTask),
+    "character": System(TextTask, exporters={"browser": export_browser}),
     "character-lstm": System(TextTask),
 }
 

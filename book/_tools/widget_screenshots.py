@@ -107,9 +107,23 @@ def own_hand():
     return hw.OwnHand()
 
 
+def attention():
+    """Where the heads of the decoder look."""
+    import handwriting_lib as hw
+
+    return hw.AttentionView()
+
+
+def composing():
+    """A Studio with a network that thinks of a text, before it is asked to."""
+    import handwriting_lib as hw
+
+    return hw.Studio(precision="int8", composer="character-book")
+
+
 KINDS = (
     player, ink, activations, optimisers, window, mixture, gates, studio, hands, pad,
-    own_hand,
+    own_hand, attention, composing,
 )  # fmt: skip
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}
 

@@ -1,4 +1,7 @@
-"""A trained network for the browser: the pack that `widgets/static/engine.js` reads.
+"""A trained network for the browser: the pack that a page of the book reads.
+
+`widgets/static/engine.js` runs synthesis networks and `widgets/static/decoder.js`
+character decoders.
 
 A pack is a safetensors file, a format that a web page can read in a few lines of code.
 In half precision or float32 it is a model file as `save_model` writes it. In int8 it is
@@ -17,6 +20,8 @@ from ..errors import InputError
 from .models import FORMAT, Model, ModelError, to_bytes
 
 INT8_FORMAT = "handwriting_lib.int8.1"
+# Kinds of networks that a page can run.
+KINDS = ("synthesis", "character")
 PRECISIONS = {"half": torch.float16, "int8": torch.int8, "float32": torch.float32}
 
 
@@ -25,14 +30,14 @@ def browser_pack(model: Model, precision: str = "half") -> bytes:
     """A model as the bytes of a pack.
 
     Args:
-        model: a model with a `SynthesisNetwork`.
+        model: a model with a `SynthesisNetwork` or a `CharacterDecoder`.
         precision: the number type of the weights: `"half"`, `"float32"`, or `"int8"`,
             which has half the size of `"half"` and a rounding error whose effect on
             legibility has to be measured.
 
     Raises:
         ValueError: there is no such precision.
-        ModelError: the browser engine cannot run the network.
+        ModelError: a page cannot run the network.
 
     Example:
         >>> from handwriting_lib import SynthesisConfig, SynthesisNetwork
@@ -44,10 +49,10 @@ def browser_pack(model: Model, precision: str = "half") -> bytes:
         raise InputError(
             f"the precision must be one of {', '.join(PRECISIONS)}, not {precision!r}"
         )
-    if not hasattr(model.network, "window"):
+    if model.kind not in KINDS:
         raise ModelError(
-            f"{model.name} is a {model.kind} network; the browser engine runs only "
-            "networks that read text through a soft window: choose a synthesis network"
+            f"{model.name} is a {model.kind} network, which a page cannot run: choose "
+            f"a model of the kind {' or '.join(KINDS)}"
         )
     form = INT8_FORMAT if precision == "int8" else FORMAT
     return to_bytes(model, PRECISIONS[precision], form)

@@ -9,6 +9,7 @@ another host.
 
 from __future__ import annotations
 
+from .attention import AttentionView
 from .concepts import (
     ActivationShapes,
     GateTraces,
@@ -24,6 +25,7 @@ from .studio import Studio
 
 __all__ = [
     "ActivationShapes",
+    "AttentionView",
     "GateTraces",
     "MixtureSliders",
     "OptimiserPaths",

@@ -23,8 +23,15 @@ from ..atomic import write_whole
 from ..drawing.svg import to_svg
 from ..errors import InputError
 from ..files.browser import browser_pack
-from ..files.models import Model, load_pretrained, pretrained_names
+from ..files.models import (
+    Model,
+    ModelError,
+    find_model,
+    load_pretrained,
+    pretrained_names,
+)
 from ..systems import write
+from ..writing.compose import vocabulary_of
 from ..writing.styles import (
     ANY,
     DEFAULT_HAND,
@@ -37,8 +44,10 @@ from .host import Widget
 
 # The files of `static/` that form the engine, which need no other file, and those that
 # form a Studio, which `mount` of another file puts into the page.
-ENGINE = ("arithmetic", "randomness", "engine")
+ENGINE = ("arithmetic", "randomness", "safetensors", "engine")
 MODULES = ("reading", "folding", *ENGINE, "packs", "studio")
+# Those that form the decoder of chapter 13.
+DECODER = ("arithmetic", "randomness", "safetensors", "packs", "decoder")
 COLUMNS = 30  # characters per line, as in static/studio.js
 # Environment variable that names the folder of a site with the files of `write_pack`.
 # Its pages then share one copy of a shipped model instead of holding one each.
@@ -63,12 +72,15 @@ class Studio(Widget):
         seed: initial seed, as in `write`.
         precision: precision of the weights in the page: `"half"`, `"int8"` or
             `"float32"`.
+        composer: model with a `CharacterDecoder`, or its name or path as in `compose`,
+            which thinks of a text at the press of a button; None shows no button. On
+            the pages of a site its weights load when the button is first pressed.
         caption: text below the figure.
 
     Raises:
         ValueError: the text is empty or has characters that the model lacks, `styles`
             is not a list, or there is no such precision.
-        ModelError: the network does not read text.
+        ModelError: the network does not read text, or the composer does not compose.
         StyleError: there is no such style, or it belongs to another model.
 
     Example:
@@ -88,6 +100,7 @@ class Studio(Widget):
         temperature: float = 1.0,
         seed: int = 1,
         precision: str = "half",
+        composer: Model | str | Path | None = None,
         caption: str = "",
     ) -> None:
         model = load_pretrained() if model is None else model
@@ -123,8 +136,12 @@ class Studio(Widget):
             "hand": first,
             "folding": FOLDING,
         }
+        modules: tuple[str, ...] = (*MODULES, "studio_widget")
+        if composer is not None:
+            data["composer"] = decoder_data(find_model(composer))
+            modules = (*MODULES, "decoder", "composing")
         super().__init__(
-            [*MODULES, "studio_widget"],
+            modules,
             data,
             still=to_svg([line.ink for line in written], unit=1.0, title=text),
             label=f"The network {model.name} writes; at first: {text}",
@@ -150,15 +167,40 @@ def network_data(model: Model, precision: str) -> dict[str, Any]:
         ValueError: there is no such precision.
         ModelError: the network does not read text.
     """
+    if not model.network.reads_text:
+        raise ModelError(
+            f"{model.name} is a {model.kind} network, which reads no text: choose a "
+            "synthesis network"
+        )
     ships, name = _ships(model), "model"
     if ships:  # the default needs no name
         default = model.name == load_pretrained().name
         name = "" if default else f'hw.load_pretrained("{model.name}")'
-    folder = os.environ.get(FOLDER)
-    pack = {"name": f"{model.name}-{precision}", "folder": folder}
-    if not (folder and ships):
-        pack = {"data": base64.b64encode(browser_pack(model, precision)).decode()}
+    pack = _pack(model, precision, ships)
     return {"model": name, "pack": pack, "exact": precision != "int8"}
+
+
+def decoder_data(model: Model) -> dict[str, Any]:
+    """A decoder over characters for the page, which is its pack in int8.
+
+    Raises:
+        ModelError: the model is of another kind, or its vocabulary does not fit.
+    """
+    vocabulary_of(model)
+    if model.kind != "character":
+        raise ModelError(
+            f"{model.name} is a {model.kind} network, which has no attention to show: "
+            "choose a model of the kind character"
+        )
+    return {"pack": _pack(model, "int8", _ships(model))}
+
+
+def _pack(model: Model, precision: str, ships: bool) -> dict[str, Any]:
+    """Where the page finds the weights: beside it, or in itself."""
+    folder = os.environ.get(FOLDER)
+    if folder and ships:
+        return {"name": f"{model.name}-{precision}", "folder": folder}
+    return {"data": base64.b64encode(browser_pack(model, precision)).decode()}
 
 
 def _ships(model: Model) -> bool:

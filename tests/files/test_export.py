@@ -13,6 +13,8 @@ import safetensors.torch
 import torch
 
 from handwriting_lib import (
+    CharacterDecoder,
+    CharacterDecoderConfig,
     Model,
     ModelError,
     Normalisation,
@@ -20,6 +22,7 @@ from handwriting_lib import (
     PredictionNetwork,
     SynthesisConfig,
     SynthesisNetwork,
+    Vocabulary,
     browser_pack,
     encode,
     export_browser,
@@ -27,8 +30,10 @@ from handwriting_lib import (
     load_model,
     load_pretrained,
     onnx_step,
+    save_model,
 )
 from handwriting_lib.cli import main
+from handwriting_lib.networks import build_network
 
 
 def header(content: bytes) -> dict:
@@ -73,6 +78,45 @@ def test_int8_is_within_half_a_step_of_each_weight():
             assert int(packed[name].abs().amax(1).min()) == 127  # the whole range
         else:
             assert torch.equal(packed[name], weight)
+
+
+def character_model(kind="character", **sizes):
+    """A small network over characters."""
+    vocabulary = Vocabulary.of("abc \n")
+    network = build_network(kind, {"symbols": 5, "width": 16, **sizes})
+    return Model(network, vocabulary=vocabulary, name="letters")
+
+
+def test_a_pack_of_the_shipped_decoders_size_is_under_2_1_mb():
+    config = CharacterDecoderConfig()
+    assert (config.width, config.layers, config.heads, config.block) == (168, 4, 6, 256)
+    vocabulary = Vocabulary("".join(map(chr, range(32, 128))))
+    model = Model(CharacterDecoder(config), vocabulary=vocabulary)
+    assert len(browser_pack(model, "int8")) < min(2_100_000, 1.06 * 1_440_000)
+
+
+def test_the_command_writes_a_pack_of_a_decoder(tmp_path, capsys):
+    model, file = character_model(heads=2), tmp_path / "letters.safetensors"
+    save_model(model, file, half=False)
+    pack = tmp_path / "pack.bin"
+    command = ["export", "--browser", str(pack), "--precision", "int8", "--model"]
+    assert main([*command, str(file)]) == 0
+    content = pack.read_bytes()
+    assert content == browser_pack(model, "int8")
+    about = json.loads(header(content)["__metadata__"]["handwriting_lib"])
+    assert about["carried"] == {"vocabulary": {"characters": "\n abc"}}
+    packed = safetensors.torch.load(content)
+    for name, weight in model.network.named_parameters():
+        if weight.ndim == 2:
+            step = packed[f"{name}.scale"][:, None]
+            assert packed[name].dtype == torch.int8
+            assert ((step * packed[name] - weight).abs() < 0.501 * step).all()
+        else:
+            assert torch.equal(packed[name], weight)
+    save_model(character_model("character-lstm"), file)
+    assert main([*command, str(file)]) == 2
+    said = capsys.readouterr().err
+    assert "the browser export is made for the kind synthesis or character" in said
 
 
 def test_rows_of_zeros_stay_zeros_in_int8():

@@ -12,7 +12,10 @@ async function packBytes({ data, name, folder }) {
   const loading = (globalThis.handwritingLoading ??= {});
   loading[name] ??= new Promise((resolve, reject) => {
     const src = `${folder}/${name}.js`;
-    const error = () => reject(new Error(`${src} could not be loaded`));
+    const error = () => {
+      delete loading[name]; // it may be there at the next try
+      reject(new Error(`${src} could not be loaded`));
+    };
     document.head.append(node("script", { src, load: resolve, error }));
   });
   await loading[name];

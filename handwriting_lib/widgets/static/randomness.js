@@ -63,12 +63,18 @@ export function twister(seed) {
   };
 }
 
+/** What `torch.rand((), generator=line_generator(seed, position, draw))` gives in Python,
+ * again and again. */
+export function uniformNumbers(seed, position, draw) {
+  const digest = sha256(`${seed} ${position} ${draw}`);
+  const next = twister(((digest[0] << 24) | (digest[1] >>> 8)) >>> 0); // bytes 3 to 6
+  return () => (next() & 0xffffff) / 2 ** 24;
+}
+
 /** What `draw_noise((n,), line_generator(seed, position, draw), float32)` gives in
  * Python, for n of 8 and more: `(n, 4)`, row by row. */
 export function drawNoise(n, seed, position, draw) {
-  const digest = sha256(`${seed} ${position} ${draw}`);
-  const next = twister(((digest[0] << 24) | (digest[1] >>> 8)) >>> 0); // bytes 3 to 6
-  const uniform = () => (next() & 0xffffff) / 2 ** 24;
+  const uniform = uniformNumbers(seed, position, draw);
   const flat = Float64Array.from({ length: 2 * n }, uniform);
   const normal = Float64Array.from({ length: 2 * n }, uniform);
   const turn = (from) => {

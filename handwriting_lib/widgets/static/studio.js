@@ -65,12 +65,16 @@ function inkSvg(lines, size, title) {
 
 /**
  * A Studio at the end of a stage. `loading` promises the engine, and `onHand(i)` is called
- * when the reader chooses hand `i`, null for a hand of each line's own.
+ * when the reader chooses hand `i`, null for a hand of each line's own. `beside` is put
+ * beside the text.
  *
- * Gives `begin()`, which writes the text, `setHands(hands, i)`, which changes what can be
- * chosen and chooses, and `show()`, which scrolls to the ink.
+ * Gives `begin()`, which writes the text, `write(text)`, which writes another one,
+ * `setHands(hands, i)`, which changes what can be chosen and chooses, and `show()`, which
+ * scrolls to the ink.
  */
-function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () => {} } = {}) {
+function openStudio(
+  stage, data, { loading = loadEngine(data.pack), onHand = () => {}, beside = [] } = {},
+) {
   let { hands } = data;
   let engine = null;
   let lines = []; // {text, writing} and what `empty` begins with
@@ -385,7 +389,7 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
 
   stage.root.append(
     node("style", {}, READING_STYLE + STUDIO_STYLE),
-    node("div", { class: "bar ask" }, text, write, another),
+    node("div", { class: "bar ask" }, text, write, another, beside),
     node("div", { class: "panel" }, paper.element),
     words,
     said,
@@ -415,7 +419,11 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
     const behavior = reducedMotion() ? "auto" : "smooth";
     paper.element.scrollIntoView({ block: "nearest", behavior });
   };
-  return { begin, setHands, show };
+  const writeText = (words) => {
+    text.value = words;
+    begin();
+  };
+  return { begin, write: writeText, setHands, show };
 }
 
 const STUDIO_STYLE = `
