@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+import results_characters
 import results_ladder
 import results_speed
 import write_results
@@ -298,3 +299,42 @@ def test_the_page_of_speed_begins_with_what_was_measured():
         row["ratio"] = 0.5
     with pytest.raises(ValueError, match=r"train\.json: whole sequences is not faster"):
         results_speed.finding(benchmarks)
+
+
+# --- the networks over characters -------------------------------------------------
+
+
+def character_runs(*bests):
+    return [{"curve": [[100, best + 1], [200, best]], "copied": 0.1} for best in bests]
+
+
+def compared(decoder, lstm, faster=1.5):
+    networks = {"decoder": {"runs": decoder}, "LSTM": {"runs": lstm}}
+    return results_characters.compared({"networks": networks}, faster)
+
+
+def test_a_network_is_better_only_if_every_seed_is():
+    low, middle, high = (character_runs(n, n + 0.01, n + 0.02) for n in (1, 1.01, 1.5))
+    told = compared({4000: high}, {4000: low})
+    assert "every seed of the LSTM is better than every seed of the decoder" in told
+    assert "by 0.500 nats" in told
+    assert "1.5 times as long" in told and "the LSTM is ahead by more" in told
+    told = compared({4000: low}, {4000: high})
+    assert "every seed of the decoder is better" in told
+    assert "less favourable" in told
+    assert "neither network is better" in compared({4000: low}, {4000: middle})
+    assert "too few seeds" in compared({4000: low[:2]}, {4000: high})
+    assert "as long" not in compared({4000: low}, {4000: high}, faster=0.9)
+
+
+def test_networks_are_compared_with_counts():
+    runs = {4000: character_runs(1.2, 1.2, 1.2)}
+    networks = {
+        "decoder": {"runs": runs},
+        "LSTM": {"runs": {4000: character_runs(1.5, 1.5, 1.5)}},
+    }
+    result = {"n-grams": {4: 1.5, 5: 1.4}, "networks": networks}
+    told = results_characters.beside_n_grams(result)
+    assert "order 5, with 1.400 nats" in told
+    assert "the LSTM is 0.10 nats above them" in told
+    assert "the decoder is 0.20 nats below them" in told

@@ -8,7 +8,9 @@ from handwriting_lib.files.models import PRETRAINED
 from handwriting_lib.ink import check_ink
 
 NAMES = hw.pretrained_names()
-READERS = [name for name in NAMES if hw.load_pretrained(name).network.reads_text]
+MODELS = {name: hw.load_pretrained(name) for name in NAMES}
+COMPOSERS = [name for name in NAMES if "vocabulary" in MODELS[name].carried]
+READERS = [name for name in NAMES if MODELS[name].network.reads_text]
 
 
 @pytest.fixture(params=NAMES)
@@ -26,10 +28,12 @@ def test_card_and_file_agree(name):
     about = model.about
     assert f"{model.num_parameters:,} weights" in card
     assert f"{about['steps']:,} updates" in card
-    assert f"{about['points_seen']:,} points" in card
-    assert f"{about['validation_nats_per_point']:.3f}" in card
+    unit = "character" if name in COMPOSERS else "point"
+    assert f"{about['points_seen']:,} {unit}s" in card
+    assert f"{about[f'validation_nats_per_{unit}']:.3f}" in card
     assert model.fingerprint() in card
-    assert "CC BY 4.0" in card and "10.1109/ICPR.1994.576870" in card
+    assert "CC BY 4.0" in card
+    assert ("10.1109/ICPR.1994.576870" in card) == (unit == "point")
 
 
 def test_file_is_small(name):
@@ -39,8 +43,30 @@ def test_file_is_small(name):
 def test_training_is_the_one_of_the_configuration(name):
     about = hw.load_pretrained(name).about
     config = hw.read_config(f"configs/{name}.toml")
-    assert about["steps"] == config.recipe.steps == about["config"]["recipe"]["steps"]
-    assert about["config"]["model"] == dict(config.model)
+    assert about["config"]["recipe"]["steps"] == config.recipe.steps
+    early = config.recipe.patience > 0
+    assert (
+        about["steps"] <= config.recipe.steps
+        if early
+        else (about["steps"] == config.recipe.steps)
+    )
+    assert dict(config.model).items() <= about["config"]["model"].items()
+
+
+def test_the_composers_are_small_enough_together():
+    sizes = [(PRETRAINED / f"{n}.safetensors").stat().st_size for n in COMPOSERS]
+    assert len(sizes) == 2 and sum(sizes) < 6_000_000
+
+
+@pytest.mark.parametrize("name", COMPOSERS)
+def test_it_composes_what_the_hand_can_write(name):
+    said = hw.compose("The pen", name, sentence=True, hand=True, characters=60)
+    assert said.startswith("The pen") and len(said) <= 67
+    assert hw.alphabet.missing(said) == []
+    held_out = hw.load_text("book").split()[1]
+    nats = hw.cross_entropy(hw.load_pretrained(name), held_out)
+    told = MODELS[name].about["validation_nats_per_character"]
+    assert nats == pytest.approx(told, abs=0.002)  # half precision
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -57,7 +83,8 @@ def test_it_obeys_the_text(name):
 
 
 def test_what_does_not_read_writes_freely():
-    assert [name for name in NAMES if name not in READERS] == ["unipen-free"]
+    others = [name for name in NAMES if name not in READERS + COMPOSERS]
+    assert others == ["unipen-free"]
     model = hw.load_pretrained("unipen-free")
     for ink in hw.write_unconditional(model, 400, samples=4, seed=2):
         check_ink(ink)  # no NaN, a pen column of 0 and 1
