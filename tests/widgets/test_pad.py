@@ -640,7 +640,7 @@ FOLDED = [
     "it\u2019s \u201cquoted\u201d \u2014 \u2018so\u2019\u2026\ufeff",
     "a\u00a0b\tc \u2022 5\u2032",
     "soft\u00adhyphen\u200b\u061c\U000e0041", "Zürich, łódź, straße, Ångström, Ærø",
-    "Zu\u0308rich x\u0301", "½ cup of ﬁne x² ± 20°C", "漢字 and \x7f\n", "plain ~!", "",
+    "Zu\u0308rich x\u0301", "\u0939\u093f\u0928\u094d\u0926\u0941", "5 ° C °", "½ cup of ﬁne x² ± 20°C", "漢字 and \x7f\n", "plain ~!", "",
 ]  # fmt: skip
 
 
@@ -660,10 +660,7 @@ def test_page_and_python_fold_the_same_way(run_module, accents):
         accents=accents,
     )
     for text, (folded, replaced) in zip(FOLDED, told, strict=True):
-        wanted = fold(text, accents=accents)
-        # Python tidies the spaces around a degree sign, a writer all of them
-        assert folded.split() == wanted.text.split(), text
-        assert replaced == wanted.replaced
+        assert (folded, replaced) == fold(text, accents=accents), text
 
 
 @browser
@@ -887,7 +884,7 @@ def test_a_text_of_one_s_own(hand):
     assert "Type a text" in pad.said
     pad.page.run("arguments[0].value = '漢'", field)
     pad.press("Write this")
-    assert 'The alphabet has no "漢"' in pad.said
+    assert "The alphabet has no “漢”" in pad.said
     field.clear()
     field.send_keys("It\u2019s Z\u00fcrich", Keys.ENTER)
     assert pad.wanted == "It's Zurich"

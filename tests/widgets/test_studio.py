@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import re
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 import handwriting_lib as hw
+from handwriting_lib.alphabet import fold, missing
 from handwriting_lib.widgets import Studio
 from handwriting_lib.widgets.studio import FOLDER, write_pack
 from handwriting_lib.writing import styles as styles_module
@@ -30,6 +33,19 @@ URL.createObjectURL = blob => {
   return 'data:,';
 };
 [...roots[0].querySelectorAll('button')].find(one => one.textContent === words).click();
+"""
+
+
+CORNER = """
+const [url, done] = arguments;
+const image = new Image();
+image.onload = () => {
+  const canvas = document.createElement('canvas');
+  const context = canvas.getContext('2d');
+  context.drawImage(image, 0, 0);
+  done([...context.getImageData(0, 0, 1, 1).data]);
+};
+image.src = url;
 """
 
 
@@ -331,6 +347,123 @@ def test_what_is_typed_on_a_phone_is_written_and_what_was_replaced_is_said(show)
     assert "instead" not in finished(page)
 
 
+# As people type it on phones and in word processors, in many languages, and as those
+# type it who try to break a page.
+TYPED = [
+    *"It\u2019s|don\u2019t|\u2018so\u2019|\u201cquoted\u201d|\u201eso\u201c|\u00abici\u00bb".split("|"),
+    *"wait\u2026|a\u2014b|9\u201317|\u22125 \u00b0C|5\u2032 6\u2033|\u2022 one|a\u00a0b|a\tb|a\u202fb".split("|"),
+    *"so\u00adft|a\u200bb|\ufeffstart|a\u2060b|\u200eleft|\u202eevil|x\ufe0f".split("|"),
+    *"Z\u00fcrich|Zu\u0308rich|caf\u00e9|ma\u00f1ana|\u0141\u00f3d\u017a|Stra\u00dfe|\u00c5ngstr\u00f6m|\u00c6r\u00f8".split("|"),
+    *"na\u00efve|\u00bfqu\u00e9?|\u00a1ol\u00e9!|\u0160koda|\u010de\u0161tina|Ti\u1ebfng Vi\u1ec7t|\u0130stanbul".split("|"),
+    *"x\u0301|q\u0308|\u0301|a\u0301\u0302|\ufb01ne|x\u00b2|\u00bd cup|\u2460|\u2122|\uff21\uff22|\U0001d400".split("|"),
+    *"\u20ac5|\u00a35|\u00a9 me|a \u2192 b|a \u2260 b|2 \u00d7 3|\u00b1 1|\u221a2|\u03c0|\u03b1\u03b2|\u2713 done".split("|"),
+    *"\U0001f389|hi \U0001f600|\u2764\ufe0f|\U0001f469\u200d\U0001f4bb|\U0001f1e8\U0001f1ed|\U0001f44d\U0001f3fd|1\ufe0f\u20e3".split("|"),
+    *"\u05e9\u05dc\u05d5\u05dd|\u0645\u0631\u062d\u0628\u0627|a \u05e9 b|\u0939\u093f\u0928\u094d\u0926\u0941|\u0e44\u0e17\u0e22|\ud55c\uae00|\u6f22\u5b57".split("|"),
+    *"\u3053\u3093|\u041c\u0438\u0440|\u039a\u03b1\u03bb\u03b7|\u10d0|\u0531|\u4f60\u597d, hi|\u02bbokina|\u02bcn".split("|"),
+    *"<script>window.hacked=1</script>|<b>bold</b>|</script>|<!-- x -->|&lt;b&gt;|]]>".split("|"),
+    *"\"><img src=x onerror=window.hacked=1>|javascript:window.hacked=1|${window.hacked=1}".split("|"),
+    *"{{1+1}}|'; DROP TABLE|\\|\\n|\"\"\"|\\u0041|%s%d|__proto__|constructor|../../etc|`x`".split("|"),
+    *"\x7f|a\x00b|\x1b[0m|\ud7a3|\ue000|\uffff|\U0010ffff|null|NaN|0|-1|1e309|~|!".split("|"),
+    "", " ", "  \u00a0 ", "\u200b", "a  b   c", "w" * 500, "two words " * 50, "\u00e9" * 500,
+]  # fmt: skip
+TYPE_ALL = """
+const [texts, done] = arguments;
+const root = document.querySelector('[data-live]').shadowRoot;
+const field = root.querySelector('input[type=text]');
+const seen = [];
+const frame = () => new Promise(requestAnimationFrame);
+(async () => {
+  for (const text of texts) {
+    root.querySelector('code').textContent = '';
+    field.value = text;
+    field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}));
+    await frame();
+    await frame();
+    seen.push({typed: field.value, said: root.querySelector('[role=status]').textContent,
+               code: root.querySelector('code').textContent});
+  }
+  done(seen);
+})();
+"""
+
+
+def test_text_as_people_type_it_is_written_or_refused_in_one_sentence(show):
+    """The text that is written is Python's; what is changed or refused is named."""
+    assert len(set(TYPED)) >= 120
+    page = show(Studio(text="hi", precision="int8"))
+    at_once(page)
+    finished(page)
+    seen = page.driver.execute_async_script(TYPE_ALL, TYPED)
+    for text, one in zip(TYPED, seen, strict=True):
+        folded = fold(one["typed"], accents=True)
+        said = one["said"]
+        if not folded.text.strip():
+            assert said == "There is no text to write."
+        elif lacking := [c for c in missing(folded.text) if not c.isspace()]:
+            assert said.startswith("The network has not learned to write “"), (
+                text,
+                said,
+            )
+            assert said.count(".") == 1 and said.endswith("."), said
+            assert said.count("“") == min(len(lacking), 5), (text, said)
+        elif len(max(folded.text.split(), key=len)) > 256:
+            assert said == "500 characters are too many for one line."
+        else:
+            assert "points" in said or said.startswith("Writing."), (text, said)
+            lines = ast.literal_eval(one["code"].split("write(")[1].split(", style")[0])
+            assert " ".join(lines) == " ".join(folded.text.split())
+            for character, plain in folded.replaced.items():
+                if plain.strip():
+                    assert f"{plain} for {character}" in said, (text, said)
+            continue
+        assert one["code"] == ""
+    assert (
+        page.run(
+            "return document.images.length + roots[0].querySelectorAll('img, b').length"
+        )
+        == 0
+    )
+    page.find("button.primary").click()
+
+
+def test_enter_that_ends_the_composing_of_a_character_writes_nothing(show, studio):
+    page = show(studio)
+    at_once(page)
+    before = finished(page)
+    page.run(
+        "const one = roots[0].querySelector('input[type=text]');"
+        "one.value = 'half typed';"
+        "for (const how of [{isComposing: true}, {keyCode: 229}]) {"
+        "  one.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', ...how}));"
+        "}"
+    )
+    page.settle()
+    assert status(page) == before
+    assert page.find("input[type=text]").get_property("value") == "half typed"
+    assert '["hi there"]' in page.find("code").text
+
+
+def test_what_is_saved_and_copied_is_what_is_shown(show, studio):
+    """Not the text that has been typed since, nor one that could not be written."""
+    page = show(studio)
+    at_once(page)
+    points = int(finished(page).split()[0])
+    code = page.find("code").text
+    for other in ("typed since", "漢"):
+        if other == "漢":
+            type_in(page, other)
+        page.run(
+            "roots[0].querySelector('input[type=text]').value = arguments[0]", other
+        )
+        svg = page.driver.execute_async_script(
+            SAVED.replace("readAsDataURL", "readAsText"), "Save SVG"
+        )
+        root = ElementTree.fromstring(svg["url"])
+        assert root[0].text == "hi there"
+        assert root[1].get("d").count("L") == points
+        assert page.find("code").text == code
+
+
 def test_text_is_only_ever_text(show):
     page = show(Studio(text=TEXT, precision="int8", caption=HOSTILE))
     at_once(page)
@@ -357,9 +490,20 @@ def test_saved_pictures_hold_the_ink(show, studio):
     path = ElementTree.fromstring(svg["url"])[1].get("d")
     # a point of each stroke stands twice, so that a dot is drawn
     assert path.count("L") == points
-    png = page.driver.execute_async_script(SAVED, "Save PNG")
-    assert png["type"] == "image/png"
-    assert png["url"].startswith("data:image/png;base64,iVBOR")
+    # a letter body is 3 mm high on paper, and 20 units
+    root = ElementTree.fromstring(svg["url"])
+    across, down = (float(one) for one in root.get("viewBox").split()[2:])
+    for side, units in (("width", across), ("height", down)):
+        assert root.get(side).endswith("mm")
+        assert float(root.get(side)[:-2]) == pytest.approx(units * 3 / 20, abs=0.06)
+    assert re.fullmatch(r"ink\.svg: [\d.]+ by [\d.]+ mm\.", status(page))
+    corners = []
+    for _ in range(2):
+        png = page.driver.execute_async_script(SAVED, "Save PNG")
+        assert png["type"] == "image/png"
+        corners.append(page.driver.execute_async_script(CORNER, png["url"]))
+        page.find("input[type=checkbox]").click()
+    assert corners == [[255, 255, 255, 255], [0, 0, 0, 0]]
 
 
 def test_the_still_picture_shows_where_scripts_do_not_run(show, studio):

@@ -438,6 +438,11 @@ export function button({ label, describe, onClick, className = "" }) {
   return node("button", { ...properties, click: onClick }, label);
 }
 
+/** A listener for Enter, but not for the one that ends the composing of a character. */
+export const onEnter = (action) => (event) => {
+  if (event.key === "Enter" && !event.isComposing && event.keyCode !== 229) action();
+};
+
 /** A labelled choice; `options` are pairs of value and words. */
 export function select({ label, options, value, onChange }) {
   const input = node(

@@ -288,10 +288,10 @@ export function mount(host, data, tell = () => {}) {
     const folded = foldText(own.value, data.folding, true);
     const text = folded.text.trim();
     if (!isWritable(text)) {
-      const wrong = [...text].find((one) => !isWritable(`${one}.`));
+      const wrong = sayLacking(text);
       return say(
         wrong
-          ? `The alphabet has no ${brief(wrong)}: use the characters of an English keyboard.`
+          ? `The alphabet has no ${wrong}: use the characters of an English keyboard.`
           : "Type a text to write first.",
         true,
       );
@@ -347,7 +347,7 @@ export function mount(host, data, tell = () => {}) {
     maxlength: LONGEST_TEXT,
     placeholder: "Your own text",
     "aria-label": "A text of your own to write",
-    keydown: (event) => event.key === "Enter" && writeOwn(),
+    keydown: onEnter(() => writeOwn()),
   });
   const controls = {
     undo: button({ label: "Undo", describe: "Undo the last stroke", onClick: undo }),
