@@ -87,6 +87,7 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
   let written = 0;
   let estimate = 10;
   let inked = null;
+  let watched = null; // the line whose reading is shown, null for the one being written
   let replaced = ""; // what the text was written with instead of what was typed
 
   // --- writing ---
@@ -130,6 +131,7 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
     code.textContent = pythonLine(texts, options);
     estimate = CHARACTER * Math.max(...texts.map((words) => words.length)) + 1;
     current = written = owed = 0;
+    watched = null;
     began = last = performance.now();
     showText();
     said.textContent = ["Writing.", replaced].join(" ").trim();
@@ -154,8 +156,7 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
       point(lines[current]);
     }
     for (const part of [paper, heat, field]) part.redraw();
-    const weights = shown().phi.at(-1);
-    if (weights) strip.shade((u) => weights[u], weights.indexOf(Math.max(...weights)));
+    shadeText();
     if (current < lines.length) frame = requestAnimationFrame(tick);
     else finish();
   }
@@ -249,7 +250,16 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
     },
   });
 
-  const shown = () => lines[Math.min(current, lines.length - 1)];
+  const isShown = () => watched ?? Math.min(current, lines.length - 1);
+  const shown = () => lines[isShown()];
+
+  /** Show how a line was read, also when others have been written after it. */
+  const watch = (i) => {
+    watched = i;
+    showText();
+    shadeText();
+    for (const part of [heat, field]) part.redraw();
+  };
 
   const heat = picture(stage, {
     label: "Weights of the characters, point after point: where the network reads",
@@ -307,7 +317,7 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
     label: "Temperature", min: 0.2, max: 1.5, step: 0.05, value: data.temperature,
     format: two, onInput: later,
   });
-  const speed = select({ label: "Write", options: SPEEDS, value: "1", onChange: () => {} });
+  const speed = select({ label: "Speed", options: SPEEDS, value: "1", onChange: () => {} });
   const hand = select({
     label: "Hand",
     options: [],
@@ -339,10 +349,22 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
   const words = node("div", { class: "words" });
   let strip = null;
   const showText = () => {
-    const { text } = lines[current];
+    const { text } = shown();
     strip = textStrip(text, text.length + 1, () => {});
     words.replaceChildren(strip.element);
+    which.input.max = lines.length;
+    which.value = isShown() + 1;
+    which.element.style.display = lines.length > 1 ? "" : "none";
   };
+  const shadeText = () => {
+    const weights = shown().phi.at(-1);
+    if (weights) strip.shade((u) => weights[u], weights.indexOf(Math.max(...weights)));
+  };
+  const which = slider({
+    label: "Line", min: 1, max: 1, step: 1, value: 1,
+    format: (line) => `${line} of ${lines.length}`, onInput: (line) => watch(line - 1),
+  });
+  which.element.style.display = "none";
   const code = node("code", { tabindex: "0" });
 
   const pythonLine = (texts, options) => {
@@ -358,7 +380,7 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
     return !written;
   };
   const copy = button({
-    label: "Copy Python", describe: "Copy this as a line of Python",
+    label: "Copy Python", describe: "Copy Python for this line",
     onClick: async () => {
       if (lacksInk()) return;
       try {
@@ -422,7 +444,7 @@ function openStudio(stage, data, { loading = loadEngine(data.pack), onHand = () 
     node("div", { class: "row" }, bias.element, temperature.element),
     node(
       "div", { class: "bar" }, hands.length ? hand.element : null, speed.element,
-      node("label", { class: "choice" }, node("span", {}, "Seed"), seed),
+      node("label", { class: "choice" }, node("span", {}, "Seed"), seed), which.element,
     ),
     node(
       "div", { class: "both" },
