@@ -464,6 +464,33 @@ def test_what_is_saved_and_copied_is_what_is_shown(show, studio):
         assert page.find("code").text == code
 
 
+def test_the_panels_show_any_line_that_was_written(show):
+    page = show(Studio(text="one line of ink, and another, and more", precision="int8"))
+    at_once(page)
+    finished(page)
+    last = page.pictures()
+    count = int(page.slider("Line").get_attribute("max"))
+    words = [page.find(".text").get_attribute("textContent")]
+    assert count == 2
+    assert page.slider("Line").get_property("value") == str(count)
+    page.slide("Line", 1)
+    first = page.pictures()
+    words.append(page.find(".text").get_attribute("textContent"))
+    assert first[0] == last[0]  # the paper
+    assert first[1] != last[1] and first[2] != last[2]
+    assert words[0] != words[1] == "one line of ink, and another,end"
+
+
+def test_no_two_controls_have_one_name(show, studio):
+    page = show(studio)
+    names = page.run(
+        "return [...roots[0].querySelectorAll('button, select, input')].map(one =>"
+        " one.getAttribute('aria-label') ?? one.labels[0]?.querySelector('span').textContent"
+        " ?? one.textContent)"
+    )
+    assert len(set(names)) == len(names), names
+
+
 def test_text_is_only_ever_text(show):
     page = show(Studio(text=TEXT, precision="int8", caption=HOSTILE))
     at_once(page)

@@ -261,6 +261,7 @@ function wholeScreen(stage, surface, { wanted, panel, said, actions }) {
   function close() {
     homes.forEach((home, i) => home.replaceWith(parts[i]));
     homes = null;
+    dialog.remove();
     surface.fill(null);
   }
 
@@ -272,11 +273,11 @@ function wholeScreen(stage, surface, { wanted, panel, said, actions }) {
     });
     bar.prepend(wanted);
     inside.append(panel, said);
+    stage.root.append(dialog);
     dialog.showModal();
     turn();
   };
   window.addEventListener("resize", turn);
   stage.closing.push(() => window.removeEventListener("resize", turn));
-  stage.root.append(dialog);
   return button({ label: "Whole screen", describe: "Whole screen to write on", onClick: show });
 }
