@@ -1,9 +1,9 @@
 """Pages without two faults of the parts that make them.
 
 The theme loads thebe, which this book does not use, and declares one of its constants
-twice, which is an error in the console of every page. A list of references holds entries
-that are no items of a list, so a screen reader hears neither how many there are nor
-where one ends.
+twice, which is an error in the console of every page. A list of references holds
+entries that are no items of a list, so a screen reader hears neither how many there are
+nor where one ends.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ STATIC = Path(__file__).parent / "static"
 DTYPES = {"float32": np.float32, "int16": np.int16, "uint8": np.uint8}
 # What the caption asks the reader to do needs scripts.
 NO_SCRIPTS = (
-    "<noscript><p>Scripts do not run here, so this is a still picture: nothing in it can"
-    " be moved, played or written on.</p></noscript>"
+    "<noscript><p>Scripts do not run here, so this is a still picture: nothing in it"
+    " can be moved, played or written on.</p></noscript>"
 )
 PAGE = """<!doctype html>
 <html lang="en">
@@ -158,7 +158,9 @@ def to_html(
     block = script_json(dict(data))
     if still.startswith("<svg ") and "style=" not in still.partition(">")[0]:
         # the whole of it, however narrow the page
-        still = still.replace("<svg ", '<svg style="max-width: 100%; height: auto;" ', 1)
+        still = still.replace(
+            "<svg ", '<svg style="max-width: 100%; height: auto;" ', 1
+        )
     name = hashlib.sha256(f"{source}{block}".encode()).hexdigest()[:16]
     words = ""
     if caption:

@@ -1,5 +1,7 @@
 """The extensions of the build, as functions."""
 
+import re
+
 from joined_streams import join_pieces
 from library_reference import expand, literal, public_modules, short_defaults
 from nbformat import NotebookNode
@@ -47,7 +49,7 @@ def test_printed_pieces_are_put_together_as_they_were_printed():
 
 
 def test_links_can_be_read_on_the_ground_of_an_exercise():
-    """4.5 to 1, as WCAG asks for; the ground is sphinx-exercise's, twice in its title."""
+    """4.5 to 1, as WCAG asks for; the ground of sphinx-exercise, twice in its title."""
     css = (REPOSITORY / "book" / "web" / "css" / "book.css").read_text("utf-8")
     [link] = re.findall(r"--pst-color-link: (#\w{6});", css)
     ground = [255.0, 255.0, 255.0]

@@ -323,5 +323,7 @@ def test_the_words_on_a_button_begin_its_name(show):
         ".map(one => [one.textContent, one.getAttribute('aria-label')]))"
     )
     assert len(named) > 20
-    wrong = [(words, name) for words, name in named if name and not name.startswith(words)]
+    wrong = [
+        (words, name) for words, name in named if name and not name.startswith(words)
+    ]
     assert wrong == []

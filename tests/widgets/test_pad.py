@@ -455,7 +455,11 @@ def test_letters_have_room_on_the_whole_screen(hand, width, driver):
     turned = box["height"] > box["width"]
     assert turned == (width == 360)
     # along the line to the right: on an upright screen, down
-    for kind, i in [("Pressed", 0), *(("Moved", i) for i in range(1, 12)), ("Released", 11)]:
+    for kind, i in [
+        ("Pressed", 0),
+        *(("Moved", i) for i in range(1, 12)),
+        ("Released", 11),
+    ]:
         along, across = 60 + 10 * i, 0.5
         place = (
             (box["left"] + across * box["width"], box["top"] + along)
@@ -713,7 +717,8 @@ FOLDED = [
     "it\u2019s \u201cquoted\u201d \u2014 \u2018so\u2019\u2026\ufeff",
     "a\u00a0b\tc \u2022 5\u2032",
     "soft\u00adhyphen\u200b\u061c\U000e0041", "Zürich, łódź, straße, Ångström, Ærø",
-    "Zu\u0308rich x\u0301", "\u0939\u093f\u0928\u094d\u0926\u0941", "5 ° C °", "½ cup of ﬁne x² ± 20°C", "漢字 and \x7f\n", "plain ~!", "",
+    "Zu\u0308rich x\u0301", "\u0939\u093f\u0928\u094d\u0926\u0941", "5 ° C °",
+    "½ cup of ﬁne x² ± 20°C", "漢字 and \x7f\n", "plain ~!", "",
 ]  # fmt: skip
 
 

@@ -152,8 +152,8 @@ def test_the_peak_of_the_density_is_always_in_its_panel(run_module, line, model)
           const columns = 60;
           const grid = densityGrid(mixture, t, field, columns, columns);
           const at = grid.indexOf(1);
-          return {reach, seen: x > field.left && x < field.right && Math.abs(y) < field.top,
-                  edge: [at % columns, Math.floor(at / columns)]};
+          const seen = x > field.left && x < field.right && Math.abs(y) < field.top;
+          return {reach, seen, edge: [at % columns, Math.floor(at / columns)]};
         });
         """,
         mixture=data_of(Player(line, model))["mixture"],

@@ -17,6 +17,8 @@ from handwriting_lib.widgets import Studio
 from handwriting_lib.widgets.studio import FOLDER, write_pack
 from handwriting_lib.writing import styles as styles_module
 
+from .typed import TYPED
+
 pytestmark = pytest.mark.book
 
 TEXT = '<img src=x onerror="window.hacked=1">'
@@ -347,25 +349,6 @@ def test_what_is_typed_on_a_phone_is_written_and_what_was_replaced_is_said(show)
     assert "instead" not in finished(page)
 
 
-# As people type it on phones and in word processors, in many languages, and as those
-# type it who try to break a page.
-TYPED = [
-    *"It\u2019s|don\u2019t|\u2018so\u2019|\u201cquoted\u201d|\u201eso\u201c|\u00abici\u00bb".split("|"),
-    *"wait\u2026|a\u2014b|9\u201317|\u22125 \u00b0C|5\u2032 6\u2033|\u2022 one|a\u00a0b|a\tb|a\u202fb".split("|"),
-    *"so\u00adft|a\u200bb|\ufeffstart|a\u2060b|\u200eleft|\u202eevil|x\ufe0f".split("|"),
-    *"Z\u00fcrich|Zu\u0308rich|caf\u00e9|ma\u00f1ana|\u0141\u00f3d\u017a|Stra\u00dfe|\u00c5ngstr\u00f6m|\u00c6r\u00f8".split("|"),
-    *"na\u00efve|\u00bfqu\u00e9?|\u00a1ol\u00e9!|\u0160koda|\u010de\u0161tina|Ti\u1ebfng Vi\u1ec7t|\u0130stanbul".split("|"),
-    *"x\u0301|q\u0308|\u0301|a\u0301\u0302|\ufb01ne|x\u00b2|\u00bd cup|\u2460|\u2122|\uff21\uff22|\U0001d400".split("|"),
-    *"\u20ac5|\u00a35|\u00a9 me|a \u2192 b|a \u2260 b|2 \u00d7 3|\u00b1 1|\u221a2|\u03c0|\u03b1\u03b2|\u2713 done".split("|"),
-    *"\U0001f389|hi \U0001f600|\u2764\ufe0f|\U0001f469\u200d\U0001f4bb|\U0001f1e8\U0001f1ed|\U0001f44d\U0001f3fd|1\ufe0f\u20e3".split("|"),
-    *"\u05e9\u05dc\u05d5\u05dd|\u0645\u0631\u062d\u0628\u0627|a \u05e9 b|\u0939\u093f\u0928\u094d\u0926\u0941|\u0e44\u0e17\u0e22|\ud55c\uae00|\u6f22\u5b57".split("|"),
-    *"\u3053\u3093|\u041c\u0438\u0440|\u039a\u03b1\u03bb\u03b7|\u10d0|\u0531|\u4f60\u597d, hi|\u02bbokina|\u02bcn".split("|"),
-    *"<script>window.hacked=1</script>|<b>bold</b>|</script>|<!-- x -->|&lt;b&gt;|]]>".split("|"),
-    *"\"><img src=x onerror=window.hacked=1>|javascript:window.hacked=1|${window.hacked=1}".split("|"),
-    *"{{1+1}}|'; DROP TABLE|\\|\\n|\"\"\"|\\u0041|%s%d|__proto__|constructor|../../etc|`x`".split("|"),
-    *"\x7f|a\x00b|\x1b[0m|\ud7a3|\ue000|\uffff|\U0010ffff|null|NaN|0|-1|1e309|~|!".split("|"),
-    "", " ", "  \u00a0 ", "\u200b", "a  b   c", "w" * 500, "two words " * 50, "\u00e9" * 500,
-]  # fmt: skip
 TYPE_ALL = """
 const [texts, done] = arguments;
 const root = document.querySelector('[data-live]').shadowRoot;
@@ -379,8 +362,8 @@ const frame = () => new Promise(requestAnimationFrame);
     field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}));
     await frame();
     await frame();
-    seen.push({typed: field.value, said: root.querySelector('[role=status]').textContent,
-               code: root.querySelector('code').textContent});
+    const read = selector => root.querySelector(selector).textContent;
+    seen.push({typed: field.value, said: read('[role=status]'), code: read('code')});
   }
   done(seen);
 })();
@@ -485,8 +468,8 @@ def test_no_two_controls_have_one_name(show, studio):
     page = show(studio)
     names = page.run(
         "return [...roots[0].querySelectorAll('button, select, input')].map(one =>"
-        " one.getAttribute('aria-label') ?? one.labels[0]?.querySelector('span').textContent"
-        " ?? one.textContent)"
+        " one.getAttribute('aria-label')"
+        " ?? one.labels[0]?.querySelector('span').textContent ?? one.textContent)"
     )
     assert len(set(names)) == len(names), names
 
