@@ -730,7 +730,8 @@ def test_it_is_reached_by_keyboard_and_named(writer, styles, width, dark):
     assert walked[:11] == [
         "Undo the last stroke", "Clear this line", "Another line",
         "Whole screen to write on", "Load hand from a file", "Write in my hand",
-        "Whose hand is it?", "Name of the hand", "Save hand to a file", "Delete", "Text to write",
+        "Whose hand is it?", "Name of the hand", "Save hand to a file", "Delete",
+        "Text to write",
     ]  # fmt: skip
     button = page.button("Another line")
     button.send_keys(Keys.ENTER)
