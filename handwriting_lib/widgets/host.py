@@ -29,6 +29,11 @@ from ..ink import offsets_to_positions
 STATIC = Path(__file__).parent / "static"
 # The types in which arrays are stored; the script reads all of them as float32.
 DTYPES = {"float32": np.float32, "int16": np.int16, "uint8": np.uint8}
+# What the caption asks the reader to do needs scripts.
+NO_SCRIPTS = (
+    "<noscript><p>Scripts do not run here, so this is a still picture: nothing in it"
+    " can be moved, played or written on.</p></noscript>"
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -151,6 +156,11 @@ def to_html(
     """
     source = module_source(*modules)
     block = script_json(dict(data))
+    if still.startswith("<svg ") and "style=" not in still.partition(">")[0]:
+        # the whole of it, however narrow the page
+        still = still.replace(
+            "<svg ", '<svg style="max-width: 100%; height: auto;" ', 1
+        )
     name = hashlib.sha256(f"{source}{block}".encode()).hexdigest()[:16]
     words = ""
     if caption:
@@ -160,6 +170,7 @@ def to_html(
         f'<figure data-widget="{name}" aria-label="{html.escape(label)}"'
         ' style="margin: 0.5rem 0; max-width: 100%;">\n'
         f'<div data-still style="max-width: 100%; overflow-x: auto;">{still}</div>\n'
+        f"{NO_SCRIPTS}\n"
         f"{words}"
         f'<script type="application/json">{block}</script>\n'
         f'<script type="module">\n{source}start("{name}", mount);\n</script>\n'

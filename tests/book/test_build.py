@@ -39,6 +39,12 @@ def test_a_book(small_book, capfd):
     assert [link.split("/blob/")[1] for link in colab] == [
         "main/notebooks/09_window.ipynb"
     ]
+    assert "THEBE_JS_URL" not in page and "sphinx-thebe" not in page
+    assert 'data-default-mode="auto"' in page
+    references = (html / "references.html").read_text(encoding="utf-8")
+    assert references.count('role="list"') == 1
+    entries = references.count('<div class="citation"')
+    assert entries == references.count('role="listitem"') > 0
     assert "colab" not in (html / "index.html").read_text(encoding="utf-8")
     assert len(list((small_book / "_build" / ".jupyter_cache").iterdir())) == 1
     # the library changes: the old cache goes, the chapter runs again

@@ -1,5 +1,7 @@
 """The extensions of the build, as functions."""
 
+import re
+
 from joined_streams import join_pieces
 from library_reference import expand, literal, public_modules, short_defaults
 from nbformat import NotebookNode
@@ -44,3 +46,23 @@ def test_printed_pieces_are_put_together_as_they_were_printed():
     joined = join_pieces(outputs)
     assert [o.get("text") for o in joined] == ["a b c\n\nd\n", None, "!"]
     assert outputs[0]["text"] == "a b"
+
+
+def test_links_can_be_read_on_the_ground_of_an_exercise():
+    """4.5 to 1, as WCAG asks for; the ground of sphinx-exercise, twice in its title."""
+    css = (REPOSITORY / "book" / "web" / "css" / "book.css").read_text("utf-8")
+    [link] = re.findall(r"--pst-color-link: (#\w{6});", css)
+    ground = [255.0, 255.0, 255.0]
+    for _ in range(2):
+        tint = (68, 138, 255)
+        ground = [0.9 * g + 0.1 * t for g, t in zip(ground, tint, strict=True)]
+
+    def luminance(color):
+        parts = [one / 255 for one in color]
+        linear = [
+            p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
+        ]
+        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    words = luminance([int(link[i : i + 2], 16) for i in (1, 3, 5)])
+    assert (luminance(ground) + 0.05) / (words + 0.05) >= 4.5

@@ -137,6 +137,10 @@ def show(driver, tmp_path):
             elif scripts:
                 visit(driver, (folder / "page.html").as_uri(), width=width, dark=dark)
             else:
+                size = {"width": width, "height": 900, "deviceScaleFactor": 1}
+                driver.execute_cdp_cmd(
+                    "Emulation.setDeviceMetricsOverride", {**size, "mobile": False}
+                )
                 driver.get((folder / "page.html").as_uri())
         finally:
             driver.execute_cdp_cmd(

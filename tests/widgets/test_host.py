@@ -12,8 +12,16 @@ import numpy as np
 import pytest
 import torch
 
+import handwriting_lib as hw
 from handwriting_lib.ink import offsets_to_positions
-from handwriting_lib.widgets import ActivationShapes, WindowSliders
+from handwriting_lib.widgets import (
+    ActivationShapes,
+    OwnHand,
+    Pad,
+    Player,
+    Studio,
+    WindowSliders,
+)
 from handwriting_lib.widgets.host import (
     STATIC,
     Widget,
@@ -97,7 +105,9 @@ def test_text_from_outside_adds_no_tags():
             ["window"], {"text": HOSTILE}, still=SVG, label=HOSTILE, caption=HOSTILE
         )
     )
-    assert page.tags == ["figure", "div", "svg", "figcaption", "script", "script"]
+    assert page.tags == [
+        "figure", "div", "svg", "noscript", "p", "figcaption", "script", "script",
+    ]  # fmt: skip
     assert HOSTILE in page.text
     assert json.loads(page.scripts[0])["text"] == HOSTILE
 
@@ -210,15 +220,24 @@ def test_random_numbers_look_uniform(run_module):
     assert abs(np.mean(draws) - 0.5) < 0.02 and abs(np.var(draws) - 1 / 12) < 0.005
 
 
+# Where scripts run, a browser keeps what is in <noscript> as text, not as elements.
+SENTENCE = "return document.querySelector('noscript p')?.textContent"
+
+
 @pytest.mark.slow
 def test_the_still_picture_stays_where_scripts_do_not_run(show):
-    page = show(ActivationShapes(), scripts=False)
-    assert page.run("return roots.length") == 0
-    box = page.run(
-        "const {width, height} = document.querySelector('[data-still] svg')"
-        ".getBoundingClientRect(); return [width, height]"
-    )
-    assert min(box) > 50
+    """All of it, also on a narrow page, and with a sentence that says so."""
+    wide = f'<svg viewBox="0 0 2000 300" width="2000" height="300">{SVG[5:]}'
+    for widget in (ActivationShapes(), to_html(["window"], {}, still=wide, label="w")):
+        page = show(widget, scripts=False, width=360)
+        assert page.run("return roots.length") == 0
+        box = page.run(
+            "const {width, height} = document.querySelector('[data-still] svg')"
+            ".getBoundingClientRect(); return [width, height]"
+        )
+        assert min(box) > 40 and box[0] <= 360
+        assert "this is a still picture" in page.run(SENTENCE)
+    assert show(ActivationShapes()).run(SENTENCE) is None
 
 
 @pytest.mark.slow
@@ -272,8 +291,9 @@ def test_words_can_be_read_on_both_themes(run_module):
             assert contrast(colors[name], colors["surface"]) >= 4.5, name
             assert contrast(colors[name], colors["field"]) >= 4.5, name
         assert contrast(colors["surface"], colors["blue"]) >= 4.5
-        for name in ("blue", "vermillion", "green", "purple"):
+        for name in ("blue", "vermillion", "green", "purple", "edge"):
             assert contrast(colors[name], colors["surface"]) >= 3, name
+        assert contrast(colors["edge"], colors["field"]) >= 3
 
 
 @pytest.mark.slow
@@ -290,3 +310,20 @@ def test_a_saved_page_works_from_the_disk(driver, tmp_path):
         "return document.querySelector('figcaption').textContent"
     )
     assert words == HOSTILE
+
+
+@pytest.mark.slow
+def test_the_words_on_a_button_begin_its_name(show):
+    """Who speaks to a page says what stands on the button."""
+    model = hw.load_pretrained()
+    ink = hw.write("an", model, seed=1)[0]
+    page = show(Pad(["a"]), OwnHand(), Studio(text="hi", precision="int8"), Player(ink))
+    named = page.run(
+        "return roots.flatMap(root => [...root.querySelectorAll('button')]"
+        ".map(one => [one.textContent, one.getAttribute('aria-label')]))"
+    )
+    assert len(named) > 20
+    wrong = [
+        (words, name) for words, name in named if name and not name.startswith(words)
+    ]
+    assert wrong == []

@@ -727,10 +727,11 @@ def test_it_is_reached_by_keyboard_and_named(writer, styles, width, dark):
         assert words in name or not words.strip()
         walked.append(name.split(" (")[0])
         driver.switch_to.active_element.send_keys(Keys.TAB)
-    assert walked[:10] == [
+    assert walked[:11] == [
         "Undo the last stroke", "Clear this line", "Another line",
-        "Load hand from a file", "Write in my hand", "Whose hand is it?",
-        "Name of the hand", "Save hand to a file", "Delete", "Text to write",
+        "Whole screen to write on", "Load hand from a file", "Write in my hand",
+        "Whose hand is it?", "Name of the hand", "Save hand to a file", "Delete",
+        "Text to write",
     ]  # fmt: skip
     button = page.button("Another line")
     button.send_keys(Keys.ENTER)

@@ -138,6 +138,34 @@ def test_the_density_drawn_is_that_of_the_mixture(run_module, line, model, bias)
 
 
 @pytest.mark.slow
+def test_the_peak_of_the_density_is_always_in_its_panel(run_module, line, model):
+    """After a lift the next letter may begin far away."""
+    reaches = run_module(
+        ["reading", "player"],
+        """
+        const mixture = readMixture(given.mixture);
+        const size = {width: 300, height: 300};
+        return Array.from({length: mixture.first.length - 1}, (_, t) => {
+          const [x, y] = peakOf(mixture, t);
+          const reach = reachFor(size, [[x, y]]);
+          const {field} = aroundPen(size, {x: [0], y: [0]}, 0, reach);
+          const columns = 60;
+          const grid = densityGrid(mixture, t, field, columns, columns);
+          const at = grid.indexOf(1);
+          const seen = x > field.left && x < field.right && Math.abs(y) < field.top;
+          return {reach, seen, edge: [at % columns, Math.floor(at / columns)]};
+        });
+        """,
+        mixture=data_of(Player(line, model))["mixture"],
+    )
+    assert len(reaches) == len(line.ink)
+    assert all(one["seen"] for one in reaches)
+    # the largest value that is drawn is not cut off at the edge either
+    assert all(0 < place < 59 for one in reaches for place in one["edge"])
+    assert {one["reach"] for one in reaches} > {1.4}  # most are near, some are far
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("over_http", [False, True])
 @pytest.mark.parametrize("width", [1200, 360])
 @pytest.mark.parametrize("dark", [False, True])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import re
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -10,9 +12,12 @@ import pytest
 import torch
 
 import handwriting_lib as hw
+from handwriting_lib.alphabet import fold, missing
 from handwriting_lib.widgets import Studio
 from handwriting_lib.widgets.studio import FOLDER, write_pack
 from handwriting_lib.writing import styles as styles_module
+
+from .typed import TYPED
 
 pytestmark = pytest.mark.book
 
@@ -30,6 +35,19 @@ URL.createObjectURL = blob => {
   return 'data:,';
 };
 [...roots[0].querySelectorAll('button')].find(one => one.textContent === words).click();
+"""
+
+
+CORNER = """
+const [url, done] = arguments;
+const image = new Image();
+image.onload = () => {
+  const canvas = document.createElement('canvas');
+  const context = canvas.getContext('2d');
+  context.drawImage(image, 0, 0);
+  done([...context.getImageData(0, 0, 1, 1).data]);
+};
+image.src = url;
 """
 
 
@@ -329,6 +347,131 @@ def test_what_is_typed_on_a_phone_is_written_and_what_was_replaced_is_said(show)
     assert "instead" not in finished(page)
 
 
+TYPE_ALL = """
+const [texts, done] = arguments;
+const root = document.querySelector('[data-live]').shadowRoot;
+const field = root.querySelector('input[type=text]');
+const seen = [];
+const frame = () => new Promise(requestAnimationFrame);
+(async () => {
+  for (const text of texts) {
+    root.querySelector('code').textContent = '';
+    field.value = text;
+    field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}));
+    await frame();
+    await frame();
+    const read = selector => root.querySelector(selector).textContent;
+    seen.push({typed: field.value, said: read('[role=status]'), code: read('code')});
+  }
+  done(seen);
+})();
+"""
+
+
+def test_text_as_people_type_it_is_written_or_refused_in_one_sentence(show):
+    """The text that is written is Python's; what is changed or refused is named."""
+    assert len(set(TYPED)) >= 120
+    page = show(Studio(text="hi", precision="int8"))
+    at_once(page)
+    finished(page)
+    seen = page.driver.execute_async_script(TYPE_ALL, TYPED)
+    for text, one in zip(TYPED, seen, strict=True):
+        folded = fold(one["typed"], accents=True)
+        said = one["said"]
+        if not folded.text.strip():
+            assert said == "There is no text to write."
+        elif lacking := [c for c in missing(folded.text) if not c.isspace()]:
+            assert said.startswith("The network has not learned to write “"), (
+                text,
+                said,
+            )
+            assert said.count(".") == 1 and said.endswith("."), said
+            assert said.count("“") == min(len(lacking), 5), (text, said)
+        elif len(max(folded.text.split(), key=len)) > 256:
+            assert said == "500 characters are too many for one line."
+        else:
+            assert "points" in said or said.startswith("Writing."), (text, said)
+            lines = ast.literal_eval(one["code"].split("write(")[1].split(", style")[0])
+            assert " ".join(lines) == " ".join(folded.text.split())
+            for character, plain in folded.replaced.items():
+                if plain.strip():
+                    assert f"{plain} for {character}" in said, (text, said)
+            continue
+        assert one["code"] == ""
+    assert (
+        page.run(
+            "return document.images.length + roots[0].querySelectorAll('img, b').length"
+        )
+        == 0
+    )
+    page.find("button.primary").click()
+
+
+def test_enter_that_ends_the_composing_of_a_character_writes_nothing(show, studio):
+    page = show(studio)
+    at_once(page)
+    before = finished(page)
+    page.run(
+        "const one = roots[0].querySelector('input[type=text]');"
+        "one.value = 'half typed';"
+        "for (const how of [{isComposing: true}, {keyCode: 229}]) {"
+        "  one.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', ...how}));"
+        "}"
+    )
+    page.settle()
+    assert status(page) == before
+    assert page.find("input[type=text]").get_property("value") == "half typed"
+    assert '["hi there"]' in page.find("code").text
+
+
+def test_what_is_saved_and_copied_is_what_is_shown(show, studio):
+    """Not the text that has been typed since, nor one that could not be written."""
+    page = show(studio)
+    at_once(page)
+    points = int(finished(page).split()[0])
+    code = page.find("code").text
+    for other in ("typed since", "漢"):
+        if other == "漢":
+            type_in(page, other)
+        page.run(
+            "roots[0].querySelector('input[type=text]').value = arguments[0]", other
+        )
+        svg = page.driver.execute_async_script(
+            SAVED.replace("readAsDataURL", "readAsText"), "Save SVG"
+        )
+        root = ElementTree.fromstring(svg["url"])
+        assert root[0].text == "hi there"
+        assert root[1].get("d").count("L") == points
+        assert page.find("code").text == code
+
+
+def test_the_panels_show_any_line_that_was_written(show):
+    page = show(Studio(text="one line of ink, and another, and more", precision="int8"))
+    at_once(page)
+    finished(page)
+    last = page.pictures()
+    count = int(page.slider("Line").get_attribute("max"))
+    words = [page.find(".text").get_attribute("textContent")]
+    assert count == 2
+    assert page.slider("Line").get_property("value") == str(count)
+    page.slide("Line", 1)
+    first = page.pictures()
+    words.append(page.find(".text").get_attribute("textContent"))
+    assert first[0] == last[0]  # the paper
+    assert first[1] != last[1] and first[2] != last[2]
+    assert words[0] != words[1] == "one line of ink, and another,end"
+
+
+def test_no_two_controls_have_one_name(show, studio):
+    page = show(studio)
+    names = page.run(
+        "return [...roots[0].querySelectorAll('button, select, input')].map(one =>"
+        " one.getAttribute('aria-label')"
+        " ?? one.labels[0]?.querySelector('span').textContent ?? one.textContent)"
+    )
+    assert len(set(names)) == len(names), names
+
+
 def test_text_is_only_ever_text(show):
     page = show(Studio(text=TEXT, precision="int8", caption=HOSTILE))
     at_once(page)
@@ -355,9 +498,20 @@ def test_saved_pictures_hold_the_ink(show, studio):
     path = ElementTree.fromstring(svg["url"])[1].get("d")
     # a point of each stroke stands twice, so that a dot is drawn
     assert path.count("L") == points
-    png = page.driver.execute_async_script(SAVED, "Save PNG")
-    assert png["type"] == "image/png"
-    assert png["url"].startswith("data:image/png;base64,iVBOR")
+    # a letter body is 3 mm high on paper, and 20 units
+    root = ElementTree.fromstring(svg["url"])
+    across, down = (float(one) for one in root.get("viewBox").split()[2:])
+    for side, units in (("width", across), ("height", down)):
+        assert root.get(side).endswith("mm")
+        assert float(root.get(side)[:-2]) == pytest.approx(units * 3 / 20, abs=0.06)
+    assert re.fullmatch(r"ink\.svg: [\d.]+ by [\d.]+ mm\.", status(page))
+    corners = []
+    for _ in range(2):
+        png = page.driver.execute_async_script(SAVED, "Save PNG")
+        assert png["type"] == "image/png"
+        corners.append(page.driver.execute_async_script(CORNER, png["url"]))
+        page.find("input[type=checkbox]").click()
+    assert corners == [[255, 255, 255, 255], [0, 0, 0, 0]]
 
 
 def test_the_still_picture_shows_where_scripts_do_not_run(show, studio):

@@ -35,14 +35,14 @@ function fill(element, properties, children) {
 const PALETTES = {
   light: {
     blue: "#0072b2", vermillion: "#d55e00", green: "#00805c", purple: "#a8508a",
-    ink: "#14171c", muted: "#5d6570", faint: "#c4cad2", grid: "#e6e9ed",
+    ink: "#14171c", muted: "#5d6570", edge: "#858d98", faint: "#c4cad2", grid: "#e6e9ed",
     surface: "#ffffff", field: "#f4f5f7",
     heat: ["#fee3bd00", "#fdc98f", "#fc8d59", "#d7301f", "#7f0000"],
     phi: ["#cfe5f400", "#9cc9e6", "#3f97cc", "#0072b2", "#003f66"],
   },
   dark: {
     blue: "#5ab4ec", vermillion: "#ff9147", green: "#3fcf9f", purple: "#e39ac6",
-    ink: "#eceff4", muted: "#a3acb8", faint: "#4b525c", grid: "#30353c",
+    ink: "#eceff4", muted: "#a3acb8", edge: "#717a86", faint: "#4b525c", grid: "#30353c",
     surface: "#16181c", field: "#22262c",
     heat: ["#5a1d0000", "#8c3206", "#dd5f14", "#fdae6b", "#fff3e2"],
     phi: ["#0a2f4a00", "#0d4f7d", "#2385c2", "#7cc5f2", "#e6f5ff"],
@@ -432,11 +432,17 @@ export function slider({ label, min, max, step, value, format = String, onInput 
   };
 }
 
-/** A button with words, and an optional longer label for screen readers. */
+/** A button with words, and an optional longer label for screen readers, which begins
+ * with these words: who speaks to the page says what stands there. */
 export function button({ label, describe, onClick, className = "" }) {
   const properties = { type: "button", class: className, "aria-label": describe };
   return node("button", { ...properties, click: onClick }, label);
 }
+
+/** A listener for Enter, but not for the one that ends the composing of a character. */
+export const onEnter = (action) => (event) => {
+  if (event.key === "Enter" && !event.isComposing && event.keyCode !== 229) action();
+};
 
 /** A labelled choice; `options` are pairs of value and words. */
 export function select({ label, options, value, onChange }) {

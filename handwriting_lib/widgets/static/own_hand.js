@@ -52,6 +52,7 @@ export function mount(host, data) {
   const surface = writingSurface(stage, {
     sheet: () => sheet,
     onStart: () => loaded().catch(() => {}),
+    onUndo: () => undo(),
     onEnd: () => refresh(),
   });
 
@@ -275,6 +276,14 @@ export function mount(host, data) {
     remove: button({ label: "Delete", onClick: remove }),
   };
   controls.remove.addEventListener("blur", calm);
+  const panel = node("div", { class: "panel" }, surface.element);
+  const whole = wholeScreen(stage, surface, {
+    wanted, panel, said,
+    actions: [
+      { label: "Undo", describe: "Undo the last stroke", onClick: undo },
+      { label: "Clear", describe: "Clear this line", onClick: clear },
+    ],
+  });
 
   const manage = node(
     "div", { class: "bar manage" },
@@ -286,10 +295,10 @@ export function mount(host, data) {
     node("style", {}, SURFACE_STYLE + OWN_STYLE),
     node("div", { class: "note" }, "Write this on the line, as you always write:"),
     wanted,
-    node("div", { class: "panel" }, surface.element),
+    panel,
     node(
       "div", { class: "bar" },
-      controls.undo, controls.clear, controls.another,
+      controls.undo, controls.clear, controls.another, whole,
       node("span", { class: "gap" }), controls.load, picker.element, controls.read,
     ),
     said,

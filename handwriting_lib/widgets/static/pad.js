@@ -106,6 +106,7 @@ export function mount(host, data, tell = () => {}) {
     shown: () =>
       replayed === null ? Infinity : times.filter((time) => time <= 1000 * replayed).length,
     onStart: () => player.pause(),
+    onUndo: () => undo(),
     onEnd() {
       forgetPoints();
       inkChanged();
@@ -191,18 +192,18 @@ export function mount(host, data, tell = () => {}) {
   const undo = () => {
     surface.stop();
     player.pause();
-    if (!sheet.strokes.length && sheet.cleared) {
-      Object.assign(sheet, sheet.cleared, { cleared: null });
-    } else {
+    if (sheet.strokes.length) {
       sheet.strokes.pop();
       forgetPoints();
-    }
+    } else if (sheet.cleared) Object.assign(sheet, sheet.cleared, { cleared: null });
+    else return say("There is no stroke to undo.");
     inkChanged();
   };
 
   const clear = () => {
     surface.stop();
     player.pause();
+    if (!sheet.strokes.length) return say("There is no ink to clear.");
     const { strokes, kept, frame, extra } = sheet;
     sheet.cleared = { strokes, kept, frame, extra };
     Object.assign(sheet, { strokes: [], extra: {} });
@@ -288,10 +289,10 @@ export function mount(host, data, tell = () => {}) {
     const folded = foldText(own.value, data.folding, true);
     const text = folded.text.trim();
     if (!isWritable(text)) {
-      const wrong = [...text].find((one) => !isWritable(`${one}.`));
+      const wrong = sayLacking(text);
       return say(
         wrong
-          ? `The alphabet has no ${brief(wrong)}: use the characters of an English keyboard.`
+          ? `The alphabet has no ${wrong}: use the characters of an English keyboard.`
           : "Type a text to write first.",
         true,
       );
@@ -324,6 +325,7 @@ export function mount(host, data, tell = () => {}) {
   const replay = () => {
     surface.stop();
     if (replayed !== null) return player.pause();
+    if (!sheet.strokes.length) return say("There is no ink to replay yet.");
     times = timeline(sheet.strokes);
     if (reducedMotion()) {
       return say("Less motion is asked for on this device: the line is shown at once.");
@@ -347,7 +349,7 @@ export function mount(host, data, tell = () => {}) {
     maxlength: LONGEST_TEXT,
     placeholder: "Your own text",
     "aria-label": "A text of your own to write",
-    keydown: (event) => event.key === "Enter" && writeOwn(),
+    keydown: onEnter(() => writeOwn()),
   });
   const controls = {
     undo: button({ label: "Undo", describe: "Undo the last stroke", onClick: undo }),
@@ -358,22 +360,31 @@ export function mount(host, data, tell = () => {}) {
       describe: "Previous text",
       onClick: () => show(at - 1),
     }),
-    skip: button({ label: "Skip", describe: "Next text", onClick: () => show(at + 1) }),
+    skip: button({ label: "Skip", describe: "Skip to the next text", onClick: () => show(at + 1) }),
     keep: button({
       label: "Keep",
       describe: "Keep this line and go on",
       onClick: keepAndGoOn,
       className: "primary",
     }),
-    save: button({ label: "Save file", describe: "Save the ink", onClick: saveFile }),
+    save: button({ label: "Save file", describe: "Save file of the ink", onClick: saveFile }),
     open: button({
       label: "Open file",
-      describe: "Open a file of ink",
+      describe: "Open file of ink",
       onClick: picker.open,
     }),
     over: button({ label: "Start over", onClick: startOver }),
     own: button({ label: "Write this", onClick: writeOwn }),
   };
+  const panel = node("div", { class: "panel" }, surface.element);
+  const whole = wholeScreen(stage, surface, {
+    wanted, panel, said,
+    actions: [
+      { label: "Undo", describe: "Undo the last stroke", onClick: undo },
+      { label: "Clear", describe: "Clear this line", onClick: clear },
+      { label: "Keep", describe: "Keep this line and go on", onClick: keepAndGoOn, className: "primary" },
+    ],
+  });
   controls.over.addEventListener("blur", () => refresh());
 
   const refresh = () => {
@@ -389,8 +400,6 @@ export function mount(host, data, tell = () => {}) {
       `Surface to write "${sheet.text}" on, with mouse, pen or finger; it has ` +
         `${sheet.strokes.length} strokes. Without a pointer, open a file of ink.`,
     );
-    controls.undo.disabled = !points && !sheet.cleared;
-    controls.clear.disabled = controls.replay.disabled = !points;
     asked = false;
     controls.over.textContent = "Start over";
   };
@@ -399,13 +408,14 @@ export function mount(host, data, tell = () => {}) {
     node("style", {}, SURFACE_STYLE + PAD_STYLE),
     title,
     wanted,
-    node("div", { class: "panel" }, surface.element),
+    panel,
     node(
       "div",
       { class: "bar" },
       controls.undo,
       controls.clear,
       controls.replay,
+      whole,
       node("span", { class: "gap" }),
       controls.previous,
       controls.skip,

@@ -139,9 +139,8 @@ export function mount(host, data) {
     label: "Density of the next offset, around the pen",
     height: (width) => Math.min(width, 328),
     draw(context, size) {
-      drawDensity(context, size, mixture, at, ink, at);
+      const place = drawDensity(context, size, mixture, at, ink, at);
       if (at === last) return;
-      const place = aroundPen(size, ink, at);
       ring(context, place.x(ink.x[at + 1]), place.y(ink.y[at + 1]), 5, size.colors.blue);
       ring(context, 16, size.height - 14, 5, size.colors.blue);
       context.fillStyle = size.colors.muted;

@@ -2,6 +2,8 @@
 // weights of the window on it, and the density of the next offset around the pen.
 
 const REACH = 1.4; // letter-body heights that are shown above and below the pen
+const FARTHEST = 90; // what is shown at most
+const THINNEST = 0.02; // as in player.py, for the heights of peaks
 
 /** The density of the next offset at point `t` on a grid over the rectangle `field`: its
  * square root, for the tails to show; the largest value is 1. */
@@ -31,22 +33,48 @@ function densityGrid(mixture, t, field, columns, rows) {
   return grid.map((value) => Math.sqrt(value / largest));
 }
 
+/** The mean of the component that is highest at point `t`: about where the density is. */
+function peakOf(mixture, t) {
+  let [best, peak] = [-1, [0, 0]];
+  for (let k = mixture.first[t]; k < mixture.first[t + 1]; k++) {
+    const sigma = [mixture.logX[k], mixture.logY[k]].map((v) => Math.max(Math.exp(v), THINNEST));
+    const height = mixture.pi[k] / (sigma[0] * sigma[1] * Math.sqrt(1 - mixture.rho[k] ** 2));
+    if (height > best) [best, peak] = [height, [mixture.muX[k], mixture.muY[k]]];
+  }
+  return peak;
+}
+
+/** How far to look around the pen for all of these offsets to be seen: after a lift the
+ * next letter may begin far away. */
+function reachFor({ width, height }, offsets) {
+  let reach = REACH;
+  const isOutside = ([x, y]) => {
+    const across = (1.9 * reach * width) / height; // not right at the edge
+    return Math.abs(y) > 0.95 * reach || x < -0.4 * across || x > 0.6 * across;
+  };
+  while (reach < FARTHEST && offsets.some(isOutside)) reach *= 2;
+  return reach;
+}
+
 /** Where the surroundings of point `at` of the ink lie in a picture. */
-function aroundPen({ width, height }, ink, at) {
-  const scale = height / (2 * REACH);
+function aroundPen({ width, height }, ink, at, reach) {
+  const scale = height / (2 * reach);
   const left = -0.4 * (width / scale); // the pen goes to the right more often
   return {
     scale,
-    field: { left, right: left + width / scale, bottom: -REACH, top: REACH },
+    field: { left, right: left + width / scale, bottom: -reach, top: reach },
     x: (v) => scale * (v - ink.x[at] - left),
-    y: (v) => scale * (REACH - v + ink.y[at]),
+    y: (v) => scale * (reach - v + ink.y[at]),
   };
 }
 
-/** Draw the ink up to point `at`, and over it the density at point `t` of `mixture`. */
+/** Draw the ink up to point `at`, and over it the density at point `t` of `mixture`; gives
+ * where things lie. */
 function drawDensity(context, size, mixture, t, ink, at) {
   const { width, height, colors } = size;
-  const place = aroundPen(size, ink, at);
+  const offsets = [peakOf(mixture, t)];
+  if (at + 1 < ink.length) offsets.push([ink.x[at + 1] - ink.x[at], ink.y[at + 1] - ink.y[at]]);
+  const place = aroundPen(size, ink, at, reachFor(size, offsets));
   const columns = Math.round(width / 2);
   const rows = Math.round(height / 2);
   const values = densityGrid(mixture, t, place.field, columns, rows);
@@ -56,6 +84,7 @@ function drawDensity(context, size, mixture, t, ink, at) {
   context.imageSmoothingEnabled = true;
   context.drawImage(image, 0, 0, width, height);
   dot(context, place.x(ink.x[at]), place.y(ink.y[at]), 3, colors.ink);
+  return place;
 }
 
 /** A text with a mark a character and one for the end slot, if there is one; `shade`
@@ -93,5 +122,5 @@ const READING_STYLE = `
   white-space: pre;
 }
 .character.now { border-bottom-color: var(--vermillion); }
-.character.end { color: var(--muted); font-size: 12px; line-height: 1.85; padding: 0 3px; }
+.character.end { font-size: 12px; line-height: 1.85; padding: 0 3px; }
 `;

@@ -13,6 +13,7 @@ const NARROW = 18;
 const PITCH = 3.6; // letter-body heights from line to line
 const CHARACTER = 1.4; // letter-body heights, a guess until the ink is there
 const OWN_HAND = "its own"; // "any" in Python: each line has another
+const MILLIMETRES = 3; // a letter body on paper, about as high as people write it
 const FRAME = 12; // milliseconds of a frame that writing at once may take
 
 /** A text as lines of whole words, of up to `limit` characters where words allow. */
@@ -39,12 +40,16 @@ function names(hands) {
 /** A string as Python writes it. */
 const python = (text) => JSON.stringify(text);
 
-/** Ink of several lines as SVG text, letter-body heights times 20. */
+const millimetres = (units) => (MILLIMETRES * units).toFixed(1);
+
+/** Ink of several lines as SVG text, letter-body heights times 20, with its size on paper. */
 function inkSvg(lines, size, title) {
   const scale = 20;
   const drawing = svgNode("svg", {
     xmlns: SVG,
-    viewBox: [0, 0, size.width * scale, size.height * scale].map(Math.round).join(" "),
+    width: `${millimetres(size.width)}mm`,
+    height: `${millimetres(size.height)}mm`,
+    viewBox: `0 0 ${(size.width * scale).toFixed(1)} ${(size.height * scale).toFixed(1)}`,
   });
   drawing.append(svgNode("title", {}, title));
   for (const { x, y, end, box, top } of lines) {
@@ -86,6 +91,7 @@ function openStudio(
   let written = 0;
   let estimate = 10;
   let inked = null;
+  let watched = null; // the line whose reading is shown, null for the one being written
   let replaced = ""; // what the text was written with instead of what was typed
 
   // --- writing ---
@@ -105,6 +111,11 @@ function openStudio(
     replaced = sayReplaced(folded.replaced);
     const texts = breakLines(folded.text, limit);
     if (!texts.length) return stop("There is no text to write.");
+    const lacking = sayLacking(folded.text);
+    if (lacking) {
+      text.setAttribute("aria-invalid", "true");
+      return stop(`The network has not learned to write ${lacking}.`);
+    }
     const options = {
       bias: bias.value, temperature: temperature.value, seed: Number(seed.value),
     };
@@ -124,9 +135,10 @@ function openStudio(
     code.textContent = pythonLine(texts, options);
     estimate = CHARACTER * Math.max(...texts.map((words) => words.length)) + 1;
     current = written = owed = 0;
+    watched = null;
     began = last = performance.now();
     showText();
-    said.textContent = "Writing.";
+    said.textContent = ["Writing.", replaced].join(" ").trim();
     write.firstChild.data = "Stop";
     frame = requestAnimationFrame(tick);
   }
@@ -148,8 +160,7 @@ function openStudio(
       point(lines[current]);
     }
     for (const part of [paper, heat, field]) part.redraw();
-    const weights = shown().phi.at(-1);
-    if (weights) strip.shade((u) => weights[u], weights.indexOf(Math.max(...weights)));
+    shadeText();
     if (current < lines.length) frame = requestAnimationFrame(tick);
     else finish();
   }
@@ -243,7 +254,16 @@ function openStudio(
     },
   });
 
-  const shown = () => lines[Math.min(current, lines.length - 1)];
+  const isShown = () => watched ?? Math.min(current, lines.length - 1);
+  const shown = () => lines[isShown()];
+
+  /** Show how a line was read, also when others have been written after it. */
+  const watch = (i) => {
+    watched = i;
+    showText();
+    shadeText();
+    for (const part of [heat, field]) part.redraw();
+  };
 
   const heat = picture(stage, {
     label: "Weights of the characters, point after point: where the network reads",
@@ -278,7 +298,7 @@ function openStudio(
   const text = node("input", {
     type: "text", maxlength: 512, value: data.text, "aria-label": "Text to write",
     autocomplete: "off", spellcheck: "false",
-    keydown: (event) => event.key === "Enter" && begin(),
+    keydown: onEnter(() => begin()),
   });
   const write = button({
     label: "Write", className: "primary",
@@ -301,7 +321,7 @@ function openStudio(
     label: "Temperature", min: 0.2, max: 1.5, step: 0.05, value: data.temperature,
     format: two, onInput: later,
   });
-  const speed = select({ label: "Write", options: SPEEDS, value: "1", onChange: () => {} });
+  const speed = select({ label: "Speed", options: SPEEDS, value: "1", onChange: () => {} });
   const hand = select({
     label: "Hand",
     options: [],
@@ -333,10 +353,22 @@ function openStudio(
   const words = node("div", { class: "words" });
   let strip = null;
   const showText = () => {
-    const { text } = lines[current];
+    const { text } = shown();
     strip = textStrip(text, text.length + 1, () => {});
     words.replaceChildren(strip.element);
+    which.input.max = lines.length;
+    which.value = isShown() + 1;
+    which.element.style.display = lines.length > 1 ? "" : "none";
   };
+  const shadeText = () => {
+    const weights = shown().phi.at(-1);
+    if (weights) strip.shade((u) => weights[u], weights.indexOf(Math.max(...weights)));
+  };
+  const which = slider({
+    label: "Line", min: 1, max: 1, step: 1, value: 1,
+    format: (line) => `${line} of ${lines.length}`, onInput: (line) => watch(line - 1),
+  });
+  which.element.style.display = "none";
   const code = node("code", { tabindex: "0" });
 
   const pythonLine = (texts, options) => {
@@ -346,13 +378,20 @@ function openStudio(
     parts.push(...Object.entries(options).map(([name, value]) => `${name}=${value}`));
     return `lines = hw.write(${parts.join(", ")})`;
   };
+  /** Whether there is nothing to take away, which it then says. */
+  const lacksInk = () => {
+    if (!written) said.textContent = "There is no ink yet: write a line first.";
+    return !written;
+  };
   const copy = button({
-    label: "Copy Python", describe: "Copy this as a line of Python",
+    label: "Copy Python", describe: "Copy Python for this line",
     onClick: async () => {
+      if (lacksInk()) return;
       try {
         await navigator.clipboard.writeText(code.textContent);
+        const whole = lines.every((line) => line.result);
         said.textContent = data.exact
-          ? "Copied: the same line in Python."
+          ? `Copied: ${whole ? "the same line in Python" : "Python writes it to its end"}.`
           : "Copied. Python has finer weights: its line may differ.";
       } catch {
         getSelection().selectAllChildren(code); // no clipboard here: ready to copy
@@ -361,23 +400,36 @@ function openStudio(
     },
   });
   const title = () => lines.map((line) => line.text).join(" ");
+  /** The ink that is shown, as wide as it is. */
+  const saved = () => ({
+    width: Math.max(...lines.map(({ box }) => box.right - box.left)) + 2,
+    height: sheet().height,
+  });
   const saveSvg = button({
     label: "Save SVG",
-    onClick: () => download(
-      "ink.svg", new Blob([inkSvg(drawn(), sheet(), title())], { type: "image/svg+xml" }),
-    ),
+    onClick: () => {
+      if (lacksInk()) return;
+      const size = saved();
+      const file = inkSvg(drawn(), size, title());
+      download("ink.svg", new Blob([file], { type: "image/svg+xml" }));
+      said.textContent = `ink.svg: ${millimetres(size.width)} by ${millimetres(size.height)} mm.`;
+    },
   });
+  const clear = checkbox({ label: "Transparent PNG", value: false, onChange: () => {} });
   const savePng = button({
     label: "Save PNG",
     onClick: () => {
+      if (lacksInk()) return;
       const scale = 40;
-      const { width, height } = sheet();
+      const { width, height } = saved();
       const canvas = node("canvas", {
         width: Math.round(width * scale), height: Math.round(height * scale),
       });
       const context = canvas.getContext("2d");
-      context.fillStyle = "#ffffff";
-      context.fillRect(0, 0, canvas.width, canvas.height);
+      if (!clear.input.checked) {
+        context.fillStyle = "#ffffff";
+        context.fillRect(0, 0, canvas.width, canvas.height);
+      }
       for (const line of drawn()) {
         drawInk(context, line, placeOf(line, scale), { color: "#14171c" });
       }
@@ -396,14 +448,14 @@ function openStudio(
     node("div", { class: "row" }, bias.element, temperature.element),
     node(
       "div", { class: "bar" }, hands.length ? hand.element : null, speed.element,
-      node("label", { class: "choice" }, node("span", {}, "Seed"), seed),
+      node("label", { class: "choice" }, node("span", {}, "Seed"), seed), which.element,
     ),
     node(
       "div", { class: "both" },
       node("div", { class: "panel along" }, node("div", { class: "title" }, "Where it reads"), heat.element),
       node("div", { class: "panel" }, node("div", { class: "title" }, "Where the pen may go next"), field.element),
     ),
-    node("div", { class: "bar" }, saveSvg, savePng, copy),
+    node("div", { class: "bar" }, saveSvg, savePng, clear.element, copy),
     node("pre", {}, code),
   );
 

@@ -12,6 +12,20 @@ const SURFACE_STYLE = `
 .bar > .gap { flex: 1 1 0; }
 .say { min-height: 1.45em; }
 .say.wrong { color: var(--vermillion); }
+.whole {
+  background: var(--surface); border: 0; color: var(--ink); height: 100dvh; margin: 0;
+  max-height: none; max-width: none; overflow: hidden; padding: 0; width: 100vw;
+}
+.whole > div {
+  display: flex; flex-direction: column; height: 100%; padding: 8px; width: 100%;
+}
+.whole.turned > div { /* the left edge of the page becomes the lower edge of the screen */
+  height: 100vw; left: 100vw; position: absolute; top: 0; transform: rotate(90deg);
+  transform-origin: top left; width: 100dvh;
+}
+.whole .wanted { flex: 1 1 0; margin: 0; }
+.whole .bar { margin: 0 0 8px; }
+.whole .panel { flex: 1 1 0; margin: 0; min-height: 0; }
 `;
 
 /** Where the letters stand on an empty surface: x-height and baseline, in pixels. */
@@ -75,13 +89,14 @@ function followPen(canvas, { onStart, onMove, onEnd }) {
  * A canvas to write on. `sheet()` gives what is written on at this moment: ink goes to
  * its `strokes`, lists of `[x, y, t, pressure]` with y down, and `frame` is the part of
  * the plane that the surface shows, null while the sheet is empty. `onStart()` is called
- * before a stroke and `onEnd()` after it. `shown()` says how many points stand out, which
+ * before a stroke, `onEnd()` after it and `onUndo()` for Ctrl+Z. `shown()` says how many points stand out, which
  * a replay limits.
  */
-function writingSurface(stage, { sheet, onStart, onEnd, shown = () => Infinity }) {
+function writingSurface(stage, { sheet, onStart, onEnd, onUndo, shown = () => Infinity }) {
   let stroke = null; // the one that is being drawn
   let clockStart = null; // the time stamp at which t is 0
   let surface = { width: 1, height: 1 };
+  let room = null; // what the surface fills, where it has the whole screen
 
   // Where the ink lies: pixels are offset + scale * ink.
   const layOut = () => {
@@ -95,7 +110,7 @@ function writingSurface(stage, { sheet, onStart, onEnd, shown = () => Infinity }
   const canvas = picture(stage, {
     label: "",
     className: "surface",
-    height: (width) => Math.max(130, Math.min(0.3 * width, 210)),
+    height: (width) => room?.clientHeight ?? Math.max(130, Math.min(0.3 * width, 210)),
     draw(context, { width, height, colors }) {
       surface = { width, height };
       const place = layOut();
@@ -106,6 +121,15 @@ function writingSurface(stage, { sheet, onStart, onEnd, shown = () => Infinity }
     },
   });
   const context = canvas.element.getContext("2d");
+  // Who has just written has the keys here, and is not in a field, which has its own undo.
+  canvas.element.tabIndex = -1;
+  stage.root.addEventListener("keydown", (event) => {
+    const { key, ctrlKey, metaKey, shiftKey, altKey, target } = event;
+    if (key.toLowerCase() !== "z" || ctrlKey === metaKey || shiftKey || altKey) return;
+    if (target.matches("input[type=text], input[type=number]")) return;
+    event.preventDefault();
+    onUndo();
+  });
 
   const drawGuides = (context, place, width, colors) => {
     const [top, baseline] = guideLines(place.frame).map((y) => place.y + place.scale * y);
@@ -154,8 +178,12 @@ function writingSurface(stage, { sheet, onStart, onEnd, shown = () => Infinity }
   const toPoint = (event) => {
     const box = canvas.element.getBoundingClientRect();
     const place = layOut();
-    const along = ((event.clientX - box.left) * surface.width) / box.width;
-    const down = ((event.clientY - box.top) * surface.height) / box.height;
+    const turned = room?.closest(".turned"); // by a quarter, clockwise
+    const [right, below] = turned
+      ? [(event.clientY - box.top) / box.height, (box.right - event.clientX) / box.width]
+      : [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    const along = right * surface.width;
+    const down = below * surface.height;
     const point = [
       hundredths((along - place.x) / place.scale),
       hundredths((down - place.y) / place.scale),
@@ -177,6 +205,7 @@ function writingSurface(stage, { sheet, onStart, onEnd, shown = () => Infinity }
 
   const pen = followPen(canvas.element, {
     onStart(event) {
+      canvas.element.focus({ preventScroll: true });
       onStart();
       sheet().frame ??= { x: 0, y: 0, ...surface, guides: true };
       if (clockStart === null) {
@@ -200,7 +229,55 @@ function writingSurface(stage, { sheet, onStart, onEnd, shown = () => Infinity }
     redraw: canvas.redraw,
     stop: pen.stop,
     isDown: pen.isDown,
+    /** Fill an element, or null for a place in the page. */
+    fill(element) {
+      pen.stop();
+      room = element;
+      canvas.redraw();
+    },
     /** Another sheet, or an empty one: its time begins anew. */
     restartClock: () => (clockStart = null),
   };
+}
+
+/**
+ * A button that gives a surface the whole screen, for letters to be large on a phone:
+ * turned where the screen is upright. `wanted`, `panel` (the surface's) and `said` go
+ * there and come back; `actions` are buttons, as `button` takes them.
+ */
+function wholeScreen(stage, surface, { wanted, panel, said, actions }) {
+  const parts = [wanted, panel, said];
+  let homes = null; // what stands where the parts were
+  const back = button({ label: "Back to the page", onClick: () => dialog.close() });
+  const bar = node("div", { class: "bar" }, actions.map(button), back);
+  const inside = node("div", {}, bar);
+  const dialog = node("dialog", { class: "whole", "aria-label": "Surface", close }, inside);
+  const turn = () => {
+    if (!homes) return;
+    dialog.classList.toggle("turned", window.innerHeight > window.innerWidth);
+    surface.fill(panel);
+  };
+
+  function close() {
+    homes.forEach((home, i) => home.replaceWith(parts[i]));
+    homes = null;
+    dialog.remove();
+    surface.fill(null);
+  }
+
+  const show = () => {
+    homes = parts.map((part) => {
+      const home = document.createComment("");
+      part.replaceWith(home);
+      return home;
+    });
+    bar.prepend(wanted);
+    inside.append(panel, said);
+    stage.root.append(dialog);
+    dialog.showModal();
+    turn();
+  };
+  window.addEventListener("resize", turn);
+  stage.closing.push(() => window.removeEventListener("resize", turn));
+  return button({ label: "Whole screen", describe: "Whole screen to write on", onClick: show });
 }
