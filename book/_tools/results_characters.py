@@ -70,13 +70,11 @@ def compared(result: Mapping[str, Any], faster: float) -> str:
                 f"seed; the means differ by {gap:.3f} nats."
             )
     if faster > 1:
+        only = set(all_better) == {LSTM}
         told.append(
             f"The decoder needs {faster:.1f} times as long for an update, so "
-            + (
-                "at equal time the LSTM is ahead by more."
-                if set(all_better) == {LSTM}
-                else "at equal time the comparison is less favourable to it."
-            )
+            + ("the LSTM is ahead" if only else "the LSTM looks better")
+            + (" in time as well." if only else " against time than it does here.")
         )
     return " ".join(told)
 
