@@ -48,7 +48,7 @@ def compared(result: Mapping[str, Any], faster: float) -> str:
         faster: the time of an update of the decoder over that of the LSTM.
     """
     by_budget = {name: result["networks"][name]["runs"] for name in (DECODER, LSTM)}
-    told, all_better = [], []
+    told = []
     for steps in by_budget[DECODER]:
         ours, theirs = (by_budget[name].get(steps, []) for name in (DECODER, LSTM))
         if min(len(ours), len(theirs)) < ENOUGH:
@@ -58,25 +58,50 @@ def compared(result: Mapping[str, Any], faster: float) -> str:
         gap = abs(statistics.fmean(a) - statistics.fmean(b))
         if max(a) < min(b) or max(b) < min(a):
             better, worse = (DECODER, LSTM) if max(a) < min(b) else (LSTM, DECODER)
-            all_better.append(better)
             told.append(
                 f"With at most {steps:,} updates every seed of the {better} is better "
                 f"than every seed of the {worse}, in the mean by {gap:.3f} nats."
             )
         else:
-            all_better.append("")
             told.append(
                 f"With at most {steps:,} updates neither network is better on every "
                 f"seed; the means differ by {gap:.3f} nats."
             )
-    if faster > 1:
-        only = set(all_better) == {LSTM}
-        told.append(
-            f"The decoder needs {faster:.1f} times as long for an update, so "
-            + ("the LSTM is ahead" if only else "the LSTM looks better")
-            + (" in time as well." if only else " against time than it does here.")
-        )
+    told.append(
+        f"An update of the decoder takes {faster:.1f} times as long as one of the LSTM."
+    )
     return " ".join(told)
+
+
+def at_equal_time(
+    result: Mapping[str, Any], seconds: Mapping[str, float]
+) -> list[list[str]]:
+    """The best that each network reached within the time of the decoder's budgets.
+
+    Args:
+        result: what `collected` returns.
+        seconds: time of an update of each network, by its name.
+
+    Returns:
+        A row for each budget of the decoder: the minutes of its updates, and for each
+        network the mean over the seeds of the best validation within them, at whichever
+        budget it was.
+    """
+    rows = []
+    for budget in result["networks"][DECODER]["runs"]:
+        limit = budget * seconds[DECODER]
+        row = [f"{limit / 60:.1f}"]
+        for name in (DECODER, LSTM):
+            by_seed: dict[int, float] = {}
+            for runs in result["networks"][name]["runs"].values():
+                for run in runs:
+                    seed = run["recipe"]["seed"]
+                    for step, value in run["curve"]:
+                        if step * seconds[name] <= limit * (1 + 1e-9):
+                            by_seed[seed] = min(value, by_seed.get(seed, value))
+            row.append(f"{statistics.fmean(by_seed.values()):.3f}")
+        rows.append(row)
+    return rows
 
 
 def beside_n_grams(result: Mapping[str, Any]) -> str:
@@ -129,7 +154,7 @@ def character_words(result: Mapping[str, Any], speed: Found) -> dict[str, str]:
         result: what `collected` returns.
         speed: the record of the benchmark `train_text`.
     """
-    times = {row["name"].lower(): row["minimum"] for row in speed["rows"]}
+    seconds = {row["name"]: row["minimum"] for row in speed["rows"]}
     head = ["", "weights", "updates", "nats per character (range; seeds)",
             "best after", "copied"]  # fmt: skip
     rates = [
@@ -148,7 +173,10 @@ def character_words(result: Mapping[str, Any], speed: Found) -> dict[str, str]:
             f"{recipe['points_per_batch'] // block} pieces of {block} characters"
         ),
         "characters-table": table(head, rows(result)),
-        "characters-compared": compared(result, times["decoder"] / times["lstm"]),
+        "characters-compared": compared(result, seconds[DECODER] / seconds[LSTM]),
+        "characters-times": table(
+            ["minutes", DECODER, LSTM], at_equal_time(result, seconds)
+        ),
         "characters-n-grams": beside_n_grams(result),
         "characters-rates": f"{several(rates)} ({characters.TRIAL} updates)",
         "characters-copied": f"{characters.CHARACTERS:,}",
