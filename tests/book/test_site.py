@@ -47,7 +47,7 @@ WIDGETS = """
 const done = arguments[0];
 const see = () => [...document.querySelectorAll('figure[data-widget]')].map(one => {
   const root = one.querySelector('[data-live]')?.shadowRoot;
-  return {live: Boolean(root?.querySelector('canvas, svg')),
+  return {live: Boolean(root?.querySelector('canvas, svg, button')),
           still: Boolean(one.querySelector('[data-still]')),
           theme: root?.querySelector('.widget')?.dataset.theme};
 });
