@@ -131,8 +131,8 @@ def test_in_int8_whatever_is_no_matrix_stays_as_it_is():
     saved = safetensors.torch.load(to_bytes(made, torch.int8))
     for key, weight in made.network.state_dict().items():
         if weight.ndim == 2:
-            back = saved[key] * saved[f"{key}.scale"][:, None]
-            torch.testing.assert_close(back, weight, atol=3e-3, rtol=0)
+            step = saved[f"{key}.scale"][:, None]
+            assert ((saved[key] * step - weight).abs() <= 0.501 * step).all()
         else:
             assert torch.equal(saved[key], weight)
 
