@@ -37,6 +37,7 @@ import dataclasses
 import json
 import logging
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,7 +129,7 @@ def trainings(seeds: int) -> list[Training]:
     ]
 
 
-def climb(training: Training, resume: bool) -> dict[str, Any]:
+def trained(training: Training, resume: bool) -> dict[str, Any]:
     """Train and evaluate one network.
 
     Returns:
@@ -153,7 +154,7 @@ def climb(training: Training, resume: bool) -> dict[str, Any]:
         "network": config.network,
         "model": dict(config.model),
         "recipe": dataclasses.asdict(config.recipe),
-        "weights": sum(p.numel() for p in model.network.parameters()),
+        "weights": model.num_parameters,
         "characters_seen": logged[-1]["points"],
         "curve": curve,
         "seconds": logged[-1]["seconds"],
@@ -199,7 +200,7 @@ def run(seeds: int = len(SEEDS), resume: bool = False) -> dict[str, Any]:
     }  # fmt: skip
     RECORDS.mkdir(parents=True, exist_ok=True)
     jobs = {"n-grams": lambda: n_grams(CORPUS)} | {
-        training.label: lambda training=training: climb(training, resume)
+        training.label: lambda training=training: trained(training, resume)
         for training in trainings(seeds)
     }
     for label, job in jobs.items():
@@ -264,7 +265,7 @@ def collected(folder: Path = RECORDS) -> dict[str, Any]:
     }
 
 
-def best(record: dict[str, Any]) -> tuple[int, float]:
+def best(record: Mapping[str, Any]) -> tuple[int, float]:
     """The step of the best validation, and its nats per character."""
     step, nats = min(record["curve"], key=lambda point: point[1])
     return step, nats

@@ -18,7 +18,7 @@ from handwriting_lib.networks import build_network
 
 from . import Result, measure
 from ._plain_gpt import PlainGPT
-from .train_text import PlainLSTM, configured
+from .train_text import PlainLSTM, configured, setting
 
 CHARACTERS = 250
 SYMBOLS = 96
@@ -85,13 +85,7 @@ def run(rounds: int) -> Result:
         raise RuntimeError("the decoder and the plain GPT compose different texts")
     return Result(
         "Composing a text",
-        {
-            "characters": CHARACTERS,
-            "decoder's weights": sum(p.numel() for p in decoder.parameters()),
-            "LSTM's weights": sum(p.numel() for p in lstm.parameters()),
-            "type": "float32",
-            "device": "cpu",
-        },
+        {"characters": CHARACTERS, **setting(decoder, lstm)},
         PLAIN,
         measure(timed, PLAIN, rounds),
     )

@@ -47,6 +47,16 @@ def configured(name: str) -> TrainingConfig:
     return read_config(ROOT / "configs" / f"{name}.toml")
 
 
+def setting(decoder: nn.Module, lstm: nn.Module) -> dict[str, Any]:
+    """What a result says of the networks."""
+    return {
+        "decoder's weights": sum(p.numel() for p in decoder.parameters()),
+        "LSTM's weights": sum(p.numel() for p in lstm.parameters()),
+        "type": "float32",
+        "device": "cpu",
+    }
+
+
 def run(rounds: int) -> Result:
     """Time one update of each network.
 
@@ -98,10 +108,7 @@ def run(rounds: int) -> Result:
         {
             "pieces": task.size,
             "characters": task.block,
-            "decoder's weights": sum(p.numel() for p in decoder.parameters()),
-            "LSTM's weights": sum(p.numel() for p in lstm.parameters()),
-            "type": "float32",
-            "device": "cpu",
+            **setting(decoder, lstm),
         },
         PLAIN,
         measure(timed, PLAIN, rounds),

@@ -37,7 +37,7 @@ def collected(folder: Path) -> dict[str, Any]:
 
 def nats(runs: Sequence[Found]) -> list[float]:
     """The best validation of each seed, in nats per character."""
-    return [characters.best(dict(run))[1] for run in runs]
+    return [characters.best(run)[1] for run in runs]
 
 
 def compared(result: Mapping[str, Any], faster: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,15 @@ HOSTILE = '</script><img src=x onerror="window.hacked=1">&amp;\'\u2028'
 ROOTS = """
 const roots = [...document.querySelectorAll('[data-live]')].map(one => one.shadowRoot);
 """
+
+
+def wait(condition, seconds=60):
+    """Wait until a condition holds. The limit allows for a busy machine."""
+    end = time.monotonic() + seconds
+    while not (held := condition()):
+        assert time.monotonic() < end, "the condition did not come to hold"
+        time.sleep(0.05)
+    return held
 
 
 @pytest.fixture(scope="session")

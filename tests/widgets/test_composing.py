@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 import handwriting_lib as hw
@@ -11,6 +9,7 @@ from handwriting_lib.files import models
 from handwriting_lib.widgets.studio import FOLDER, write_pack
 
 from .characters import make_decoder, prefer
+from .conftest import ROOTS, wait
 
 pytestmark = pytest.mark.book
 
@@ -24,17 +23,6 @@ const said = [...roots[0].querySelectorAll('[role=status]')];
 const {value} = roots[0].querySelector('input[type=text]');
 return [value, ...said.map(one => one.textContent)];
 """
-ROOTS = """
-const roots = [...document.querySelectorAll('[data-live]')].map(one => one.shadowRoot);
-"""
-
-
-def wait(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not (held := condition()):
-        assert time.monotonic() < end, "the condition did not come to hold"
-        time.sleep(0.05)
-    return held
 
 
 def letters():

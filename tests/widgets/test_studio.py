@@ -17,6 +17,7 @@ from handwriting_lib.widgets import Studio
 from handwriting_lib.widgets.studio import FOLDER, write_pack
 from handwriting_lib.writing import styles as styles_module
 
+from .conftest import wait
 from .typed import TYPED
 
 pytestmark = pytest.mark.book
@@ -75,15 +76,6 @@ def hand():
 
 def status(page):
     return page.find("[role=status]").text
-
-
-def wait(condition, seconds=60):
-    """Wait until a condition holds. The limit allows for a busy machine."""
-    end = time.monotonic() + seconds
-    while not (held := condition()):
-        assert time.monotonic() < end, "the condition did not come to hold"
-        time.sleep(0.05)
-    return held
 
 
 def finished(page):

@@ -89,8 +89,8 @@ function followPen(canvas, { onStart, onMove, onEnd }) {
  * A canvas to write on. `sheet()` gives what is written on at this moment: ink goes to
  * its `strokes`, lists of `[x, y, t, pressure]` with y down, and `frame` is the part of
  * the plane that the surface shows, null while the sheet is empty. `onStart()` is called
- * before a stroke, `onEnd()` after it and `onUndo()` for Ctrl+Z. `shown()` says how many points stand out, which
- * a replay limits.
+ * before a stroke, `onEnd()` after it and `onUndo()` for Ctrl+Z. `shown()` says how many
+ * points stand out, which a replay limits.
  */
 function writingSurface(stage, { sheet, onStart, onEnd, onUndo, shown = () => Infinity }) {
   let stroke = null; // the one that is being drawn
