@@ -37,17 +37,22 @@ def is_for_notebooks(fence: Fence) -> bool:
     return fence.name == "notebook-only"
 
 
-def drop_notebook_parts(app: Sphinx, page: str, source: list[str]) -> None:
-    """Empty the lines of such fences, on `source-read`; line numbers stay right."""
+def book_source(source: str, page: str) -> str:
+    """A page without the lines of such fences, emptied so that line numbers stay."""
     if chapter_number(page) is None:
-        return
-    lines = source[0].splitlines()
-    _, body, first = split_front_matter(source[0], page)
+        return source
+    lines = source.splitlines()
+    _, body, first = split_front_matter(source, page)
     for block in blocks(body, first, page):
         if isinstance(block, Fence) and is_for_notebooks(block):
             end = block.line - 1 + len(block.source)
             lines[block.line - 1 : end] = [""] * len(block.source)
-    source[0] = "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def drop_notebook_parts(app: Sphinx, page: str, source: list[str]) -> None:
+    """Change what Sphinx has read; the event is `source-read`."""
+    source[0] = book_source(source[0], page)
 
 
 def setup(app: Sphinx) -> dict:

@@ -2,7 +2,8 @@
 
 Every page is made anew: an incremental build forgets the warnings of pages that it
 does not touch. What chapters computed is kept, for as long as neither their cells nor
-the library change. The last line printed is the path of the first page.
+the library change: `run_chapters.py` runs those that did. The last line printed is the
+path of the first page.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TextIO
 
 from labels import toc_pages
 from project import PACKS, ROOT, cache_folder
@@ -26,8 +28,8 @@ KERNEL_WARNINGS = "error::UserWarning,error::RuntimeWarning,error::FutureWarning
 # Where Jupyter Book and Sphinx start to describe their own state.
 END = re.compile(r'^Exception occurred:|^Traceback.*\n  File "<string>"', re.M)
 # From Jupyter's executor down to the cell that failed.
-# A page that Sphinx begins to read, and to run.
-PAGE = re.compile(r"reading sources\.\.\. \[ *(\d+%)\] (\S+)")
+# A chapter that has been run, and a page that Sphinx begins to read.
+PAGE = re.compile(r"^ran .*|reading sources\.\.\. \[ *(\d+%\] \S+)")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 EXECUTOR = re.compile(r"^Traceback[^\n]*\n  File.*?^nbclient\.\S+ ", re.M | re.S)
 
@@ -43,11 +45,15 @@ def clean(root: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def command(root: Path) -> list[str]:
-    """The call of Jupyter Book."""
+def commands(root: Path) -> list[list[str]]:
+    """What runs the chapters, and the call of Jupyter Book."""
+    chapters = str(Path(__file__).with_name("run_chapters.py"))
     run = "from jupyter_book.cli.main import main; main()"
     flags = ["-W", "-n", "--keep-going"]
-    return [sys.executable, "-c", run, "build", str(root), *flags]
+    return [
+        [sys.executable, chapters, "--root", str(root)],
+        [sys.executable, "-c", run, "build", str(root), *flags],
+    ]
 
 
 def build(root: Path) -> int:
@@ -63,33 +69,16 @@ def build(root: Path) -> int:
     # The errors of a page come on stderr, the progress on stdout.
     print(f"Building the book; progress goes to {log}", flush=True)
     environment = {
-        # Threads that spin would hold up whatever else the machine does, and more of
-        # them than a few earn nothing in what the chapters run.
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "OMP_NUM_THREADS": str(min(os.cpu_count() or 1, 4)),
+        "OMP_NUM_THREADS": "1",
         **os.environ,
         "PYTHONWARNINGS": KERNEL_WARNINGS,
         "HANDWRITING_PACKS": PACKS,
     }
-    with (
-        log.open("w", encoding="utf-8") as progress,
-        TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command(root),
-            cwd=root,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            progress.write(line)
-            progress.flush()
-            if page := PAGE.search(COLOURS.sub("", line)):
-                print(f"{page[1]:>4} {page[2]}", flush=True)
-        failed = process.wait()
+    failed = 0
+    with log.open("w", encoding="utf-8") as progress, TemporaryFile("w+") as errors:
+        for command in commands(root):
+            if not failed:
+                failed = follow(command, root, environment, progress, errors)
         errors.seek(0)
         report = errors.read()
     html = root / "_build" / "html"
@@ -101,6 +90,42 @@ def build(root: Path) -> int:
         return 1
     print(html / f"{toc_pages(root)[0]}.html")
     return 0
+
+
+def follow(
+    command: list[str],
+    root: Path,
+    environment: dict[str, str],
+    progress: TextIO,
+    errors: TextIO,
+) -> int:
+    """Run a command, and print which page it is at.
+
+    Args:
+        command: the command.
+        root: folder to run it in.
+        environment: its environment variables.
+        progress: file for what it prints.
+        errors: file for its errors.
+
+    Returns:
+        Its exit status.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            progress.write(line)
+            progress.flush()
+            if page := PAGE.search(COLOURS.sub("", line)):
+                print((page[1] or page[0]).replace("]", "").rstrip(), flush=True)
+        return process.wait()
 
 
 def problems(stderr: str) -> str:
