@@ -185,6 +185,19 @@ def test_noise_at_its_ends_draws_a_component_that_is_there():
 
 
 @torch.no_grad()
+def test_without_a_bias_points_are_drawn_as_the_network_says():
+    network, (text, mask) = small_network(), texts_of(3)
+    first, noise = ink(1, 3)[0], draw_noise((POINTS, 3), None, torch.zeros(1))
+    weights, start = StepWeights(network), network.initial_state(3)
+    plain = Stepper(weights, text, mask, start).write(first, noise)
+    asked = Stepper(weights, text, mask, start).write(first, noise, 0.0, 1.0)
+    assert torch.equal(plain.drawn, asked.drawn)
+    drawn = Pen(noise).draw(plain.output[0], 0, torch.empty(3, 3))
+    theirs = hw.StrokeMixture.from_output(plain.output[0]).sample(noise=noise[0])
+    torch.testing.assert_close(drawn, theirs, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
 def test_a_stretch_is_a_loop_of_step_and_sample():
     network, (text, mask) = small_network(), texts_of(3)
     first, noise = ink(1, 3)[0], draw_noise((POINTS, 3), None, torch.zeros(1))

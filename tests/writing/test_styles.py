@@ -279,6 +279,7 @@ def test_a_list_of_hands_makes_one_file_each(tmp_path, capsys):
         return capsys.readouterr().err
 
     assert "strings for exactly the keys" in says("[oak]\ntext = 'a'\n")
+    assert "strings for exactly the keys" in says("oak = ['ink', 'text']\n")
     assert "not TOML" in says("[oak")
     assert "no sample of the corpus" in says("[oak]\ntext = 'a'\nink = '0'\n")
     other = f"[oak]\ntext = 'other'\nink = '{styles.sample_id(lines[0])}'\n"
