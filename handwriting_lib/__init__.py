@@ -38,6 +38,7 @@ from .data.transforms import (
 )
 from .drawing import plots as plots
 from .drawing.animation import write_gif
+from .drawing.films import Film, animate_mixture, animate_phi
 from .drawing.picture import save
 from .drawing.plots import (
     plot_curves,
@@ -103,6 +104,7 @@ from .training.config import TrainingConfig, read_config
 from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
 from .widgets import AttentionView, OwnHand, Pad, Player, Studio
+from .widgets.sliders import sliders
 from .writing.compose import compose
 from .writing.decode import Decoding
 from .writing.lines import Line
@@ -169,6 +171,7 @@ __all__ = [
     "EvaluationSettings",
     "FeedforwardConfig",
     "FeedforwardPredictor",
+    "Film",
     "FusedPeepholeLSTM",
     "GravesRMSprop",
     "HandwritingError",
@@ -207,6 +210,8 @@ __all__ = [
     "WeightNoise",
     "Window",
     "WindowParameters",
+    "animate_mixture",
+    "animate_phi",
     "attention_by_hand",
     "augment",
     "batch_loss",
@@ -258,6 +263,7 @@ __all__ = [
     "save_style",
     "scale_by_writer",
     "slant",
+    "sliders",
     "smooth",
     "soft_window",
     "split_by_writer",
