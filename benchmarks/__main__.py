@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from . import RESULTS, __path__, commit, machine, table
 
-NOT_OF_SPEED = ("characters", "int8", "ladder", "legibility")
+NOT_OF_SPEED = ("characters", "hands", "int8", "ladder", "legibility")
 
 
 def names() -> list[str]:
@@ -72,14 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--corpus",
         default="synthetic",
-        help="corpus for int8, ladder, legibility and the padding of train, such as "
-        "unipen:PATH (default: %(default)s)",
+        help="corpus for hands, int8, ladder, legibility and the padding of train, "
+        "such as unipen:PATH (default: %(default)s)",
     )
     parser.add_argument(
         "--model",
         default="unipen-400",
-        help="model for int8 and legibility: the name of one that comes with the "
-        "library, or the path of a model file (default: %(default)s)",
+        help="model for hands, int8 and legibility: the name of one that comes with "
+        "the library, or the path of a model file (default: %(default)s)",
     )
     parser.add_argument(
         "--seeds",
