@@ -350,20 +350,15 @@ def _frames(
     if ruled:
         rows = [int(rule * scale) for rule in sheet.rules]
         paper[[row for row in rows if 0 <= row < down]] = RULE
-    usual = sheet.line_width / 2
-    radii = stroke_widths(sheet) if variable_width else None
-    way: list[tuple[float, float, float, bool]] = [
-        (
-            x * big,
-            y * big,
-            max(big * (radii[i][j][k] / 2 if radii else usual), 1),
-            not k,
-        )
-        for i, strokes in enumerate(sheet.lines)
-        for j, stroke in enumerate(strokes)
-        for k, (x, y) in enumerate(stroke.tolist())
-    ]
-    dot_radius = PEN_RADIUS * max(big * usual, 1.0)
+    half = big * sheet.line_width / 2
+    widths = stroke_widths(sheet) if variable_width else None
+    way: list[tuple[float, float, float, bool]] = []
+    for i, strokes in enumerate(sheet.lines):
+        for j, stroke in enumerate(strokes):
+            for k, (x, y) in enumerate(stroke.tolist()):
+                radius = big * widths[i][j][k] / 2 if widths else half
+                way.append((x * big, y * big, max(radius, 1.0), k == 0))
+    dot_radius = PEN_RADIUS * max(half, 1.0)
     done = 0
     dot: tuple[float, float] | None = None
     for until in shown:

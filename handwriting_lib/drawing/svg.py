@@ -99,7 +99,7 @@ def to_svg(
     if ruled and sheet.rules:
         rules = "".join(f"M0 {y}H{w}" for y in (_short(r, digits) for r in sheet.rules))
         parts += [
-            f'<g{_layer("rules") if layers else ""} fill="none" stroke="{RULE_COLOR}"'
+            f'<g{_layer(f"rules {len(sheet.lines) + 1}") if layers else ""} fill="none" stroke="{RULE_COLOR}"'
             f' stroke-width="{_short(RULE_WIDTH * sheet.per_inch, digits)}">',
             f'<path d="{rules}"/>\n</g>',
         ]
@@ -127,7 +127,7 @@ def to_svg(
 
 
 def _layer(name: str) -> str:
-    """The attributes that make a group a layer."""
+    """The attributes that make a group a layer; vpype reads the number in its name."""
     return (
         f' id="{name.replace(" ", "-")}" inkscape:groupmode="layer"'
         f' inkscape:label="{name}"'
