@@ -26,7 +26,7 @@ import numpy as np
 
 from ..atomic import check_folder, write_whole
 from ..errors import InputError, MissingPackageError
-from .layout import MAX_PIXELS, check_sides, css_color, lay_out_sheets
+from .layout import MAX_MOVING_PIXELS, check_sides, css_color, lay_out_sheets
 from .sheet import PER_INCH, RULE_COLOR, Sheet, stroke_widths
 
 # Each pixel of a frame is the mean of OVERSAMPLE x OVERSAMPLE pixels of the canvas.
@@ -273,7 +273,7 @@ def _film(
         math.ceil(max(s.width * dpi / s.per_inch for s in sheets)),
         math.ceil(max(s.height * dpi / s.per_inch for s in sheets)),
     )
-    check_sides(*size, kind, MAX_PIXELS // OVERSAMPLE**2)
+    check_sides(*size, kind, MAX_MOVING_PIXELS)
     lengths = [sum(len(s) for line in sheet.lines for s in line) for sheet in sheets]
     points = sum(lengths)
     if seconds is None:

@@ -27,6 +27,7 @@ PITCH = 3.0  # between baselines, with room for a descender and an ascender
 GAP = 0.3  # least space between the ink of two lines
 MAX_SIDE = 2**16 - 1  # pixels: the most that a GIF and matplotlib's older versions take
 MAX_PIXELS = 2**28  # in one picture: a gigabyte in RGBA
+MAX_MOVING_PIXELS = MAX_PIXELS // 16  # in a frame, drawn at four times its size
 PAPER_MARGIN = 20.0  # millimetres, or a tenth of small paper
 PAPER_BODY = 3.0  # millimetres: about as high as people write a letter body
 
@@ -294,7 +295,7 @@ def check_number(lines: int, kind: str, resolution: float = 1.0) -> None:
 
     Args:
         lines: number of lines, drawn with a letter body `BODY_PIXELS` high.
-        kind: `"PNG"` or `"GIF"`, for the message.
+        kind: of picture, for the message.
         resolution: as in `to_png`.
 
     Raises:

@@ -28,9 +28,9 @@ PAPERS = {
     "letter": (215.9, 279.4),
     "legal": (215.9, 355.6),
 }
-# How wide a stroke of variable width is, in widths of the pen. The square root of the
-# relative speed, within these bounds, looks like ink; the speed itself like a brush.
-THINNEST, THICKEST = 0.55, 1.6
+# The width of a stroke of variable width, in widths of the pen: the square root of how
+# slow the pen is beside its median, within these bounds.
+THINNEST, THICKEST = 0.55, 1.5
 SMOOTHING = (1.0, 3.0, 4.0, 3.0, 1.0)  # weights of neighbouring points
 RULE_COLOR = "#b8c4d6"
 RULE_WIDTH = 0.01  # inches
@@ -123,8 +123,9 @@ def parse_paper(paper: str) -> tuple[float, float]:
 def vary_width(sheet: Sheet) -> Sheet:
     """The sheet with strokes whose width follows the pen's speed: fast is thin.
 
-    Points are evenly spaced in time, so the length of an offset is the pen's speed.
-    Each stroke becomes the outline that `outline` gives, to be filled.
+    The length of an offset stands for the speed: points lie evenly in time or, once
+    thinned, closer together in curves, where a pen is slow. Each stroke becomes the
+    outline that `outline` gives, to be filled.
     """
     widths = stroke_widths(sheet)
     lines = [
@@ -141,6 +142,8 @@ def stroke_widths(sheet: Sheet) -> list[list[np.ndarray]]:
     usual = float(np.median(np.concatenate(moving))) if any(map(len, moving)) else 1.0
 
     def width(speed: np.ndarray) -> np.ndarray:
+        if len(speed) == 1:  # a dot
+            return np.array([sheet.line_width])
         relative = np.sqrt(usual / np.maximum(speed, 1e-9 * usual))
         return sheet.line_width * np.clip(relative, THINNEST, THICKEST)
 

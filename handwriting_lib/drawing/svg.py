@@ -98,8 +98,9 @@ def to_svg(
         )
     if ruled and sheet.rules:
         rules = "".join(f"M0 {y}H{w}" for y in (_short(r, digits) for r in sheet.rules))
+        layer = _layer(f"rules {len(sheet.lines) + 1}") if layers else ""
         parts += [
-            f'<g{_layer(f"rules {len(sheet.lines) + 1}") if layers else ""} fill="none" stroke="{RULE_COLOR}"'
+            f'<g{layer} fill="none" stroke="{RULE_COLOR}"'
             f' stroke-width="{_short(RULE_WIDTH * sheet.per_inch, digits)}">',
             f'<path d="{rules}"/>\n</g>',
         ]
