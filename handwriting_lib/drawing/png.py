@@ -79,7 +79,8 @@ def to_png(
     across = max(1, round(sheet.width * scale))
     down = max(1, round(sheet.height * scale))
     check_sides(across, down, "PNG")
-    figure = _draw(sheet, scale, (across, down), color, background, ruled)
+    # a power of two: sizes in inches are exact, so that none is rounded down
+    figure = _draw(sheet, scale, (across, down), 64, color, background, ruled)
     file = io.BytesIO()
     FigureCanvasAgg(figure).print_png(
         file,
@@ -139,25 +140,23 @@ def to_pdf(
     silent = {"Creator": None, "Producer": None, "CreationDate": None}
     with PdfPages(file, metadata=silent) as pages:
         for sheet in sheets:
-            scale = DPI / sheet.per_inch
+            scale = 72 / sheet.per_inch  # the backend draws at 72 dots to the inch
             size = (sheet.width * scale, sheet.height * scale)
-            figure = _draw(sheet, scale, size, color, background, ruled)
+            figure = _draw(sheet, scale, size, 72, color, background, ruled)
             FigureCanvasPdf(figure).print_pdf(pages)
     return file.getvalue()
-
-
-DPI = 64  # a power of two: sizes in inches are exact, so none is rounded down
 
 
 def _draw(
     sheet: Sheet,
     scale: float,
     size: tuple[float, float],
+    dpi: int,
     color: str | Sequence[float],
     background: str | None,
     ruled: bool,
 ) -> Figure:
-    """A matplotlib figure of `size` at `DPI`, with `scale` of its dots per `unit`."""
+    """A matplotlib figure of `size` at `dpi`, with `scale` of its dots per `unit`."""
     from matplotlib.figure import Figure
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Outline
@@ -165,7 +164,7 @@ def _draw(
 
     across, down = size
     figure = Figure(
-        (across / DPI, down / DPI), dpi=DPI, facecolor=css_color(background or "none")
+        (across / dpi, down / dpi), dpi=dpi, facecolor=css_color(background or "none")
     )
     transform = Affine2D().scale(scale, -scale).translate(0, down)
 
@@ -184,7 +183,7 @@ def _draw(
         patch.set_transform(transform)
         figure.add_artist(patch)
 
-    points = scale * 72 / DPI  # per unit of the sheet
+    points = scale * 72 / dpi  # per unit of the sheet
     if ruled and sheet.rules:
         rules = [torch.tensor([[0, y], [sheet.width, y]]).double() for y in sheet.rules]
         width = RULE_WIDTH * sheet.per_inch * points
