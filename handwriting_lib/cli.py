@@ -103,9 +103,10 @@ def _color(name: str, option: str) -> str | None:
     """A colour that every kind of picture knows, from a name; None for `none`."""
     from matplotlib.colors import is_color_like, to_hex
 
-    if name.lower() == "none" and option == "--background":
+    none = name.lower() == "none"
+    if none and option == "--background":
         return None
-    if not is_color_like(name):
+    if none or not is_color_like(name):
         raise UsageError(
             f"{option} must be a colour such as black, navy or #1a2b3c, not {name!r}"
         )

@@ -220,7 +220,7 @@ def find_ffmpeg() -> str:
     except ImportError:
         raise MissingPackageError(
             "videos are encoded by ffmpeg, which is not installed: install it, for "
-            "example with pip install imageio-ffmpeg"
+            "example with pip install handwriting-lib[video]"
         ) from None
     return imageio_ffmpeg.get_ffmpeg_exe()
 

@@ -457,5 +457,5 @@ def test_without_ffmpeg_or_with_a_file_it_cannot_write_one_sentence(
     monkeypatch.setattr(animation.shutil, "which", lambda _: None)
     assert re.search("ffmpeg", animation.find_ffmpeg())  # the package's own
     monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
-    with pytest.raises(ImportError, match="pip install imageio-ffmpeg"):
+    with pytest.raises(ImportError, match=r"handwriting-lib\[video\]"):
         write_video(sheet(lines=1), tmp_path / "a.mp4")
