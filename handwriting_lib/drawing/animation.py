@@ -388,7 +388,7 @@ def _frames(
             for v, low, side in zip(box[2:], (left, top), size, strict=True)
         )
         done = until
-        part = [OVERSAMPLE * v for v in (left, top, right, bottom)]
+        part = tuple(OVERSAMPLE * v for v in (left, top, right, bottom))
         cover = _reduced(canvas.crop(part))
         index = np.rint(cover * (INK_SHADES - 1)).astype(np.uint8)
         index = np.where(index == 0, paper[top:bottom, None], index)
