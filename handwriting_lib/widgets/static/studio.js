@@ -480,7 +480,7 @@ const STUDIO_STYLE = `
 .choice { max-width: 100%; }
 .choice select { max-width: 16em; min-width: 0; text-overflow: ellipsis; }
 input[type="number"] { width: 7em; }
-.slider { grid-template-columns: 94px minmax(80px, 1fr) 44px; }
+.slider { grid-template-columns: 94px minmax(80px, 1fr) minmax(44px, auto); }
 textarea[aria-invalid] { border-color: var(--vermillion); }
 pre { color: var(--muted); font-size: 12px; margin: 6px 0; overflow-x: auto; white-space: pre-wrap; }
 `;
