@@ -19,6 +19,7 @@ from .concepts import (
 )
 from .host import Widget
 from .own_hand import OwnHand
+from .own_ink import MemorySlider, ThinningSliders
 from .pad import Pad
 from .player import Player
 from .studio import Studio
@@ -27,12 +28,14 @@ __all__ = [
     "ActivationShapes",
     "AttentionView",
     "GateTraces",
+    "MemorySlider",
     "MixtureSliders",
     "OptimiserPaths",
     "OwnHand",
     "Pad",
     "Player",
     "Studio",
+    "ThinningSliders",
     "Widget",
     "WindowSliders",
 ]

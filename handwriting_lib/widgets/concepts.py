@@ -259,7 +259,7 @@ class MixtureSliders(Widget):
         many = "s" if len(components) > 1 else ""
         label = f"a mixture of {len(components)} Gaussian{many}"
         super().__init__(
-            ["mixture"],
+            ["gaussians", "mixture"],
             {"components": [list(part) for part in components]},
             still=_svg(300, 300, ellipses, label),
             label=label,
