@@ -19,7 +19,7 @@ from .concepts import (
 )
 from .host import Widget
 from .own_hand import OwnHand
-from .own_ink import MemorySlider, ThinningSliders
+from .own_ink import MemorySlider, StepArrows, ThinningSliders
 from .pad import Pad
 from .player import Player
 from .studio import Studio
@@ -34,6 +34,7 @@ __all__ = [
     "OwnHand",
     "Pad",
     "Player",
+    "StepArrows",
     "Studio",
     "ThinningSliders",
     "Widget",

@@ -7,16 +7,19 @@ They belong to chapters 01 (thinning), 02 (a fixed memory) and 03 (recurrence).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data.transforms import Thinning
 from ..drawing.svg import to_svg
 from ..errors import InputError
+from ..files.models import Model
 from ..ink import Sample, check_ink
+from ..networks.feedforward import FeedforwardPredictor
 from ..writing.lines import Line
-from .host import Widget, pack_ink
+from .host import Widget, pack, pack_ink
 from .player import in_letter_bodies
 
 # Files of `static/` for a place to write in.
@@ -87,6 +90,72 @@ class ThinningSliders(_InkFigure):
         data = {"distance": distance, "angle": angle}
         label = "which points stay"
         super().__init__(("thinning",), line, data, label=label, caption=caption)
+
+
+class StepArrows(_InkFigure):
+    """Shows where networks with a fixed memory expect the pen to go next, as arrows.
+
+    An arrow is the mean of what a `FeedforwardPredictor` predicts after a point.
+
+    Args:
+        line: line from `write`, `Sample` or ink `(T, 3)`, thinned, in any unit.
+        models: one to four models with a `FeedforwardPredictor`, which are named by
+            the number of points that they read.
+        at: index of the point whose arrows are shown first.
+        caption: text below the figure.
+
+    Raises:
+        ValueError: `line` is not a line of ink, it has no point `at`, there are not one
+            to four models, or one is of another kind.
+
+    Example:
+        >>> import torch
+        >>> from handwriting_lib import FeedforwardConfig, FeedforwardPredictor, Model
+        >>> model = Model(FeedforwardPredictor(FeedforwardConfig(points=2, hidden=4)))
+        >>> StepArrows(torch.tensor([[0., 0., 0.], [3., 4., 1.]]), [model])
+        <StepArrows: what 2 points expect next along: 2 points of ink>
+    """
+
+    def __init__(
+        self,
+        line: Line | Sample | Tensor,
+        models: Sequence[Model],
+        at: int = 0,
+        *,
+        caption: str = "",
+    ) -> None:
+        if not 1 <= len(models) <= 4:
+            raise InputError(f"there must be one to four models, not {len(models)}")
+        within("at", at, 0, len(_ink_of(line)[0]) - 1)
+        nets = [_layers_of(model) for model in models]
+        known = " or ".join(str(net["k"]) for net in nets)
+        data = {
+            "nets": nets,
+            "at": at,
+            "thinning": dataclasses.asdict(models[0].thinning),
+        }
+        label = f"what {known} points expect next along"
+        super().__init__(("arrows",), line, data, label=label, caption=caption)
+
+
+def _layers_of(model: Model) -> dict[str, Any]:
+    """A feedforward network for the page."""
+    network = model.network
+    if not isinstance(network, FeedforwardPredictor):
+        raise InputError(
+            f"{model.name} is a {model.kind} network: choose models with a "
+            "FeedforwardPredictor, whose memory has a fixed number of points"
+        )
+    layers = [one for one in network.modules() if isinstance(one, nn.Linear)]
+    return {
+        "k": network.config.points,
+        "mean": list(model.normalisation.mean),
+        "std": list(model.normalisation.std),
+        "layers": [
+            {"weight": pack(one.weight, "int16"), "bias": pack(one.bias, "int16")}
+            for one in layers
+        ],
+    }
 
 
 class MemorySlider(_InkFigure):

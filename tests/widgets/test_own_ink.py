@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib.widgets import MemorySlider, ThinningSliders
-from handwriting_lib.widgets.own_ink import OWN_INK
+from handwriting_lib.widgets import MemorySlider, StepArrows, ThinningSliders
+from handwriting_lib.widgets.own_ink import OWN_INK, _layers_of
 
 from .test_pad import NO_STORAGE, Hand
 
 SLIDERS = {
     "thinning": ("distance d", "angle a"),
     "memory": ("weight w", "Point"),
+    "arrows": ("Point",),
 }
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "book" / "data").glob("02_arrows-*.safetensors"))
+MODELS = [hw.load_model(file) for file in FILES]
 STORED = "handwriting_lib/own_ink/line"
+FREE = hw.Model(hw.PredictionNetwork(hw.PredictionConfig(hidden=2)))
 ZIGZAG = [
     [(60 + 80 * k + 10 * i, 60 + 60 * (i % 2)) for i in range(5)] for k in range(4)
 ]
@@ -36,11 +42,16 @@ def raw():
 @pytest.fixture(scope="module")
 def figures(raw):
     ink = hw.thin(raw.ink, 0.3, 1.0)[0]
-    return {"thinning": ThinningSliders(raw), "memory": MemorySlider(ink)}
+    return {
+        "thinning": ThinningSliders(raw),
+        "memory": MemorySlider(ink),
+        "arrows": StepArrows(ink, MODELS, at=20),
+    }
 
 
 def said(page):
-    return page.find("output").text
+    """What the figure says of its ink."""
+    return page.find("output, table").text
 
 
 @pytest.mark.parametrize(
@@ -50,6 +61,9 @@ def said(page):
         (lambda ink: ThinningSliders(ink, 1, 9), "angle must be from 0.25 to 3, not 9"),
         (lambda ink: MemorySlider(ink, 2), "weight must be from 0.8 to 1.1, not 2"),
         (lambda ink: MemorySlider(ink[:, :2]), "ink"),
+        (lambda ink: StepArrows(ink, []), "one to four models, not 0"),
+        (lambda ink: StepArrows(ink, MODELS, 99), "at must be from 0 to 39, not 99"),
+        (lambda ink: StepArrows(ink, [FREE]), "model is a prediction network: choose"),
     ],
 )
 def test_what_is_out_of_range_is_refused(make, message, scribble):
@@ -110,11 +124,39 @@ def test_what_is_left_and_its_derivative_are_those_of_autograd(show, run_module,
 
 
 @pytest.mark.slow
+@torch.no_grad()
+def test_arrows_lead_where_torch_says(show, run_module, raw):
+    """The means of what the networks put out, also of a mixture, in letter bodies."""
+    torch.manual_seed(1)
+    config = hw.FeedforwardConfig(points=3, hidden=8, mixtures=4)
+    unit = hw.Normalisation((0.1, 0.0), (0.5, 0.3))
+    models = [*MODELS, hw.Model(hw.FeedforwardPredictor(config), unit)]
+    ink = hw.thin(raw.ink, 0.3, 1.0)[0][:60]
+    ink[-1, 2] = 1
+    points = hw.offsets_to_positions(ink).tolist()
+    found = run_module(
+        [*OWN_INK, "arrows"],
+        "return given.nets.map(net => predictor(net)(given.points));",
+        nets=[_layers_of(model) for model in models],
+        points=points,
+    )
+    for model, arrows in zip(models, found, strict=True):
+        read = model.normalisation.apply(ink)[None]
+        read[:, 0, :2] = 0
+        mixture = model.network(read).mixture()[0]
+        mean = (mixture.log_pi.exp()[..., None] * mixture.mu).sum(-2)
+        mean = model.normalisation.invert(torch.cat([mean, mean[:, :1]], 1))[:, :2]
+        assert torch.allclose(torch.tensor(arrows), mean, atol=2e-3)
+    with pytest.raises(AssertionError):  # and no two networks agree
+        torch.testing.assert_close(found[0], found[1], atol=0.05, rtol=0)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SLIDERS)
 def test_a_hand_may_write_its_own_line(show, figures, name):
     page = show(figures[name])
     page.driver.execute_script("localStorage.clear()")
-    given = page.pictures()[-1], said(page)
+    given = page.pictures()[1:], said(page)
     hand = Hand(page, None)
     hand.press("Write my own line")
     assert said(page) == given[1]  # until there is ink
@@ -127,7 +169,7 @@ def test_a_hand_may_write_its_own_line(show, figures, name):
     hand.press("Clear")
     assert said(page) == given[1]
     hand.press("Undo", "Back to the given line")
-    assert (page.pictures()[-1], said(page)) == given
+    assert (page.pictures()[1:], said(page)) == given
     stored = json.loads(page.driver.execute_script(f"return localStorage['{STORED}']"))
     assert len(stored["strokes"]) == 3
     page = show(figures[name])  # it is there in the next figure

@@ -86,10 +86,11 @@ def main() -> None:
         seen, asked = questions(split.train, unit, k)
         net = train(seen, asked, k)
         held = errors(net, *questions(split.validation, unit, k))
+        found = dict(zip(("stroke", "air", "all"), held, strict=True))
         about = {
             "corpus": "unipen", "command": "book/_tools/experiments/02_arrows.py",
             "steps": UPDATES, "seed": 0, "points_seen": UPDATES * BATCH,
-            "squared_error": dict(zip(("stroke", "air", "all"), held, strict=True)),
+            "held_out_squared_error": found,
         }  # fmt: skip
         model = hw.Model(net, unit, about=about, name=f"02_arrows-{k}")
         hw.save_model(model, FOLDER / f"02_arrows-{k}.safetensors")
