@@ -17,6 +17,7 @@ from .concepts import (
     OptimiserPaths,
     WindowSliders,
 )
+from .densities import EMSteps, TargetPulls
 from .host import Widget
 from .own_hand import OwnHand
 from .own_ink import MemorySlider, StepArrows, ThinningSliders
@@ -27,6 +28,7 @@ from .studio import Studio
 __all__ = [
     "ActivationShapes",
     "AttentionView",
+    "EMSteps",
     "GateTraces",
     "MemorySlider",
     "MixtureSliders",
@@ -36,6 +38,7 @@ __all__ = [
     "Player",
     "StepArrows",
     "Studio",
+    "TargetPulls",
     "ThinningSliders",
     "Widget",
     "WindowSliders",

@@ -21,6 +21,7 @@ from ..networks.feedforward import FeedforwardPredictor
 from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
 from .player import in_letter_bodies
+from .shapes import within
 
 # Files of `static/` for a place to write in.
 OWN_INK = ("storage", "surface", "points", "own_ink")
@@ -191,13 +192,3 @@ class MemorySlider(_InkFigure):
         data = {"weight": weight, "thinning": dataclasses.asdict(thinning)}
         label = "what one unit remembers of"
         super().__init__(("memory",), line, data, label=label, caption=caption)
-
-
-def within(name: str, value: float, low: float, high: float) -> None:
-    """Check that a number for a slider lies in the slider's range.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if not low <= value <= high:
-        raise InputError(f"{name} must be from {low} to {high}, not {value}")
