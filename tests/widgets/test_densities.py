@@ -198,7 +198,8 @@ def test_a_target_is_dragged_and_learnt_from(show, figures):
     assert "a target at" in plane.get_attribute("aria-label")
 
     def loss():
-        return float(page.find("output").text.split("= ")[1].split()[0])
+        words = page.find("output").text.replace("\u2212", "-")
+        return float(words.split("= ")[1].split()[0])
 
     losses = [loss()]
     for _ in range(3):
