@@ -17,6 +17,7 @@ from .concepts import (
     OptimiserPaths,
     WindowSliders,
 )
+from .continuing import Branches, Futures
 from .densities import EMSteps, TargetPulls
 from .host import Widget
 from .own_hand import OwnHand
@@ -28,7 +29,9 @@ from .studio import Studio
 __all__ = [
     "ActivationShapes",
     "AttentionView",
+    "Branches",
     "EMSteps",
+    "Futures",
     "GateTraces",
     "MemorySlider",
     "MixtureSliders",

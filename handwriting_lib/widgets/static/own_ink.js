@@ -14,14 +14,6 @@ function inLetterBodies(strokes) {
   return points.map(([x, y, end]) => [x / (height || 1), y / (height || 1), end]);
 }
 
-/** Positions `[x, y, end]` as ink to draw. */
-function inkOf(points) {
-  return makeInk(...[0, 1, 2].map((axis) => points.map((point) => point[axis])));
-}
-
-/** Ink to draw as positions. */
-const pointsOf = ({ x, y, end }) => Array.from(x, (v, i) => [v, y[i], end[i] > 0.5 ? 1 : 0]);
-
 /** What the store has, if it is a sheet; another script may have put anything there. */
 function storedSheet(store) {
   const [, sheet] = store.load().find(([name]) => name === "line") ?? [];

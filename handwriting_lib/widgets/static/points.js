@@ -81,3 +81,11 @@ function thinned(points, { distance, angle }) {
   });
   return keepWhole(kept, measure);
 }
+
+/** Positions `[x, y, end]` as ink to draw. */
+function inkOf(points) {
+  return makeInk(...[0, 1, 2].map((axis) => points.map((point) => point[axis])));
+}
+
+/** Ink to draw as positions. */
+const pointsOf = ({ x, y, end }) => Array.from(x, (v, i) => [v, y[i], end[i] > 0.5 ? 1 : 0]);
