@@ -16,7 +16,7 @@ export function loadPack(buffer) {
   const { about, ...rest } = readHeader(buffer);
   const known = ["handwriting_lib.model.1", "handwriting_lib.model.2", "handwriting_lib.int8.1"];
   if (!known.includes(about?.format) || !["synthesis", "prediction"].includes(about.kind)) {
-    throw new Error("this is not a pack of a synthesis network or a prediction network");
+    throw new Error("this is not a pack of a network that writes");
   }
   const { normalisation, thinning } = about.carried ?? about; // format 1: not nested
   return {
