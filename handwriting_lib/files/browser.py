@@ -1,7 +1,7 @@
 """A trained network for the browser: the pack that a page of the book reads.
 
-`widgets/static/engine.js` runs synthesis networks and `widgets/static/decoder.js`
-character decoders.
+`widgets/static/engine.js` runs synthesis and prediction networks and
+`widgets/static/decoder.js` character decoders.
 
 A pack is a safetensors file, a format that a web page can read in a few lines of code.
 In half precision or float32 it is a model file as `save_model` writes it. In int8 it is
@@ -21,7 +21,7 @@ from .models import FORMAT, Model, ModelError, to_bytes
 
 INT8_FORMAT = "handwriting_lib.int8.1"
 # Kinds of networks that a page can run.
-KINDS = ("synthesis", "character")
+KINDS = ("synthesis", "prediction", "character")
 PRECISIONS = {"half": torch.float16, "int8": torch.int8, "float32": torch.float32}
 
 
@@ -30,7 +30,8 @@ def browser_pack(model: Model, precision: str = "half") -> bytes:
     """A model as the bytes of a pack.
 
     Args:
-        model: a model with a `SynthesisNetwork` or a `CharacterDecoder`.
+        model: a model with a `SynthesisNetwork`, a `PredictionNetwork` or a
+            `CharacterDecoder`.
         precision: the number type of the weights: `"half"`, `"float32"`, or `"int8"`,
             which has half the size of `"half"` and a rounding error whose effect on
             legibility has to be measured.
@@ -52,7 +53,7 @@ def browser_pack(model: Model, precision: str = "half") -> bytes:
     if model.kind not in KINDS:
         raise ModelError(
             f"{model.name} is a {model.kind} network, which a page cannot run: choose "
-            f"a model of the kind {' or '.join(KINDS)}"
+            f"a model of the kind {', '.join(KINDS[:-1])} or {KINDS[-1]}"
         )
     form = INT8_FORMAT if precision == "int8" else FORMAT
     return to_bytes(model, PRECISIONS[precision], form)

@@ -17,8 +17,11 @@ from .concepts import (
     OptimiserPaths,
     WindowSliders,
 )
+from .continuing import Branches, Futures
+from .densities import EMSteps, TargetPulls
 from .host import Widget
 from .own_hand import OwnHand
+from .own_ink import MemorySlider, StepArrows, ThinningSliders
 from .pad import Pad
 from .player import Player
 from .studio import Studio
@@ -26,13 +29,20 @@ from .studio import Studio
 __all__ = [
     "ActivationShapes",
     "AttentionView",
+    "Branches",
+    "EMSteps",
+    "Futures",
     "GateTraces",
+    "MemorySlider",
     "MixtureSliders",
     "OptimiserPaths",
     "OwnHand",
     "Pad",
     "Player",
+    "StepArrows",
     "Studio",
+    "TargetPulls",
+    "ThinningSliders",
     "Widget",
     "WindowSliders",
 ]

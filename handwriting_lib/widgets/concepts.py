@@ -26,9 +26,18 @@ from ..parts.lstm import PeepholeLSTM
 from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
 from .player import POINTS_PER_SECOND, in_letter_bodies
-
-# The colours of the scripts' light theme, which are legible on a dark page too.
-BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#00805c", "#a8508a"
+from .shapes import (
+    BLUE,
+    GREEN,
+    PURPLE,
+    VERMILLION,
+    Component,
+    check_component,
+    edge_of,
+    polyline,
+    svg,
+    within,
+)  # fmt: skip
 
 
 class ActivationShapes(Widget):
@@ -47,8 +56,8 @@ class ActivationShapes(Widget):
     def __init__(
         self, weight: float = 1.0, bias: float = 0.0, *, caption: str = ""
     ) -> None:
-        _within("weight", weight, -5, 5)
-        _within("bias", bias, -5, 5)
+        within("weight", weight, -5, 5)
+        within("bias", bias, -5, 5)
         label = "sigmoid, tanh and ReLU of w x + b"
 
         def curve(shape: Callable[[float], float], color: str) -> str:
@@ -57,7 +66,7 @@ class ActivationShapes(Widget):
                 x = -5 + i / 10
                 y = min(max(shape(weight * x + bias), -1.4), 2.4)
                 points.append((4 * i, 50 * (2.4 - y)))
-            return _polyline(points, color)
+            return polyline(points, color)
 
         curves = [
             curve(lambda z: 1 / (1 + math.exp(-z)), BLUE),
@@ -67,7 +76,7 @@ class ActivationShapes(Widget):
         super().__init__(
             ["activations"],
             {"weight": weight, "bias": bias},
-            still=_svg(400, 190, curves, label),
+            still=svg(400, 190, curves, label),
             label=label,
             caption=caption,
         )
@@ -114,10 +123,10 @@ class OptimiserPaths(Widget):
         updates: int = 150,
         caption: str = "",
     ) -> None:
-        _within("x of the start", start[0], -3, 3)
-        _within("y of the start", start[1], -2.25, 2.25)
-        _within("decay", decay, 0, 1)
-        _within("updates", updates, 10, 1000)
+        within("x of the start", start[0], -3, 3)
+        within("y of the start", start[1], -2.25, 2.25)
+        within("decay", decay, 0, 1)
+        within("updates", updates, 10, 1000)
         if wrong := [name for name in shown if name not in RATES]:
             raise InputError(
                 f"there is no optimiser {wrong[0]!r}: choose from {', '.join(RATES)}"
@@ -132,7 +141,7 @@ class OptimiserPaths(Widget):
                 "updates": updates,
                 "rates": RATES,
             },
-            still=_svg(480, 360, _valley_paths(start), label),
+            still=svg(480, 360, _valley_paths(start), label),
             label=label,
             caption=caption,
         )
@@ -147,7 +156,7 @@ def _valley_paths(start: tuple[float, float]) -> list[str]:
     def curve(places: Tensor, color: str) -> str:
         x, y = places.unbind(-1)
         points = torch.stack([80 * (3 + x), 80 * (2.25 - y)], -1).tolist()
-        return _polyline(points, color)
+        return polyline(points, color)
 
     angle = torch.linspace(0, 2 * math.pi, 65)
     circle = torch.stack([angle.cos(), angle.sin() / 5], -1)  # (65, 2)
@@ -191,9 +200,9 @@ class WindowSliders(Widget):
             raise InputError(f"the text must have 1 to 24 characters, not {len(text)}")
         _from_one_to_three("bumps", len(bumps))
         for alpha, beta, kappa in bumps:
-            _within("alpha", alpha, 0, 2)
-            _within("beta", beta, 0.02, 5)
-            _within("kappa", kappa, 0, len(text) + 1)
+            within("alpha", alpha, 0, 2)
+            within("beta", beta, 0.02, 5)
+            within("kappa", kappa, 0, len(text) + 1)
         bars = []
         for u, character in enumerate(text, 1):
             phi = sum(a * math.exp(-b * (k - u) ** 2) for a, b, k in bumps)
@@ -208,7 +217,7 @@ class WindowSliders(Widget):
         super().__init__(
             ["window"],
             {"text": text, "bumps": [list(bump) for bump in bumps]},
-            still=_svg(30 * len(text) + 30, 170, bars, label),
+            still=svg(30 * len(text) + 30, 170, bars, label),
             label=label,
             caption=caption,
         )
@@ -232,7 +241,7 @@ class MixtureSliders(Widget):
 
     def __init__(
         self,
-        components: Sequence[tuple[float, float, float, float, float, float]] = (
+        components: Sequence[Component] = (
             (0.6, -0.8, -0.3, 0.9, 0.4, 0.6),
             (0.4, 1.3, 0.7, 0.4, 0.7, -0.3),
         ),
@@ -241,27 +250,16 @@ class MixtureSliders(Widget):
     ) -> None:
         _from_one_to_three("components", len(components))
         ellipses = []
-        for (weight, x, y, sx, sy, rho), color in zip(
-            components, (BLUE, GREEN, PURPLE), strict=False
-        ):
-            _within("weight", weight, 0.01, 1)
-            for name, mu in (("mu x", x), ("mu y", y)):
-                _within(name, mu, -3, 3)
-            for name, sigma in (("sigma x", sx), ("sigma y", sy)):
-                _within(name, sigma, 0.05, 2)
-            _within("rho", rho, -0.98, 0.98)
-            points = []
-            for i in range(65):
-                a, b = math.cos(i * math.pi / 32), math.sin(i * math.pi / 32)
-                across = rho * a + math.sqrt(1 - rho**2) * b
-                points.append((50 * (3 + x + sx * a), 50 * (3 - y - sy * across)))
-            ellipses.append(_polyline(points, color))
+        for part, color in zip(components, (BLUE, GREEN, PURPLE), strict=False):
+            check_component(part)
+            points = [(50 * (3 + x), 50 * (3 - y)) for x, y in edge_of(part)]
+            ellipses.append(polyline(points, color))
         many = "s" if len(components) > 1 else ""
         label = f"a mixture of {len(components)} Gaussian{many}"
         super().__init__(
-            ["mixture"],
+            ["gaussians", "mixture"],
             {"components": [list(part) for part in components]},
-            still=_svg(300, 300, ellipses, label),
+            still=svg(300, 300, ellipses, label),
             label=label,
             caption=caption,
         )
@@ -369,7 +367,7 @@ class GateTraces(Widget):
         number = layer % len(model.network.layers) + 1  # readers count from 1
         hidden = gates.c.shape[1]
         if isinstance(cells, int):
-            _within("cells", cells, 1, hidden)
+            within("cells", cells, 1, hidden)
             spread = (gates.o * gates.c.tanh()).var(0, correction=0)
             cells = spread.argsort(descending=True)[:cells].tolist()
         wrong = [cell for cell in cells if not 0 <= cell < hidden]
@@ -395,28 +393,6 @@ class GateTraces(Widget):
         )
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{name} must be from {low} to {high}, not {value}")
-
-
 def _from_one_to_three(name: str, count: int) -> None:
     if not 1 <= count <= 3:
         raise InputError(f"there must be one to three {name}, not {count}")
-
-
-def _polyline(points: Sequence[tuple[float, float]], color: str) -> str:
-    listed = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return (
-        f'<polyline points="{listed}" fill="none" stroke="{color}" stroke-width="2"/>'
-    )
-
-
-def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
-    """Wrap shapes in an SVG with a title for readers who cannot see it."""
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" role="img"><title>{escape(title)}</title>'
-        + "".join(parts)
-        + "</svg>"
-    )

@@ -19,7 +19,7 @@ from .studio import FOLDER, MODULES, network_data
 
 MODEL = "unipen-256"  # a larger one takes longer to load
 # Files of `static/` that a Studio does not need.
-READS = ("storage", "surface", "priming", "style_file", "own_hand")
+READS = ("storage", "surface", "points", "priming", "style_file", "own_hand")
 # Short, so that a line fits on a phone, and long enough to show how letters join.
 PROMPTS = (
     "just a quick line",

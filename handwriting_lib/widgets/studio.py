@@ -182,6 +182,20 @@ def network_data(model: Model, precision: str) -> dict[str, Any]:
     return {"model": name, "pack": pack, "exact": precision != "int8"}
 
 
+def prediction_data(model: Model) -> dict[str, Any]:
+    """A network that writes without a text for the page, which is its pack in int8.
+
+    Raises:
+        ModelError: the model is of another kind.
+    """
+    if model.kind != "prediction":
+        raise ModelError(
+            f"{model.name} is a {model.kind} network: choose a model of the kind "
+            "prediction, which writes without a text"
+        )
+    return {"pack": _pack(model, "int8", _ships(model))}
+
+
 def decoder_data(model: Model) -> dict[str, Any]:
     """A decoder over characters for the page, which is its pack in int8.
 

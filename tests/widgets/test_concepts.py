@@ -201,7 +201,7 @@ def test_drawn_points_follow_the_mixture(run_module, bias):
     """Mean and covariance of many draws, and the density, of the functions inside."""
     part = (1.0, 0.5, -0.4, 0.9, 0.5, 0.7)
     answer = run_module(
-        ["mixture"],
+        ["gaussians", "mixture"],
         """
         const mixture = sharpen([given.part, given.other], given.bias);
         const points = [];

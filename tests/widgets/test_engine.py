@@ -468,7 +468,7 @@ def test_texts_that_the_network_cannot_write(page, text, words):
 @pytest.mark.parametrize(
     "what, words",
     [
-        ("pack", "this is not a pack of a synthesis network"),
+        ("pack", "this is not a pack of a network that writes"),
         ("style", "this is not a style"),
     ],
 )

@@ -370,11 +370,42 @@ export function drawInk(context, ink, place, { from = 0, to = ink.length, color,
   context.stroke();
 }
 
+/** Draw ink piece by piece, the piece that leads to point i in the colour `color(i)`. */
+export function drawShades(context, ink, place, { to = ink.length, color, width }) {
+  for (let i = 0; i < to; i++) {
+    const from = i && !ink.end[i - 1] ? i - 1 : i;
+    drawInk(context, ink, place, { from, to: i + 1, color: color(i), width });
+  }
+}
+
+/** The point of ink that lies nearest to a place in a picture, in pixels. */
+export function nearestPoint(ink, place, x, y) {
+  const gap = (i) => Math.hypot(place.x(ink.x[i], i) - x, place.y(ink.y[i], i) - y);
+  let best = 0;
+  for (let i = 1; i < ink.length; i++) if (gap(i) < gap(best)) best = i;
+  return best;
+}
+
 /** A filled disc. */
 export function dot(context, x, y, radius, color) {
   context.fillStyle = color;
   context.beginPath();
   context.arc(x, y, radius, 0, 7);
+  context.fill();
+}
+
+/** An arrow from one place to another, in pixels. */
+export function arrow(context, [x0, y0], [x1, y1], { color, width = 2, head = 8 }) {
+  const length = Math.hypot(x1 - x0, y1 - y0);
+  if (length < 1) return;
+  const size = Math.min(head, length);
+  const [dx, dy] = [((x1 - x0) / length) * size, ((y1 - y0) / length) * size];
+  drawCurve(context, [[x0, y0], [x1 - 0.8 * dx, y1 - 0.8 * dy]], { color, width });
+  context.fillStyle = color;
+  context.beginPath();
+  context.moveTo(x1, y1);
+  context.lineTo(x1 - dx - 0.45 * dy, y1 - dy + 0.45 * dx);
+  context.lineTo(x1 - dx + 0.45 * dy, y1 - dy - 0.45 * dx);
   context.fill();
 }
 
@@ -387,14 +418,15 @@ export function ring(context, x, y, radius, color) {
   context.stroke();
 }
 
-/** Call `found({x, y, width, height})` for a press or a drag on an element: the place in
- * it, in pixels. A finger may still scroll the page up and down. */
+/** Call `found({x, y, width, height, begins})` for a press or a drag on an element: the
+ * place in it, in pixels. A finger may still scroll the page up and down. */
 export function onDrag(element, found) {
   const move = (event) => {
     if (event.type === "pointerdown") element.setPointerCapture(event.pointerId);
     else if (!event.buttons) return;
     const { left, top, width, height } = element.getBoundingClientRect();
-    found({ x: event.clientX - left, y: event.clientY - top, width, height });
+    const begins = event.type === "pointerdown";
+    found({ x: event.clientX - left, y: event.clientY - top, width, height, begins });
   };
   element.classList.add("pointer");
   element.addEventListener("pointerdown", move);

@@ -1,5 +1,5 @@
-// The synthesis network in the page: the numbers of networks/, parts/mixture.py and
-// writing/, from a pack of weights that files/browser.py wrote. arithmetic.js computes,
+// The synthesis network in the page, and the prediction network, which is the same without
+// a window: the numbers of networks/, parts/mixture.py and writing/, from a pack of weights that files/browser.py wrote. arithmetic.js computes,
 // randomness.js repeats torch's generator, so that a seed draws what it draws in Python.
 
 const SIGMA_FLOOR = 0.01; // as in parts/mixture.py
@@ -15,8 +15,8 @@ const BACK_OVER_THE_PRIME = 0.5;
 export function loadPack(buffer) {
   const { about, ...rest } = readHeader(buffer);
   const known = ["handwriting_lib.model.1", "handwriting_lib.model.2", "handwriting_lib.int8.1"];
-  if (!known.includes(about?.format) || about.kind !== "synthesis") {
-    throw new Error("this is not a pack of a synthesis network");
+  if (!known.includes(about?.format) || !["synthesis", "prediction"].includes(about.kind)) {
+    throw new Error("this is not a pack of a network that writes");
   }
   const { normalisation, thinning } = about.carried ?? about; // format 1: not nested
   return {
@@ -63,8 +63,9 @@ export function encode(text, prime = "") {
 export class Engine {
   constructor(pack, { simd = hasSimd() } = {}) {
     const { tensors, config, mean, std, thinning } = pack;
-    Object.assign(this, { config, mean, std, thinning });
-    const { hidden, layers, mixtures, components, symbols } = config;
+    this.config = { components: 0, symbols: 0, ...config }; // without a window
+    Object.assign(this, { mean, std, thinning });
+    const { hidden, layers, mixtures, components, symbols } = this.config;
     const seen = 3 + symbols; // a point and the window
     const all = Object.values(tensors).map(({ shape, data }) => {
       const rows = shape.length > 1 ? shape[0] : 1;
@@ -86,7 +87,9 @@ export class Engine {
       h: math.array(Float32Array, padding(hidden)),
       c: math.array(Float32Array, hidden),
     }));
-    this.window = { weight: matrix("window.weight"), bias: vector("window.bias") };
+    this.window = symbols
+      ? { weight: matrix("window.weight"), bias: vector("window.bias") }
+      : null;
     this.output = { weight: matrix("output.weight"), bias: vector("output.bias") };
     this.gates = math.array(Float32Array, 4 * hidden);
     this.move = math.array(Float32Array, 3 * components);
@@ -112,7 +115,7 @@ export class Engine {
   /**
    * One point `[dx, dy, end]` in network units; `state` is changed in place. `indices`
    * is what `encode` gave. Gives `output` (6M + 1, overwritten by the next step) and
-   * `phi`.
+   * `phi`, null without a window.
    */
   step(state, indices, point) {
     const { hidden } = this.config;
@@ -131,7 +134,7 @@ export class Engine {
       state.h[l].set(layer.h.subarray(0, hidden));
       state.c[l].set(layer.c);
       this.joined.set(state.h[l], l * hidden);
-      if (!l) phi = this.read(state, indices);
+      if (!l && this.window) phi = this.read(state, indices);
     });
     math.product(this.output.weight, this.joined, this.output.bias, this.raw);
     return { output: this.raw, phi };

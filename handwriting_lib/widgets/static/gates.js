@@ -37,13 +37,12 @@ export function mount(host, data) {
       const [low, high] = span(name);
       const color = colors[TRACES.find(([key]) => key === name)[2]];
       const shades = ramp(name === "c" ? [colors.blue, colors.faint, color] : [colors.faint, color]);
-      for (let t = 0; t <= at; t++) {
-        const begin = t && !ink.end[t - 1] ? t - 1 : t;
+      const shade = (t) => {
         const level = Math.round((255 * (value(name, t) - low)) / (high - low));
         const [r, g, b] = shades[Math.max(0, Math.min(255, level))];
-        const piece = { from: begin, to: t + 1, color: `rgb(${r} ${g} ${b})` };
-        drawInk(context, ink, place, piece);
-      }
+        return `rgb(${r} ${g} ${b})`;
+      };
+      drawShades(context, ink, place, { to: at + 1, color: shade });
       dot(context, place.x(ink.x[at], at), place.y(ink.y[at], at), 4, colors.ink);
     },
   });

@@ -2,8 +2,6 @@
 //
 // data: components ([weight, mu x, mu y, sigma x, sigma y, rho], one a component).
 
-const LIMIT = 3; // half the side of the plane that is shown
-const MIXTURE_COLORS = ["blue", "green", "purple"];
 const DRAWN = 300;
 
 /** Components as they are drawn from with a bias: eqs 61 and 62 of the paper. */
@@ -13,23 +11,6 @@ function sharpen(parts, b) {
   return parts.map(([, x, y, sx, sy, rho], k) => ({
     pi: raised[k] / total, x, y, sx: sx * Math.exp(-b), sy: sy * Math.exp(-b), rho,
   }));
-}
-
-/** The density at a place, times two pi. */
-function density(x, y, mixture) {
-  return mixture.reduce((sum, one) => {
-    const zx = (x - one.x) / one.sx;
-    const zy = (y - one.y) / one.sy;
-    const rest = 1 - one.rho ** 2;
-    const square = (zx - one.rho * zy) ** 2 / rest + zy * zy;
-    return sum + (one.pi * Math.exp(-0.5 * square)) / (one.sx * one.sy * Math.sqrt(rest));
-  }, 0);
-}
-
-/** A place in a component, from two numbers that are normal or on a circle. */
-function placeIn(one, a, b) {
-  const across = one.rho * a + Math.sqrt(1 - one.rho ** 2) * b; // Cholesky's factor
-  return [one.x + one.sx * a, one.y + one.sy * across];
 }
 
 function drawPoints(mixture, seed) {
@@ -53,33 +34,14 @@ export function mount(host, data) {
     label: "Density of a mixture of Gaussians in the plane, with an ellipse a component",
     height: (width) => Math.min(width, 380),
     draw(context, { width, height, colors }) {
-      const reach = (LIMIT * width) / height;
-      const ticks = [-4, -3, -2, -1, 0, 1, 2, 3, 4].filter((v) => Math.abs(v) < reach);
-      const { X, Y } = axes(context, {
-        width, height, colors, x: [-reach, reach], y: [-LIMIT, LIMIT],
-        xTicks: ticks, yTicks: ticks, pad: [0, 0, 0, 0],
-      });
+      const { reach, X, Y } = planeAxes(context, { width, height, colors });
       const mixture = sharpen(parts, bias.value);
-      const columns = Math.round(width / 3);
-      const rows = Math.round(height / 3);
-      const values = new Float32Array(columns * rows);
-      for (let i = 0; i < values.length; i++) {
-        const x = reach * ((2 * ((i % columns) + 0.5)) / columns - 1);
-        const y = LIMIT * (1 - (2 * (Math.floor(i / columns) + 0.5)) / rows);
-        values[i] = density(x, y, mixture);
-      }
-      const most = values.reduce((a, b) => Math.max(a, b), 1e-9);
-      const image = heatImage(values.map((v) => Math.sqrt(v / most)), columns, rows, colors.heat);
-      context.drawImage(image, 0, 0, width, height);
+      drawMixture(context, { width, height, colors }, mixture, reach);
       if (draws) {
         for (const [x, y] of drawPoints(mixture, draws)) dot(context, X(x), Y(y), 1.6, colors.ink);
       }
       mixture.forEach((one, k) => {
-        const points = Array.from({ length: 65 }, (_, i) => {
-          const angle = (i * Math.PI) / 32;
-          const [x, y] = placeIn(one, Math.cos(angle), Math.sin(angle));
-          return [X(x), Y(y)];
-        });
+        const points = edgeOf(one).map(([x, y]) => [X(x), Y(y)]);
         const color = colors[MIXTURE_COLORS[k % 3]];
         drawCurve(context, points, { color, width: k === chosen ? 3 : 1.5 });
         dot(context, X(one.x), Y(one.y), k === chosen ? 5 : 3, color);

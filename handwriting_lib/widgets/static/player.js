@@ -58,12 +58,7 @@ export function mount(host, data) {
     },
   });
   onDrag(line.element, ({ x, y, width }) => {
-    const place = wrap(ink, width);
-    const gap = (i) =>
-      (place.x(ink.x[i], i) - x) ** 2 + (place.y(ink.y[i], i) - y) ** 2;
-    let best = 0;
-    for (let i = 1; i <= last; i++) if (gap(i) < gap(best)) best = i;
-    walk.seek(best);
+    walk.seek(nearestPoint(ink, wrap(ink, width), x, y));
   });
 
   // --- what the network read and expected ---

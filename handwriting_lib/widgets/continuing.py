@@ -1,0 +1,107 @@
+"""Figures in which a network goes on: thirty futures of a point, branches of a line.
+
+The network runs in the page, as in the Studio. Chapter 07 shows where a line could go
+on (`Futures`), and in chapter 08 a line that is written without a text branches
+(`Branches`).
+"""
+
+from __future__ import annotations
+
+from ..drawing.svg import to_svg
+from ..errors import InputError
+from ..files.models import Model, load_pretrained
+from ..ink import Sample
+from ..writing.lines import Line
+from ..writing.sampling import write_unconditional
+from .host import Widget, pack_ink
+from .shapes import within
+from .studio import ENGINE, network_data, prediction_data
+
+# Files of `static/` with which a network goes on from any point of ink.
+GOES_ON = (*ENGINE, "packs", "points", "continuing")
+
+
+class Futures(Widget):
+    """Draws thirty ways in which a network could go on from any point of a line.
+
+    Args:
+        line: line from `write` without a style of its own, or `Sample` in letter-body
+            heights: the network reads it, whoever wrote it.
+        model: model with a `SynthesisNetwork`; None takes `unipen-256`.
+        at: index of the point to go on from at first.
+        precision: precision of the weights in the page, as in `Studio`.
+        caption: text below the figure.
+
+    Raises:
+        ValueError: there is no point `at`, or there is no such precision.
+        ModelError: the network does not read text.
+
+    Example:
+        >>> from handwriting_lib import write
+        >>> model = load_pretrained("unipen-256")
+        >>> Futures(write("hi", model, style="any", seed=1)[0], model)
+        <Futures: thirty futures of: hi>
+    """
+
+    def __init__(
+        self,
+        line: Line | Sample,
+        model: Model | None = None,
+        at: int = 0,
+        *,
+        precision: str = "int8",
+        caption: str = "",
+    ) -> None:
+        model = load_pretrained("unipen-256") if model is None else model
+        within("at", at, 0, len(line.ink) - 1)
+        pack = network_data(model, precision)["pack"]
+        ink = line.ink.detach().cpu()
+        super().__init__(
+            [*GOES_ON, "futures"],
+            {"ink": pack_ink(ink), "text": line.text, "at": at, "pack": pack},
+            still=to_svg(ink, title=line.text),
+            label=f"thirty futures of: {line.text}",
+            caption=caption,
+        )
+
+
+class Branches(Widget):
+    """Writes a line without a text, which branches at every point that is pressed.
+
+    Args:
+        model: model with a `PredictionNetwork`; None takes `unipen-free`.
+        bias: initial bias, from 0 to 3.
+        seed: seed of the first line; "Start over" takes the next.
+        caption: text below the figure.
+
+    Raises:
+        ValueError: the bias is out of its range, or the seed is negative.
+        ModelError: the network is of another kind.
+
+    Example:
+        >>> Branches()
+        <Branches: unipen-free writes on without a text, and branches>
+    """
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        *,
+        bias: float = 0.5,
+        seed: int = 1,
+        caption: str = "",
+    ) -> None:
+        model = load_pretrained("unipen-free") if model is None else model
+        within("bias", bias, 0, 3)
+        if seed < 0:
+            raise InputError(f"seed must not be negative, not {seed}")
+        data = prediction_data(model)
+        still = write_unconditional(model, 120, bias=bias, seed=seed)[0]
+        label = f"{model.name} writes on without a text, and branches"
+        super().__init__(
+            [*GOES_ON, "branches"],
+            {**data, "bias": bias, "seed": seed},
+            still=to_svg(still, title=label),
+            label=label,
+            caption=caption,
+        )

@@ -1,0 +1,178 @@
+"""How a network goes on in the page: against torch, and where a hand sends it."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import pytest
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib.files.browser import browser_pack
+from handwriting_lib.widgets import Branches, Futures
+from handwriting_lib.widgets.continuing import GOES_ON
+
+from .conftest import wait
+
+UNIT = hw.Normalisation((0.1, 0.02), (0.5, 0.3))
+
+
+def model(network):
+    """A model with weights away from zero."""
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.copy_(0.4 * torch.randn(weights.shape))
+    return hw.Model(network.eval(), UNIT)
+
+
+@pytest.fixture(scope="module")
+def free():
+    sizes = {"hidden": 18, "layers": 2, "mixtures": 3}
+    return model(hw.PredictionNetwork(hw.PredictionConfig(**sizes)))
+
+
+@pytest.fixture(scope="module")
+def reader():
+    sizes = {"hidden": 12, "layers": 2, "mixtures": 2, "components": 2}
+    return model(hw.SynthesisNetwork(hw.SynthesisConfig(**sizes)))
+
+
+def test_what_cannot_go_on_is_refused(free, reader, scribble):
+    with pytest.raises(ValueError, match="bias must be from 0 to 3, not 4"):
+        Branches(free, bias=4)
+    with pytest.raises(ValueError, match="seed must not be negative, not -1"):
+        Branches(free, seed=-1)
+    with pytest.raises(hw.ModelError, match="model is a synthesis network: choose"):
+        Branches(reader)
+    with pytest.raises(hw.ModelError, match="prediction network, which reads no text"):
+        Futures(scribble(), free)
+    with pytest.raises(ValueError, match="at must be from 0 to 39, not 40"):
+        Futures(scribble(), reader, at=40)
+    feedforward = hw.Model(hw.FeedforwardPredictor(hw.FeedforwardConfig(hidden=4)))
+    with pytest.raises(hw.ModelError, match="synthesis, prediction or character"):
+        browser_pack(feedforward)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["free", "reader"])
+@torch.no_grad()
+def test_it_goes_on_as_in_torch(run_module, request, kind, scribble):
+    """Outputs along a line, and the mean of many draws of the point after it."""
+    one, sample = request.getfixturevalue(kind), scribble("ab c")
+    network, norm = one.network, one.normalisation
+    points = hw.offsets_to_positions(sample.ink)
+    found = run_module(
+        GOES_ON,
+        """
+        const engine = new Engine(loadPack(decode(given.pack)));
+        const indices = given.text ? encode(given.text) : [];
+        const known = [...readPoints(engine, given.points, indices)];
+        const [x, y, end] = given.points.at(-1);
+        const draws = [];
+        for (let seed = 0; seed < 1000; seed++) {
+          const random = randomNumbers(seed);
+          const start = {x, y, known: known.at(-1)};
+          const {value} = goOn(engine, start, {indices, bias: 0, random}).next();
+          draws.push([value.x - x, value.y - y, value.end]);
+        }
+        return {outputs: known.map(({output}) => Array.from(output)), draws};
+        """,
+        pack=base64.b64encode(browser_pack(one, "float32")).decode(),
+        points=points.tolist(),
+        text=sample.text if network.reads_text else "",
+    )
+    read = norm.apply(sample.ink)[None]
+    read[:, 0, :2] = 0
+    texts = hw.pad_texts([sample.text]) if network.reads_text else ()
+    result = network(read, *texts)
+    assert torch.allclose(torch.tensor(found["outputs"]), result.output[0], atol=1e-4)
+    last = result.mixture()[0, -1]
+    mean = (last.log_pi.exp()[:, None] * last.mu).sum(0) * torch.tensor(norm.std)
+    mean = torch.cat([mean + torch.tensor(norm.mean), last.end_logit.sigmoid()[None]])
+    draws = torch.tensor(found["draws"])
+    error = draws.std(0) / len(draws) ** 0.5
+    assert ((draws.mean(0) - mean).abs() < 4 * error).all()
+
+
+def press(page, words):
+    page.run(
+        "[...roots[0].querySelectorAll('button')]"
+        ".find(one => one.textContent === arguments[0]).click()",
+        words,
+    )
+
+
+def rows(page):
+    return page.run("return roots[0].querySelectorAll('option').length")
+
+
+def points(page):
+    return int(page.slider("Point").get_attribute("max")) + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("narrow", [False, True])
+def test_thirty_futures_of_any_point(show, reader, scribble, narrow):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    how = {"width": 360, "dark": True, "over_http": True} if narrow else {}
+    page = show(Futures(scribble("a b"), reader, at=3), **how)
+
+    def told():
+        wait(lambda: "After " in page.find("output").text)
+        return page.find("output").text
+
+    seen = {told()}
+    pattern = r"After 20 points the 30 futures are [\d.]+ letter bodies apart"
+    assert re.match(pattern, seen.pop())
+    for label in ("Point", "Points ahead", "bias b"):
+        before = page.pictures()
+        page.slider(label).send_keys(Keys.END)
+        seen.add(told())
+        assert page.pictures() != before, label
+    press(page, "Thirty others")
+    seen.add(told())
+    assert len(seen) == 4
+    ActionChains(page.driver).move_to_element(page.find("canvas")).click().perform()
+    assert page.slider("Point").get_attribute("value") != "39"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_line_branches_where_it_is_pressed(show, free, narrow):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    how = {"width": 360, "dark": True, "over_http": True} if narrow else {}
+    page = show(Branches(free), reduced=True, **how)
+    wait(lambda: points(page) == 101)  # at once, because less motion was asked for
+    before = page.pictures()
+    ActionChains(page.driver).move_to_element(page.find("canvas")).click().perform()
+    wait(lambda: rows(page) == 2)
+    assert page.pictures() != before
+    page.slider("Points ahead").send_keys(Keys.HOME)
+    page.slider("Point").send_keys(Keys.HOME)
+    press(page, "Branch here")
+    wait(lambda: rows(page) == 3 and points(page) == 21)
+    for _ in range(4):
+        press(page, "Branch here")
+    assert rows(page) == 6
+    assert "5 branches are enough" in page.find("[role=status]").text
+    for _ in range(6):
+        press(page, "Remove")
+    assert rows(page) == 1
+    assert "no branch to remove" in page.find("[role=status]").text
+    before = page.pictures()
+    press(page, "Start over")
+    wait(lambda: points(page) == 21)
+    assert page.pictures() != before
+
+
+@pytest.mark.slow
+def test_a_pack_that_is_not_there_is_told(show, free):
+    html = Branches(free).html.replace('{"pack":{"data":"', '{"pack":{"data":"AAAA')
+    page = show(html)
+    wait(lambda: "could not be loaded" in page.find("[role=status]").text)

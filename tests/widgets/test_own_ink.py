@@ -1,0 +1,197 @@
+"""Figures on the reader's own ink: what they compute, and what a hand changes."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib.widgets import MemorySlider, StepArrows, ThinningSliders
+from handwriting_lib.widgets.own_ink import OWN_INK, _layers_of
+
+from .test_pad import NO_STORAGE, Hand
+
+SLIDERS = {
+    "thinning": ("distance d", "angle a"),
+    "memory": ("weight w", "Point"),
+    "arrows": ("Point",),
+}
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "book" / "data").glob("02_arrows-*.safetensors"))
+MODELS = [hw.load_model(file) for file in FILES]
+STORED = "handwriting_lib/own_ink/line"
+FREE = hw.Model(hw.PredictionNetwork(hw.PredictionConfig(hidden=2)))
+ZIGZAG = [
+    [(60 + 80 * k + 10 * i, 60 + 60 * (i % 2)) for i in range(5)] for k in range(4)
+]
+
+
+@pytest.fixture(scope="module")
+def raw():
+    """A line of 461 points, before thinning."""
+    how = {"samples": 4, "seed": 3, "writers": 8, "texts": ["quiz at twelve"]}
+    corpus = hw.load_corpus("synthetic", **how)
+    return hw.scale_by_writer(corpus.samples)[2]
+
+
+@pytest.fixture(scope="module")
+def figures(raw):
+    ink = hw.thin(raw.ink, 0.3, 1.0)[0]
+    return {
+        "thinning": ThinningSliders(raw),
+        "memory": MemorySlider(ink),
+        "arrows": StepArrows(ink, MODELS, at=20),
+    }
+
+
+def said(page):
+    """What the figure says of its ink."""
+    return page.find("output, table").text
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda ink: ThinningSliders(ink, 3), "distance must be from 0.05 to 2, not 3"),
+        (lambda ink: ThinningSliders(ink, 1, 9), "angle must be from 0.25 to 3, not 9"),
+        (lambda ink: MemorySlider(ink, 2), "weight must be from 0.8 to 1.1, not 2"),
+        (lambda ink: MemorySlider(ink[:, :2]), "ink"),
+        (lambda ink: StepArrows(ink, []), "one to four models, not 0"),
+        (lambda ink: StepArrows(ink, MODELS, 99), "at must be from 0 to 39, not 99"),
+        (lambda ink: StepArrows(ink, [FREE]), "model is a prediction network: choose"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(make, message, scribble):
+    with pytest.raises(ValueError, match=message):
+        make(scribble().ink)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("narrow", [False, True])
+def test_they_show_and_every_slider_moves_them(show, figures, narrow):
+    """By keyboard; once on a wide page, and once on a narrow dark one over HTTP."""
+    from selenium.webdriver.common.keys import Keys
+
+    how = {"width": 360, "dark": True, "over_http": True} if narrow else {}
+    page = show(*figures.values(), **how)
+    for k, (name, labels) in enumerate(SLIDERS.items()):
+        for label in labels:
+            before = page.pictures(k)
+            page.slider(label, k).send_keys(Keys.HOME)
+            assert page.pictures(k) != before, (name, label)
+
+
+@pytest.mark.slow
+def test_the_points_that_stay_are_those_of_python(show, raw):
+    for angle in (None, 1.0):
+        page = show(ThinningSliders(raw, 0.6, angle))
+        rows = hw.thin(raw.ink, 0.6, angle)[1]
+        assert said(page).startswith(f"{len(rows)} of {len(raw.ink)} points are left")
+    page.run("roots[0].querySelector('input[type=checkbox]').click()")
+    assert said(page).startswith(f"{len(hw.thin(raw.ink, 0.6)[1])} of ")
+    assert not page.slider("angle a").is_enabled()
+
+
+@pytest.mark.slow
+def test_what_is_left_and_its_derivative_are_those_of_autograd(show, run_module, raw):
+    """The unit of the chapter over the points, and the derivative of its echo."""
+    ink = hw.thin(raw.ink, 0.3, 1.0)[0]
+    n = len(ink) - 1
+    w = torch.tensor(0.95, dtype=torch.double, requires_grad=True)
+    left = w**n
+    left.backward()
+    page = show(MemorySlider(ink, 0.95))
+    numbers = re.findall(r"(\d) · 10⁻(\S+?)[, ]", said(page))
+    superscripts = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+    found = [
+        float(f"{digit}e-{power.translate(superscripts).rstrip('.')}")
+        for digit, power in numbers
+    ]
+    assert found == [float(f"{left.item():.0e}"), float(f"{w.grad.item():.0e}")]
+    h = 0.0
+    for dy in ink[1:, 1] / hw.letter_body_height(ink):
+        h = 0.95 * h + float(dy)
+    there = float(re.search(r"h = (\S+);", said(page))[1].replace("\u2212", "-"))
+    assert math.isclose(there, h, abs_tol=0.02)
+    modules = [*OWN_INK, "memory"]
+    halves = run_module(modules, "return [halfOf(0.932, 390), halfOf(1, 390)]")
+    assert halves == [10, 195]  # what chapter 3 says
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_arrows_lead_where_torch_says(show, run_module, raw):
+    """The means of what the networks put out, also of a mixture, in letter bodies."""
+    torch.manual_seed(1)
+    config = hw.FeedforwardConfig(points=3, hidden=8, mixtures=4)
+    unit = hw.Normalisation((0.1, 0.0), (0.5, 0.3))
+    models = [*MODELS, hw.Model(hw.FeedforwardPredictor(config), unit)]
+    ink = hw.thin(raw.ink, 0.3, 1.0)[0][:60]
+    ink[-1, 2] = 1
+    points = hw.offsets_to_positions(ink).tolist()
+    found = run_module(
+        [*OWN_INK, "arrows"],
+        "return given.nets.map(net => predictor(net)(given.points));",
+        nets=[_layers_of(model) for model in models],
+        points=points,
+    )
+    for model, arrows in zip(models, found, strict=True):
+        read = model.normalisation.apply(ink)[None]
+        read[:, 0, :2] = 0
+        mixture = model.network(read).mixture()[0]
+        mean = (mixture.log_pi.exp()[..., None] * mixture.mu).sum(-2)
+        mean = model.normalisation.invert(torch.cat([mean, mean[:, :1]], 1))[:, :2]
+        assert torch.allclose(torch.tensor(arrows), mean, atol=2e-3)
+    with pytest.raises(AssertionError):  # and no two networks agree
+        torch.testing.assert_close(found[0], found[1], atol=0.05, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLIDERS)
+def test_a_hand_may_write_its_own_line(show, figures, name):
+    page = show(figures[name])
+    page.driver.execute_script("localStorage.clear()")
+    given = page.pictures()[1:], said(page)
+    hand = Hand(page, None)
+    hand.press("Write my own line")
+    assert said(page) == given[1]  # until there is ink
+    for stroke in ZIGZAG:
+        hand.draw(stroke)
+    own = said(page)
+    assert own != given[1]
+    hand.press("Undo")
+    assert said(page) != own
+    hand.press("Clear")
+    assert said(page) == given[1]
+    hand.press("Undo", "Back to the given line")
+    assert (page.pictures()[1:], said(page)) == given
+    stored = json.loads(page.driver.execute_script(f"return localStorage['{STORED}']"))
+    assert len(stored["strokes"]) == 3
+    page = show(figures[name])  # it is there in the next figure
+    Hand(page, None).press("Take my line")
+    assert said(page) not in (given[1], own)
+    page.driver.execute_script("localStorage.clear()")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", ["3", '{"strokes": [[["x", 1]]], "frame": null}'])
+def test_what_another_script_stored_is_left_alone(show, figures, content):
+    page = show(figures["thinning"])
+    page.driver.execute_script(f"localStorage['{STORED}'] = arguments[0]", content)
+    page = show(figures["thinning"])
+    Hand(page, None).press("Write my own line")
+    page.driver.execute_script("localStorage.clear()")
+
+
+@pytest.mark.slow
+def test_without_storage_it_says_so(show, figures):
+    page = show(NO_STORAGE, figures["thinning"])
+    hand = Hand(page, None)
+    hand.press("Write my own line")
+    hand.draw(ZIGZAG[0])
+    assert "does not keep the line" in hand.said
