@@ -20,6 +20,9 @@ COLAB = "https://colab.research.google.com/github"
 # What the outputs of a chapter depend on besides its own cells.
 CELL_INPUTS = ("handwriting_lib", "book/data", "benchmarks/results", "requirements.txt")
 
+# What the cells of a notebook need of the library's optional extras.
+NOTEBOOK_EXTRAS = ("gif", "widgets")
+
 
 @dataclass(frozen=True)
 class Project:
@@ -31,7 +34,7 @@ class Project:
         site: address of the built book, without a slash at the end.
         branch: the branch that the site and the badges show.
         version: version of the library in `pyproject.toml`.
-        dependencies: names of the packages that the library needs, torch left out.
+        dependencies: names of the packages that notebooks need, torch left out.
     """
 
     root: Path
@@ -95,7 +98,10 @@ def read_project(root: Path = ROOT) -> Project:
     listed = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.M | re.S)
     if version is None or listed is None:
         raise ValueError(f"{root}/pyproject.toml: no version or no dependencies")
-    needed = re.findall(r'^\s*"([\w.-]+)([^";]*)"', listed[1], re.M)  # no markers
+    needed = re.findall(r'^\s*"([\w.-]+)[^";]*"', listed[1], re.M)  # no markers
+    for extra in NOTEBOOK_EXTRAS:
+        (asked,) = re.findall(rf"^{extra} = \[(.*?)\]", pyproject, re.M | re.S)
+        needed += re.findall(r'"([\w.-]+)[^"]*"', asked)
     try:
         repository = config["repository"]["url"].rstrip("/")
         site = config["html"]["baseurl"].rstrip("/")
@@ -107,7 +113,7 @@ def read_project(root: Path = ROOT) -> Project:
         site=site,
         branch=config["repository"]["branch"],
         version=version[1],
-        dependencies=tuple(name for name, _ in needed if name != "torch"),
+        dependencies=tuple(dict.fromkeys(n for n in needed if n != "torch")),
     )
 
 

@@ -34,7 +34,8 @@ INCHES, DOTS = 6.4, 100  # width of a film, and its pixels per inch
 NEAR = ((-2.0, 4.0), (-1.25, 1.25))
 CELL = 0.04
 MARGIN = 1.0  # letter-body heights around the ink
-COLOURS = 32  # of the palette of a film
+# Colours of the palette of a film, and frames that it is chosen from.
+COLOURS, PALETTE_FRAMES = 64, 8
 TEXT_INCHES = 0.9  # height of the bars over the text
 HOLD = 1.5  # seconds for which the last frame stays
 
@@ -88,7 +89,7 @@ def animate_phi(line: Any, *, frames: int = 60, fps: float = 10.0) -> Film:
             f"phi of {line.text!r} must have the shape ({len(xy)}, "
             f"{len(line.text) + 1}), with the end slot last, not {phi.shape}"
         )
-    top = float(np.quantile(phi.max(1), 0.95))  # clips spikes
+    top = 3 * float(np.median(phi.max(1)))  # clips spikes, at lifts for example
     letters = [{" ": "\u2423"}.get(c, c) for c in line.text] + ["end"]
     size = min(11.0, 300 / len(letters))
 
@@ -279,7 +280,12 @@ def _film(
         with Image.open(path) as gif:
             pictures = [frame.convert("RGB") for frame in ImageSequence.Iterator(gif)]
     # one palette for all frames, so that a frame stores only what changed
-    palette = pictures[len(pictures) // 2].quantize(COLOURS)
+    some = pictures[:: max(1, len(pictures) // PALETTE_FRAMES)]
+    wide, high = some[0].size
+    sheet = Image.new("RGB", (wide, high * len(some)))
+    for number, picture in enumerate(some):
+        sheet.paste(picture, (0, high * number))
+    palette = sheet.quantize(COLOURS)
     first, *rest = [
         picture.quantize(palette=palette, dither=Image.Dither.NONE)
         for picture in pictures

@@ -22,7 +22,9 @@ def test_version_and_dependencies_are_those_of_pyproject():
         wanted = tomllib.load(file)["project"]
     project = read_project(REPOSITORY)
     assert project.version == wanted["version"]
-    names = {re.match(r"[\w.-]+", line)[0] for line in wanted["dependencies"]}
+    extras = wanted["optional-dependencies"]
+    lines = [*wanted["dependencies"], *extras["gif"], *extras["widgets"]]
+    names = {re.match(r"[\w.-]+", line)[0] for line in lines}
     # torch is never installed by a notebook; tomli is for old Pythons only
     assert set(project.dependencies) == names - {"torch", "tomli"}
 
