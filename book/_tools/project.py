@@ -34,7 +34,8 @@ class Project:
         site: address of the built book, without a slash at the end.
         branch: the branch that the site and the badges show.
         version: version of the library in `pyproject.toml`.
-        dependencies: names of the packages that notebooks need, torch left out.
+        dependencies: names of the packages that the library needs, torch left out.
+        for_widgets: names of those that films and widgets of the notebooks need.
     """
 
     root: Path
@@ -43,6 +44,7 @@ class Project:
     branch: str
     version: str
     dependencies: tuple[str, ...]
+    for_widgets: tuple[str, ...]
 
     @property
     def slug(self) -> str:
@@ -99,9 +101,10 @@ def read_project(root: Path = ROOT) -> Project:
     if version is None or listed is None:
         raise ValueError(f"{root}/pyproject.toml: no version or no dependencies")
     needed = re.findall(r'^\s*"([\w.-]+)[^";]*"', listed[1], re.M)  # no markers
-    for extra in NOTEBOOK_EXTRAS:
-        (asked,) = re.findall(rf"^{extra} = \[(.*?)\]", pyproject, re.M | re.S)
-        needed += re.findall(r'"([\w.-]+)[^"]*"', asked)
+    extras = [
+        re.findall(rf"^{extra} = \[(.*?)\]", pyproject, re.M | re.S)[0]
+        for extra in NOTEBOOK_EXTRAS
+    ]
     try:
         repository = config["repository"]["url"].rstrip("/")
         site = config["html"]["baseurl"].rstrip("/")
@@ -113,7 +116,8 @@ def read_project(root: Path = ROOT) -> Project:
         site=site,
         branch=config["repository"]["branch"],
         version=version[1],
-        dependencies=tuple(dict.fromkeys(n for n in needed if n != "torch")),
+        dependencies=tuple(name for name in needed if name != "torch"),
+        for_widgets=tuple(re.findall(r'"([\w.-]+)[^"]*"', " ".join(extras))),
     )
 
 

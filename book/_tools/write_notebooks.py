@@ -144,6 +144,7 @@ if numbers(found) < numbers("{version}"):
     # torch stays as it is, and so does whatever else is already there.
     %pip install --quiet --no-deps {requirement}
     %pip install --quiet {dependencies}
+    %pip install --quiet {for_widgets}
 """
 
 
@@ -158,6 +159,7 @@ def first_cells(page: str, project: Project) -> list[dict]:
         version=project.version,
         requirement=project.requirement,
         dependencies=" ".join(project.dependencies),
+        for_widgets=" ".join(project.for_widgets),
     )
     hidden = {"cellView": "form", "jupyter": {"source_hidden": True}}
     return [markdown_cell(head), code_cell(install.strip("\n"), hidden)]

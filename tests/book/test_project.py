@@ -22,11 +22,16 @@ def test_version_and_dependencies_are_those_of_pyproject():
         wanted = tomllib.load(file)["project"]
     project = read_project(REPOSITORY)
     assert project.version == wanted["version"]
-    extras = wanted["optional-dependencies"]
-    lines = [*wanted["dependencies"], *extras["gif"], *extras["widgets"]]
-    names = {re.match(r"[\w.-]+", line)[0] for line in lines}
+
+    def names(lines):
+        return {re.match(r"[\w.-]+", line)[0] for line in lines}
+
     # torch is never installed by a notebook; tomli is for old Pythons only
-    assert set(project.dependencies) == names - {"torch", "tomli"}
+    assert set(project.dependencies) == names(wanted["dependencies"]) - {
+        "torch", "tomli"
+    }  # fmt: skip
+    extras = wanted["optional-dependencies"]
+    assert set(project.for_widgets) == names([*extras["gif"], *extras["widgets"]])
 
 
 @pytest.mark.parametrize("name", ["README.md", "CITATION.cff", "pyproject.toml"])
