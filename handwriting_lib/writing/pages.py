@@ -282,6 +282,10 @@ class PageInterrupted(KeyboardInterrupt):
         self.page = page
 
 
+class OtherPageError(InputError):
+    """A page to go on with was begun with another text or in another manner."""
+
+
 class Piece(NamedTuple):
     """A part of the text that is written at a time.
 
@@ -324,7 +328,7 @@ def write_page(
     if page is None:
         page = Page(whole, [], layout, manner, replaced=replaced)
     elif (page.text, page.manner) != (whole, manner):
-        raise InputError(
+        raise OtherPageError(
             "the page to go on with has another text, or was begun with another "
             "model, style, bias, temperature or seed: give the same, or begin anew"
         )

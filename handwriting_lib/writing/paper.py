@@ -170,11 +170,11 @@ def page_layout(
             f"lines of {longest:g} mm and a margin of {edge:g} mm are wider than the "
             f"paper, {across:g} mm: choose a smaller width or margin"
         )
-    if longest < 4 * body or longest - inset < 4 * body:
+    if longest - inset < 4 * body:
         raise InputError(
-            f"paper of {across:g} mm with a margin of {edge:g} mm and an indent of "
-            f"{inset:g} mm leaves no room for a line of letters {body:g} mm high: "
-            "choose smaller ones or wider paper"
+            f"lines of {longest:g} mm with an indent of {inset:g} mm are too short for "
+            f"letters {body:g} mm high: choose a smaller size, margin or indent, or "
+            "wider paper"
         )
     if down - 2 * edge < (ASCENT + DESCENT) * body:
         raise InputError(
