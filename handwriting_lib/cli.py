@@ -172,7 +172,6 @@ def _write_page(arguments: argparse.Namespace) -> None:
             text,
             model,
             **given,
-            ruled=getattr(arguments, "ruled", False),
             style=arguments.style,
             bias=arguments.bias,
             temperature=arguments.temperature,
@@ -221,10 +220,10 @@ def _write(arguments: argparse.Namespace) -> None:
     if arguments.page:
         _write_page(arguments)
         return
-    given = [n for n in PAGE_OPTIONS if getattr(arguments, n) is not None]
-    if given:
-        option = "--" + given[0].replace("_", "-")
-        raise UsageError(f"{option} lays out a page: give its text with --page")
+    for name in PAGE_OPTIONS:
+        if getattr(arguments, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"{option} lays out a page: give its text with --page")
     _write_lines(arguments)
 
 

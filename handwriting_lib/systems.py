@@ -274,7 +274,6 @@ def write_page(
     line_spacing: float | str = "3.2ex",
     indent: float | str = 0.0,
     wrap: str = "greedy",
-    ruled: bool = False,
     style: Style | str | Path | None = None,
     bias: float = 1.25,
     temperature: float = 1.0,
@@ -302,7 +301,6 @@ def write_page(
         indent: of the first line of each paragraph.
         wrap: `"greedy"` fills each line, as people do; `"balanced"` makes the lines of
             a paragraph about equally long.
-        ruled: draw the lines that the writing stands on.
         style: the hand of the whole page, as in `write`. `"any"` makes one up, which
             the seed decides.
         bias: as in `write`.
@@ -332,7 +330,7 @@ def write_page(
     """
     layout = page_layout(
         paper=paper, margin=margin, width=width, size=size, line_spacing=line_spacing,
-        indent=indent, wrap=wrap, ruled=ruled,
+        indent=indent, wrap=wrap,
     )  # fmt: skip
     if page is not None and page.writer is not None and model is None:
         writer = page.writer

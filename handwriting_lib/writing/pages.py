@@ -14,6 +14,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -203,10 +204,8 @@ class Page:
         for line in self.lines:
             lines[line.sheet].append([s for word in line.words for s in word.strokes])
         return [
-            Sheet(*layout.paper, one, LINE_WIDTH * layout.size,
-                  rules if layout.ruled else [])
-            for one in lines
-        ]  # fmt: skip
+            Sheet(*layout.paper, one, LINE_WIDTH * layout.size, rules) for one in lines
+        ]
 
     def rewrite(self, words: Sequence[int], seed: int = 1) -> Page:
         """Write some words again: see `rewrite`."""
@@ -536,7 +535,7 @@ def _add(page: Page, lines: Sequence[Line], batch: Sequence[Piece], first: int) 
         gaps = [
             float(xy[right.points, 0].min() - xy[left.points, 0].max())
             for xy, words in zip(flat, parts, strict=True)
-            for left, right in zip(words, words[1:], strict=False)
+            for left, right in pairwise(words)
         ]
         gap = max(float(torch.tensor(gaps).median()), 0.4) if gaps else USUAL_GAP
     added, faults = list(page.words), dict(page.faults)
@@ -554,10 +553,11 @@ def _add(page: Page, lines: Sequence[Line], batch: Sequence[Piece], first: int) 
             ink, characters = _cut_out(line, xy, word.points, letters[at] - word.start)
             added.append(
                 PageWord(
-                    word.text, len(added), 0, 0, 0.0, 0.0, page.layout.size, ink,
-                    characters, number, round(room, 4),
-                )  # fmt: skip
-            )
+                    text=word.text, index=len(added), line=0, sheet=0, x=0.0, y=0.0,
+                    size=page.layout.size, ink=ink, characters=characters,
+                    piece=number, gap=round(room, 4),
+                )
+            )  # fmt: skip
         if not line.complete:
             faults[number] = (
                 f"{line.text!r} is incomplete after {line.draws} draws: {line.problem}"
@@ -630,11 +630,9 @@ def _lay(
                 along = (x - layout.margin) - layout.width / 2
                 y = layout.baseline(row)
                 y -= up * UNEVEN_BASE * size + rise * UNEVEN_SLOPE * along
+                place = {"x": round(x, 4), "y": round(y, 4), "size": size}
                 placed.append(
-                    dataclasses.replace(
-                        words[number], line=line, sheet=sheet, size=size,
-                        x=round(x, 4), y=round(y, 4),
-                    )  # fmt: skip
+                    dataclasses.replace(words[number], line=line, sheet=sheet, **place)
                 )
                 x += widths[number]
             line, row = line + 1, row + 1

@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..alphabet import encode, fold, missing
+from ..drawing.sheet import MILLIMETRES, parse_paper
 from ..errors import InputError
 from .lines import MAX_TEXT_LENGTH
 
-PAPERS = {"a3": (297.0, 420.0), "a4": (210.0, 297.0), "a5": (148.0, 210.0),
-          "letter": (215.9, 279.4), "legal": (215.9, 355.6)}  # fmt: skip
-MILLIMETRES = {"mm": 1.0, "cm": 10.0, "in": 25.4, "pt": 25.4 / 72, "": 1.0}
-SHORTEST_SIDE, LONGEST_SIDE = 20.0, 5000.0  # of paper, in millimetres
 SMALLEST, LARGEST = 0.3, 200.0  # letter bodies, in millimetres
 MAX_CHARACTERS = 200_000  # of a page
 # Characters that are written at a time: about as many as the models were trained on.
@@ -49,7 +46,7 @@ def length(value: Any, name: str, body: float | None = None) -> float:
         >>> length("17cm", "width"), length("60ex", "width", body=2.5)
         (170.0, 150.0)
     """
-    units = MILLIMETRES if body is None else {**MILLIMETRES, "ex": body}
+    units = {"": 1.0, **MILLIMETRES} | ({} if body is None else {"ex": body})
     if isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
         unit = found[2].lower()
         if unit in units:
@@ -61,39 +58,6 @@ def length(value: Any, name: str, body: float | None = None) -> float:
     raise InputError(
         f'{name} must be in millimetres, such as 170 or "17cm"{bodies}; it is {value!r}'
     )
-
-
-def paper_size(paper: Any) -> tuple[float, float]:
-    """Width and height of a sheet of paper in millimetres.
-
-    Args:
-        paper: the name of a format, `"WxH"` in millimetres, or a pair of lengths.
-
-    Raises:
-        ValueError: there is no such paper.
-
-    Example:
-        >>> paper_size("a4"), paper_size("100x150")
-        ((210.0, 297.0), (100.0, 150.0))
-    """
-    sides: Sequence[Any] = ()
-    if isinstance(paper, str):
-        if paper.strip().lower() in PAPERS:
-            return PAPERS[paper.strip().lower()]
-        sides = re.split("[x\u00d7]", paper.lower())
-    elif isinstance(paper, Sequence):
-        sides = paper
-    try:
-        width, height = (length(side, "a side of the paper") for side in sides)
-    except ValueError:
-        width = height = 0.0
-    if not all(SHORTEST_SIDE <= side <= LONGEST_SIDE for side in (width, height)):
-        raise InputError(
-            f"paper must be one of {', '.join(PAPERS)}, or its width and height in "
-            f"millimetres such as 100x150, from {SHORTEST_SIDE:g} to {LONGEST_SIDE:g} "
-            f"each, not {paper!r}"
-        )
-    return width, height
 
 
 @dataclass(frozen=True)
@@ -108,7 +72,6 @@ class PageLayout:
         pitch: distance between baselines.
         indent: of the first line of each paragraph.
         wrap: `"greedy"` or `"balanced"`.
-        ruled: whether the baselines are ruled.
     """
 
     paper: tuple[float, float]
@@ -118,7 +81,6 @@ class PageLayout:
     pitch: float
     indent: float
     wrap: str
-    ruled: bool
 
     @property
     def rows(self) -> int:
@@ -140,14 +102,15 @@ def page_layout(
     line_spacing: Any = "3.2ex",
     indent: Any = 0.0,
     wrap: str = "greedy",
-    ruled: bool = False,
 ) -> PageLayout:
     """Where lines go on paper; see `systems.write_page` for the arguments.
 
     Raises:
         ValueError: a length is none, or there is no room for a line.
     """
-    across, down = paper_size(paper)
+    if not isinstance(paper, str):
+        paper = "x".join(map(str, paper)) if isinstance(paper, Sequence) else f"{paper}"
+    across, down = parse_paper(paper)
     body = length(size, "size")
     if not SMALLEST <= body <= LARGEST:
         raise InputError(
@@ -182,7 +145,7 @@ def page_layout(
             f"of letters {body:g} mm high: choose smaller ones or higher paper"
         )
     return PageLayout(
-        (across, down), edge, longest, body, pitch, inset, wrap, bool(ruled)
+        (across, down), edge, longest, body, pitch, inset, wrap
     )
 
 
@@ -198,7 +161,9 @@ class Paragraph(NamedTuple):
     begins: bool
 
 
-def paragraphs(text: Any, ascii: bool = False) -> tuple[list[Paragraph], dict[str, str]]:
+def paragraphs(
+    text: Any, ascii: bool = False
+) -> tuple[list[Paragraph], dict[str, str]]:
     """Take a text apart at its line ends, and fold it as `write` does.
 
     Several blank lines count as one, and spaces and tabs at the ends of lines and

@@ -169,7 +169,7 @@ def _cut(fits: Values, low: Values, high: Values) -> npt.NDArray[np.int64]:
         high: `(S,)` right end of each piece.
 
     Returns:
-        `(S,)` the word of each piece: it begins with 0, ends with W - 1, and skips none.
+        `(S,)` the word of each piece, from 0 to W - 1 without a gap.
     """
     pieces, words = fits.shape
     gaps = np.minimum.accumulate(low[::-1])[::-1][1:] - np.maximum.accumulate(high)[:-1]

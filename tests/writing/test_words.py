@@ -62,8 +62,9 @@ def test_late_dot_is_in_the_word_that_it_is_over():
 
 
 def test_gap_decides_where_the_window_ran_ahead():
+    at = [ALONG + torch.tensor([x, 0.0]) for x in (0.0, 1.1, 3.5)]
     line = line_of(
-        "a b", [ALONG, ALONG + torch.tensor([1.1, 0.0]), ALONG + torch.tensor([3.5, 0])],
+        "a b", at,
         [0, 0, 0, 0, 2, 2, 2, 2, 3],
     )  # fmt: skip
     assert [len(word.points) for word in words_of(line)] == [6, 3]
