@@ -37,7 +37,7 @@ from .data.transforms import (
     split_by_writer,
 )
 from .drawing import plots as plots
-from .drawing.animation import write_gif
+from .drawing.animation import write_gif, write_video
 from .drawing.picture import save
 from .drawing.plots import (
     plot_curves,
@@ -47,7 +47,8 @@ from .drawing.plots import (
     plot_offsets,
     plot_phi,
 )
-from .drawing.png import to_png
+from .drawing.png import to_pdf, to_png
+from .drawing.sheet import Sheet
 from .drawing.svg import to_svg
 from .errors import HandwritingError
 from .evaluation.legibility import Reading, Recogniser, load_recogniser, read_lines
@@ -196,6 +197,7 @@ __all__ = [
     "RecurrentConfig",
     "RecurrentNetwork",
     "Sample",
+    "Sheet",
     "StrokeMixture",
     "Studio",
     "Style",
@@ -268,6 +270,7 @@ __all__ = [
     "style_names",
     "thin",
     "to_ascii",
+    "to_pdf",
     "to_png",
     "to_strokes",
     "to_svg",
@@ -276,4 +279,5 @@ __all__ = [
     "write_gif",
     "write_page",
     "write_unconditional",
+    "write_video",
 ]

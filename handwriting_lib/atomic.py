@@ -8,6 +8,19 @@ from pathlib import Path
 from .errors import MissingFileError
 
 
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a file whose folder is missing.
+
+    Raises:
+        FileNotFoundError: it is.
+    """
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise MissingFileError(
+            f"there is no folder {folder}: create it or choose another path"
+        )
+
+
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a new file beside `path`, then move it there.
 
@@ -18,11 +31,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         content: the whole of it.
     """
     target = Path(path)
-    if not target.absolute().parent.is_dir():
-        raise MissingFileError(
-            f"there is no folder {target.absolute().parent}: create it or choose "
-            "another path"
-        )
+    check_folder(target)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         unfinished.write_bytes(content)

@@ -76,7 +76,12 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
 
 
 # Suffixes that each option of `write` takes.
-SUFFIXES = {"out": (".svg", ".png"), "json": (".json",), "gif": (".gif",)}
+SUFFIXES = {
+    "out": (".svg", ".png", ".pdf"),
+    "json": (".json",),
+    "gif": (".gif",),
+    "video": (".mp4", ".mov", ".webm"),
+}
 
 
 def _check_suffixes(arguments: argparse.Namespace) -> None:
@@ -91,11 +96,91 @@ def _check_suffixes(arguments: argparse.Namespace) -> None:
 
 def _check_folders(*files: str | None) -> None:
     """Refuse output files whose folders are missing, before any work is done."""
+    from .atomic import check_folder
+
     for file in files:
-        if file and not (folder := Path(file).absolute().parent).is_dir():
-            raise UsageError(
-                f"there is no folder {folder}: create it or choose another path"
-            )
+        if file:
+            check_folder(file)
+
+
+def _color(name: str, option: str) -> str | None:
+    """A colour that every kind of picture knows, from a name; None for `none`."""
+    from matplotlib.colors import is_color_like, to_hex
+
+    none = name.lower() == "none"
+    if none and option == "--background":
+        return None
+    if none or not is_color_like(name):
+        raise UsageError(
+            f"{option} must be a colour such as black, navy or #1a2b3c, not {name!r}"
+        )
+    return to_hex(name)
+
+
+def _look(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How pictures are to look, for each of the functions that draw one."""
+    look: dict[str, Any] = {
+        "line_width": arguments.line_width,
+        "ruled": arguments.ruled,
+        "variable_width": arguments.variable_width,
+    }
+    for name in ("color", "background"):
+        given = getattr(arguments, name)
+        if given is not None:
+            look[name] = _color(given, f"--{name}")
+    return look
+
+
+def _check_look(arguments: argparse.Namespace) -> None:
+    """Refuse sizes and colours that cannot be, before any line is written."""
+    from .drawing.animation import find_ffmpeg
+    from .drawing.sheet import parse_length, parse_paper
+
+    if arguments.line_width:
+        parse_length(arguments.line_width, "--line-width")
+    if arguments.width and not arguments.page:
+        parse_length(arguments.width, "--width")
+    if arguments.paper:
+        parse_paper(arguments.paper)
+    if arguments.dpi is not None and not 1 <= arguments.dpi <= 10_000:
+        raise UsageError(f"--dpi must be between 1 and 10000, not {arguments.dpi:g}")
+    if arguments.layers and not (arguments.out or "x.svg").lower().endswith(".svg"):
+        raise UsageError("--layers is for SVG alone: let --out end in .svg")
+    if arguments.video:
+        find_ffmpeg()
+    _look(arguments)
+
+
+def _draw(arguments: argparse.Namespace, written: Any, **size: Any) -> None:
+    """Draw what was written in all the pictures that were asked for.
+
+    Args:
+        arguments: those of the command.
+        written: whatever `save` takes.
+        size: options of `save` that say how large to draw it.
+    """
+    from .drawing.animation import write_gif, write_video
+    from .drawing.layout import lay_out_sheets
+    from .drawing.picture import save
+    from .drawing.svg import to_svg
+
+    look = _look(arguments)
+    line_width = look.pop("line_width")
+    sheets: Any = lay_out_sheets(written, line_width=line_width, **size)
+    dpi = {} if arguments.dpi is None else {"dpi": arguments.dpi}
+    if arguments.out:
+        files = save(sheets, arguments.out, layers=arguments.layers, **look, **dpi)
+        if len(files) > 1:
+            logging.info("drawn in %d files: %s to %s", len(files), files[0], files[-1])
+    moving = dict(look)
+    if moving.get("background", "") is None:
+        del moving["background"]  # a GIF and a video have one in any case
+    if arguments.gif:
+        write_gif(sheets, arguments.gif, **moving, **dpi)
+    if arguments.video:
+        write_video(sheets, arguments.video, **moving, **dpi)
+    if not (arguments.out or arguments.json or arguments.gif or arguments.video):
+        sys.stdout.write(to_svg(sheets, layers=arguments.layers, **look) + "\n")
 
 
 def _say_skipped(corpus: Any) -> None:
@@ -109,14 +194,27 @@ def _check_number(arguments: argparse.Namespace, lines: int) -> None:
 
     With --json the lines are of use without a picture, so that this is a warning.
     """
-    from .drawing.layout import check_number
+    from .drawing.layout import MAX_MOVING_PIXELS, check_number, check_sides
     from .drawing.png import RESOLUTION
+    from .drawing.sheet import PER_INCH, parse_paper
 
+    png = arguments.out and arguments.out.lower().endswith(".png")
+    inch = PER_INCH["px"]
+    dpi = arguments.dpi or RESOLUTION * inch
+    moving = arguments.dpi or inch
     try:
-        if arguments.out and arguments.out.lower().endswith(".png"):
-            check_number(lines, "PNG", RESOLUTION)
-        if arguments.gif:
-            check_number(lines, "GIF")
+        if arguments.paper:
+            inches = [side / PER_INCH["mm"] for side in parse_paper(arguments.paper)]
+            if png:
+                check_sides(inches[0] * dpi, inches[1] * dpi, "PNG")
+            if arguments.gif or arguments.video:
+                sides = (inches[0] * moving, inches[1] * moving)
+                check_sides(*sides, "GIF or video", MAX_MOVING_PIXELS)
+        elif not arguments.width:
+            if png:
+                check_number(lines, "PNG", dpi / inch)
+            if arguments.gif or arguments.video:
+                check_number(lines, "GIF or video", moving / inch)
     except InputError as error:
         if not arguments.json:
             raise
@@ -124,7 +222,7 @@ def _check_number(arguments: argparse.Namespace, lines: int) -> None:
 
 
 # What lays out a page, beside the text.
-PAGE_OPTIONS = ("paper", "margin", "width", "size", "line_spacing", "indent", "wrap")
+PAGE_OPTIONS = ("margin", "size", "line_spacing", "indent", "wrap")
 
 
 def _say_replaced(replaced: Mapping[str, str]) -> None:
@@ -137,9 +235,6 @@ def _write_page(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from .atomic import write_whole
-    from .drawing.animation import write_gif
-    from .drawing.picture import save
-    from .drawing.svg import to_svg
     from .files.models import find_model
     from .systems import load_page, write_page
     from .writing.pages import OtherPageError, Page, PageInterrupted
@@ -152,13 +247,15 @@ def _write_page(arguments: argparse.Namespace) -> None:
         )
     text = _content(arguments.page)
     _check_suffixes(arguments)
-    _check_folders(arguments.out, arguments.json, arguments.gif)
+    _check_folders(arguments.out, arguments.json, arguments.gif, arguments.video)
+    _check_look(arguments)
     device = _device(arguments.device)
     if arguments.model is None:
         model = model_of(arguments.style, device)
     else:
         model = find_model(arguments.model, device)
-    chosen = {name: getattr(arguments, name) for name in PAGE_OPTIONS}
+    options = (*PAGE_OPTIONS, "paper", "width")
+    chosen = {name: getattr(arguments, name) for name in options}
     given = {name: value for name, value in chosen.items() if value is not None}
 
     def finished(page: Page) -> None:
@@ -203,12 +300,7 @@ def _write_page(arguments: argparse.Namespace) -> None:
                 raise
             page, interrupted = stop.page, stop
         finished(page)
-    if arguments.out:
-        save(page, arguments.out)
-    if arguments.gif:
-        write_gif(page, arguments.gif)
-    if not (arguments.out or arguments.json or arguments.gif):
-        sys.stdout.write(to_svg(page) + "\n")
+    _draw(arguments, page)
     _say_replaced(page.replaced)
     for problem in page.problems:
         logging.warning("%s", problem)
@@ -220,7 +312,7 @@ def _write(arguments: argparse.Namespace) -> None:
     if arguments.page:
         _write_page(arguments)
         return
-    for name in PAGE_OPTIONS:
+    for name in PAGE_OPTIONS:  # the others are for lines as well
         if getattr(arguments, name) is not None:
             option = "--" + name.replace("_", "-")
             raise UsageError(f"{option} lays out a page: give its text with --page")
@@ -229,9 +321,6 @@ def _write(arguments: argparse.Namespace) -> None:
 
 def _write_lines(arguments: argparse.Namespace) -> None:
     from .atomic import write_whole
-    from .drawing.animation import write_gif
-    from .drawing.picture import save
-    from .drawing.svg import to_svg
     from .files.models import find_model
     from .systems import writer_of
     from .writing.lines import Interrupted, write_lines
@@ -239,7 +328,8 @@ def _write_lines(arguments: argparse.Namespace) -> None:
 
     texts = _texts(arguments)
     _check_suffixes(arguments)
-    _check_folders(arguments.out, arguments.json, arguments.gif)
+    _check_folders(arguments.out, arguments.json, arguments.gif, arguments.video)
+    _check_look(arguments)
     _check_number(arguments, len(texts) * arguments.samples)
     device = _device(arguments.device)
     if arguments.model is None:
@@ -268,12 +358,7 @@ def _write_lines(arguments: argparse.Namespace) -> None:
     if arguments.json:
         listed = json.dumps([line.to_json() for line in lines])
         write_whole(arguments.json, f"{listed}\n".encode())
-    if arguments.out:
-        save(inks, arguments.out, unit=1.0)
-    if arguments.gif:
-        write_gif(inks, arguments.gif, unit=1.0)
-    if not (arguments.out or arguments.json or arguments.gif):
-        sys.stdout.write(to_svg(inks, unit=1.0) + "\n")
+    _draw(arguments, inks, unit=1.0, width=arguments.width, paper=arguments.paper)
     replaced = {old: new for line in lines for old, new in line.replaced.items()}
     _say_replaced(replaced)
     for line in lines:
@@ -516,18 +601,14 @@ def _add_device_option(parser: argparse.ArgumentParser, purpose: str) -> None:
     )  # fmt: skip
 
 
-def _add_page_options(parser: argparse.ArgumentParser) -> None:
+def _add_page_options(write: argparse.ArgumentParser) -> None:
     """How a page is laid out; None leaves the default to `write_page`."""
-    page = parser.add_argument_group(
+    page = write.add_argument_group(
         "layout of a page",
-        "Lengths are in millimetres, or have a unit such as 17cm, or 60ex for 60 times "
-        "the height of the letter x.",
-    )
-    page.add_argument(
-        "--paper", help="a4, letter, or WxH in millimetres (default: a4)"
+        "With --page, lengths may also be in letter bodies, such as 60ex, which are as "
+        "high as the letter x. --paper and --width are below.",
     )
     page.add_argument("--margin", help="margin on all sides (default: 20mm)")
-    page.add_argument("--width", help="longest line (default: what the margins leave)")
     page.add_argument("--size", help="height of the letter x (default: 2.5mm)")
     page.add_argument(
         "--line-spacing", help="distance between baselines (default: 3.2ex)"
@@ -539,6 +620,49 @@ def _add_page_options(parser: argparse.ArgumentParser) -> None:
         "--wrap", choices=["greedy", "balanced"],
         help="greedy fills each line; balanced makes the lines of a paragraph about "
         "equally long (default: greedy)",
+    )  # fmt: skip
+
+
+def _add_look_options(write: argparse.ArgumentParser) -> None:
+    look = write.add_argument_group("pictures")
+    look.add_argument(
+        "--paper", metavar="a4|letter|WxH",
+        help="paper to write on: a3, a4, a5, letter, legal, or width and height in "
+        "millimetres such as 100x150 (default: a picture that fits the lines; for a "
+        "page a4)",
+    )  # fmt: skip
+    look.add_argument(
+        "--width", metavar="LENGTH",
+        help="width of the picture, or on paper of the lines, such as 170mm, 17cm or "
+        "6.5in (default: whatever a letter body of 20 pixels needs, or on paper one of "
+        "3 mm)",
+    )  # fmt: skip
+    look.add_argument(
+        "--line-width", metavar="LENGTH",
+        help="width of the pen, such as 0.4mm (default: 0.12 letter bodies)",
+    )  # fmt: skip
+    look.add_argument(
+        "--variable-width", action="store_true",
+        help="let the width of a stroke follow the speed of the pen: fast is thin (for "
+        "a screen or a printer; a plotter wants lines)",
+    )  # fmt: skip
+    look.add_argument(
+        "--color", help="colour of the ink, such as navy or #1a2b3c (default: black)"
+    )
+    look.add_argument(
+        "--background", metavar="COLOR",
+        help="colour of the paper, or none (default: none in an SVG and a PDF, which a "
+        "plotter would draw, and otherwise white)",
+    )  # fmt: skip
+    look.add_argument("--ruled", action="store_true", help="draw ruled lines")
+    look.add_argument(
+        "--layers", action="store_true",
+        help="make each line a layer of the SVG, with one path per stroke, as Inkscape "
+        "and vpype read them",
+    )  # fmt: skip
+    look.add_argument(
+        "--dpi", type=float,
+        help="pixels per inch (default: 192 in a PNG, 96 in a GIF or a video)",
     )  # fmt: skip
 
 
@@ -556,8 +680,8 @@ def _parser() -> argparse.ArgumentParser:
 
     write = commands.add_parser(
         "write", help="write lines of text",
-        description="Write lines of text by hand. Without --out, --json and --gif, an "
-        "SVG picture goes to standard output.",
+        description="Write lines of text by hand. Without --out, --json, --gif and "
+        "--video, an SVG picture goes to standard output.",
     )  # fmt: skip
     write.add_argument(
         "text", nargs="*", metavar="TEXT",
@@ -615,7 +739,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_old_option(write, "--weights", "--precision")
     write.add_argument(
-        "--out", help="picture file to draw all lines in, ending in .svg or .png"
+        "--out",
+        help="picture file to draw all lines in, ending in .svg, .png or .pdf; of "
+        "several sheets of paper, each goes to an SVG or PNG of its own",
     )
     write.add_argument(
         "--ascii", action="store_true",
@@ -624,6 +750,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     write.add_argument("--json", help="JSON file to save the points of all lines in")
     write.add_argument("--gif", help="GIF file to show the lines being written in")
+    write.add_argument(
+        "--video", help="video file to show them in, such as .mp4, which needs ffmpeg"
+    )
+    _add_look_options(write)
     _add_device_option(write, "compute")
     write.set_defaults(run=_write)
 
@@ -841,7 +971,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     info.add_argument(
         "--sheet",
-        help="picture file to draw a sample of the lines in, ending in .svg or .png",
+        help="picture file to draw a sample of the lines in, ending in .svg, .png or "
+        ".pdf",
     )
     info.set_defaults(run=_corpus_info)
     get = actions.add_parser(

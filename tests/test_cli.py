@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import handwriting_lib as hw
 from handwriting_lib.cli import _parser, main
@@ -72,6 +73,55 @@ def test_write_makes_all_three_files(tmp_path):
         "backend", "replaced",
     }  # fmt: skip
     assert gif.read_bytes().startswith(b"GIF8")
+
+
+def test_pictures_have_the_size_and_the_look_asked_for(tmp_path, capsys):
+    svg, png, pdf = (tmp_path / name for name in ("a.svg", "a.png", "a.pdf"))
+    write = ["write", "ab", "cd", "--model", "unipen-184"]
+    look = ["--color", "tab:blue", "--line-width", "0.5", "--background", "#ffeecc"]
+    assert main([*write, "--paper", "a5", "--layers", *look, "--out", str(svg)]) == 0
+    root = ET.parse(svg).getroot()
+    assert (root.get("width"), root.get("viewBox")) == ("148mm", "0 0 148 210")
+    paper, *lines = root
+    assert paper.get("fill") == "#ffeecc" and len(lines) == 2
+    assert {(g.get("stroke"), g.get("stroke-width")) for g in lines} == {
+        ("#1f77b4", "0.5")
+    }
+    wide = ["--width", "10cm", "--variable-width", "--ruled"]
+    assert main([*write, *wide, "--dpi", "254", "--out", str(png)]) == 0
+    with Image.open(png) as image:
+        assert image.width == 1000
+    assert main([*write, *wide, "--out", str(pdf)]) == 0
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    assert main([*write, "--width", "10cm", "--background", "none"]) == 0
+    shown = capsys.readouterr().out
+    assert 'width="100mm"' in shown and "<rect" not in shown
+
+
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        (["--color", "blurple"], "--color must be a colour.*'blurple'"),
+        (["--color", "none"], "--color must be"),
+        (["--background", "paper"], "--background must be a colour"),
+        (["--paper", "a9"], "paper must be a3, .*'a9'"),
+        (["--paper", "0x100"], "above 0 and at most 5000 mm.*'0'"),
+        (["--width", "1e9mm"], "--width must be a length.*170mm.*'1e9mm'"),
+        (["--width", "nan"], "--width must be a length"),
+        (["--line-width", "0mm"], "--line-width must be a length"),
+        (["--dpi", "0"], "--dpi must be between 1 and 10000, not 0"),
+        (["--dpi", "nan"], "--dpi must be between"),
+        (["--layers", "--out", "a.pdf"], "--layers is for SVG alone"),
+        (["--video", "a.avi"], "--video must end in .mp4"),
+        (["--paper", "5000x5000", "--gif", "a.gif"], "at most 65535 pixels a side"),
+    ],
+)
+def test_sizes_and_colours_that_cannot_be_are_named_before_a_line_is_written(
+    options, named, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("handwriting_lib.writing.lines.write_lines", None)
+    monkeypatch.chdir(tmp_path)
+    assert re.search(named, fails(capsys, "write", "a", *options))
 
 
 def test_write_twice_gives_the_same(tmp_path):
@@ -365,9 +415,10 @@ def test_ctrl_c_keeps_the_lines_that_are_finished(tmp_path, monkeypatch, capsys)
     assert [line.text for line in stop.value.lines] == texts[:4]
 
 
-def test_page_is_written_kept_and_gone_on_with(tmp_path, monkeypatch, capsys):
+def test_page_is_written_kept_and_gone_on_with(tmp_path, monkeypatch, capsys, caplog):
     from handwriting_lib.writing.sampling import MixtureWriter
 
+    caplog.set_level("INFO")
     draw, calls, kept = MixtureWriter.draw, [], []
     page = tmp_path / "page.json"
 
@@ -397,11 +448,14 @@ def test_page_is_written_kept_and_gone_on_with(tmp_path, monkeypatch, capsys):
     assert kept == [0, 2, 3, -1]  # what a kill would have left
     assert main(command) == 0
     assert calls == ["Dear Ann,", "cafe", "Ann"]
-    assert "by 'e'" in capsys.readouterr().err
+    assert "by 'e'" in caplog.text
     found = json.loads(page.read_text())
     assert [word["text"] for word in found["words"]] == ["Dear", "Ann,", "cafe", "Ann"]
     # other paper takes no writing; another seed begins anew
-    assert main([*command, "--width", "5cm", "--paper", "letter"]) == 0
+    pdf = tmp_path / "page.pdf"
+    paper = ("--width", "20ex", "--paper", "letter", "--out", str(pdf))
+    assert main([*command, *paper]) == 0
+    assert pdf.read_bytes().startswith(b"%PDF")
     assert len(calls) == 3
     assert json.loads(page.read_text())["layout"]["width"] == 50
     assert main([*command, "--seed", "2"]) == 0

@@ -45,7 +45,7 @@ from .host import Widget
 # The files of `static/` that form the engine, which need no other file, and those that
 # form a Studio, which `mount` of another file puts into the page.
 ENGINE = ("arithmetic", "randomness", "safetensors", "engine")
-MODULES = ("reading", "folding", *ENGINE, "packs", "studio")
+MODULES = ("reading", "folding", *ENGINE, "packs", "saving", "studio")
 # Those that form the decoder of chapter 13.
 DECODER = ("arithmetic", "randomness", "safetensors", "packs", "decoder")
 COLUMNS = 30  # characters per line, as in static/studio.js
@@ -62,7 +62,8 @@ class Studio(Widget):
 
     Args:
         model: model with a `SynthesisNetwork`; None takes the default of the library.
-        text: initial text, of printable ASCII; long texts are broken into lines.
+        text: initial text, of printable ASCII; line breaks and paragraphs stay, and
+            long lines are wrapped.
         styles: styles to choose from, each as in `write`; None takes all that come with
             the model.
         style: initial style, as in `write`; None takes the default hand of the model if
@@ -114,9 +115,10 @@ class Studio(Widget):
         if style != ANY and style not in listed:
             hands.insert(0, (style, "style"))
         first = None if style == ANY else [one for one, _ in hands].index(style)
-        lines = textwrap.wrap(
-            text, COLUMNS, break_long_words=False, break_on_hyphens=False
+        wrap = textwrap.TextWrapper(
+            COLUMNS, break_long_words=False, break_on_hyphens=False
         )
+        lines = [line for row in text.splitlines() for line in wrap.wrap(row)]
         written = write(
             lines,
             model,

@@ -175,7 +175,7 @@ def test_save_chooses_by_the_ending(tmp_path):
 
 
 def test_another_ending_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"a\.jpg.*\.svg or \.png"):
+    with pytest.raises(ValueError, match=r"a\.jpg.*\.svg, \.png or \.pdf"):
         save(scribble(), tmp_path / "a.jpg")
     assert os.listdir(tmp_path) == []
 

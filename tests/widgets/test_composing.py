@@ -20,7 +20,7 @@ PRESS = f"""
 """
 STATE = """
 const said = [...roots[0].querySelectorAll('[role=status]')];
-const {value} = roots[0].querySelector('input[type=text]');
+const {value} = roots[0].querySelector('textarea');
 return [value, ...said.map(one => one.textContent)];
 """
 

@@ -302,7 +302,7 @@ class Writer(Hand):
 
     def type(self, text: str) -> None:
         self.page.run(
-            "const one = roots[0].querySelector('input[aria-label=\"Text to write\"]');"
+            "const one = roots[0].querySelector('textarea');"
             "one.value = arguments[0];"
             "one.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}));",
             text,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import base64
 import dataclasses
+import itertools
 import re
 import time
 import xml.etree.ElementTree as ElementTree
 
+import pypdfium2
 import pytest
 import torch
 
@@ -93,7 +96,7 @@ def at_once(page):
 def type_in(page, text):
     """Put a text in the field, and press Enter there."""
     page.run(
-        "const one = roots[0].querySelector('input[type=text]');"
+        "const one = roots[0].querySelector('textarea');"
         "one.value = arguments[0];"
         "const options = {key: 'Enter', bubbles: true};"
         "one.dispatchEvent(new KeyboardEvent('keydown', options));",
@@ -318,13 +321,13 @@ def test_what_the_network_cannot_write_is_said(show, studio):
     page = show(studio)
     type_in(page, "Zürich 漢")
     assert status(page) == "The network has not learned to write “漢”."
-    assert page.find("input[aria-invalid]") is not None
+    assert page.find("textarea[aria-invalid]") is not None
     type_in(page, "   ")
     assert status(page) == "There is no text to write."
     at_once(page)
     type_in(page, "Zurich")
     finished(page)
-    assert page.find("input[aria-invalid]") is None
+    assert page.find("textarea[aria-invalid]") is None
 
 
 def test_what_is_typed_on_a_phone_is_written_and_what_was_replaced_is_said(show):
@@ -342,7 +345,7 @@ def test_what_is_typed_on_a_phone_is_written_and_what_was_replaced_is_said(show)
 TYPE_ALL = """
 const [texts, done] = arguments;
 const root = document.querySelector('[data-live]').shadowRoot;
-const field = root.querySelector('input[type=text]');
+const field = root.querySelector('textarea');
 const seen = [];
 const frame = () => new Promise(requestAnimationFrame);
 (async () => {
@@ -404,7 +407,7 @@ def test_enter_that_ends_the_composing_of_a_character_writes_nothing(show, studi
     at_once(page)
     before = finished(page)
     page.run(
-        "const one = roots[0].querySelector('input[type=text]');"
+        "const one = roots[0].querySelector('textarea');"
         "one.value = 'half typed';"
         "for (const how of [{isComposing: true}, {keyCode: 229}]) {"
         "  one.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', ...how}));"
@@ -412,7 +415,7 @@ def test_enter_that_ends_the_composing_of_a_character_writes_nothing(show, studi
     )
     page.settle()
     assert status(page) == before
-    assert page.find("input[type=text]").get_property("value") == "half typed"
+    assert page.find("textarea").get_property("value") == "half typed"
     assert '["hi there"]' in page.find("code").text
 
 
@@ -425,15 +428,13 @@ def test_what_is_saved_and_copied_is_what_is_shown(show, studio):
     for other in ("typed since", "漢"):
         if other == "漢":
             type_in(page, other)
-        page.run(
-            "roots[0].querySelector('input[type=text]').value = arguments[0]", other
-        )
+        page.run("roots[0].querySelector('textarea').value = arguments[0]", other)
         svg = page.driver.execute_async_script(
             SAVED.replace("readAsDataURL", "readAsText"), "Save SVG"
         )
         root = ElementTree.fromstring(svg["url"])
         assert root[0].text == "hi there"
-        assert root[1].get("d").count("L") == points
+        assert len(re.findall("[ML]", root[1].get("d"))) == points
         assert page.find("code").text == code
 
 
@@ -470,7 +471,7 @@ def test_text_is_only_ever_text(show):
     finished(page)
     assert page.run("return document.images.length") == 0
     assert page.run("return roots[0].querySelectorAll('img').length") == 0
-    assert page.find("input[type=text]").get_property("value") == TEXT
+    assert page.find("textarea").get_property("value") == TEXT
     saved = page.driver.execute_async_script(
         SAVED.replace("readAsDataURL", "readAsText"), "Save SVG"
     )
@@ -488,8 +489,7 @@ def test_saved_pictures_hold_the_ink(show, studio):
     )
     assert svg["type"] == "image/svg+xml"
     path = ElementTree.fromstring(svg["url"])[1].get("d")
-    # a point of each stroke stands twice, so that a dot is drawn
-    assert path.count("L") == points
+    assert len(re.findall("[ML]", path)) == points
     # a letter body is 3 mm high on paper, and 20 units
     root = ElementTree.fromstring(svg["url"])
     across, down = (float(one) for one in root.get("viewBox").split()[2:])
@@ -504,6 +504,85 @@ def test_saved_pictures_hold_the_ink(show, studio):
         corners.append(page.driver.execute_async_script(CORNER, png["url"]))
         page.find("input[type=checkbox]").click()
     assert corners == [[255, 255, 255, 255], [0, 0, 0, 0]]
+
+
+LETTER = "Dear reader,\n\nthis is a longer line than fits, so it goes on.\nYours"
+
+
+@pytest.mark.parametrize("width, dark", [(1200, False), (360, True)])
+def test_paragraphs_stay_and_are_wrapped_in_one_hand(show, width, dark):
+    page = show(Studio(text=LETTER, precision="int8"), width=width, dark=dark)
+    at_once(page)
+    finished(page)
+    code = page.find("code").text
+    lines = ast.literal_eval(code.split("write(")[1].split(", style")[0])
+    assert " ".join(lines).split() == LETTER.split() and 'style="birch"' in code
+    assert lines[0] == "Dear reader," and lines[-1] == "Yours"
+    assert len(lines) == (4 if width == 1200 else 5)
+    saved = page.driver.execute_async_script(
+        SAVED.replace("readAsDataURL", "readAsText"), "Save SVG"
+    )
+    lines = []  # lowest fifth, above and below it, in letter bodies
+    for path in ElementTree.fromstring(saved["url"])[1:]:
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", path.get("d"))]
+        y = sorted((n / 20 for n in numbers[1::2]), reverse=True)
+        base = y[round(0.2 * (len(y) - 1))]
+        lines.append((base, base - y[-1], y[0] - base))
+    for i, (before, after) in enumerate(itertools.pairwise(lines)):
+        needed = before[2] + 0.5 + max(1.6, after[1])
+        wanted = max(3.6, needed) + (0 if i else 1.8)  # a paragraph after the first
+        assert after[0] - before[0] == pytest.approx(wanted, abs=0.05)
+
+
+def test_shift_enter_begins_a_line_and_enter_writes(show, studio):
+    from selenium.webdriver.common.keys import Keys
+
+    page = show(studio)
+    at_once(page)
+    finished(page)
+    field = page.find("textarea")
+    field.clear()
+    field.send_keys("one", Keys.SHIFT + Keys.ENTER, Keys.NULL, "two")
+    assert field.get_property("value") == "one\ntwo"
+    assert '["hi there"]' in page.find("code").text
+    field.send_keys(Keys.ENTER)
+    finished(page)
+    assert '["one", "two"]' in page.find("code").text
+    assert field.get_property("value") == "one\ntwo"
+
+
+def test_the_saved_pdf_is_the_saved_svg(show):
+    page = show(Studio(text=LETTER, precision="int8"))
+    at_once(page)
+    finished(page)
+    pdf = page.driver.execute_async_script(SAVED, "Save PDF")
+    assert re.fullmatch(r"ink\.pdf: [\d.]+ by [\d.]+ mm\.", status(page))
+    svg = page.driver.execute_async_script(
+        SAVED.replace("readAsDataURL", "readAsText"), "Save SVG"
+    )
+    assert pdf["type"] == "application/pdf"
+    content = base64.b64decode(pdf["url"].split(",")[1])
+    document = pypdfium2.PdfDocument(content)
+    root = ElementTree.fromstring(svg["url"])
+    sides = [float(root.get(side)[:-2]) for side in ("width", "height")]
+    size = document[0].get_size()
+    assert [side * 25.4 / 72 for side in size] == pytest.approx(sides, abs=0.06)
+    assert document.get_metadata_dict()["Title"] == root[0].text
+    assert len(document) == 1
+    # pdfium's objects are the strokes of the SVG, where the SVG has them
+    boxes = [one.get_bounds() for one in document[0].get_objects()]
+    strokes = "".join(path.get("d") for path in root[1:]).split("M")[1:]
+    assert len(boxes) == len(strokes) > 20
+    for (left, bottom, right, top), stroke in zip(boxes, strokes, strict=True):
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", stroke)]
+        x, y = (
+            [n * 3 / 20 * 72 / 25.4 for n in numbers[i::2]] for i in (0, 1)
+        )  # millimetres of a letter body, units of it, points of an inch
+        middle = ((min(x) + max(x)) / 2, size[1] - (min(y) + max(y)) / 2)
+        assert ((left + right) / 2, (bottom + top) / 2) == pytest.approx(
+            middle, abs=0.3
+        )
+    document.close()
 
 
 def test_the_still_picture_shows_where_scripts_do_not_run(show, studio):

@@ -441,7 +441,8 @@ export function button({ label, describe, onClick, className = "" }) {
 
 /** A listener for Enter, but not for the one that ends the composing of a character. */
 export const onEnter = (action) => (event) => {
-  if (event.key === "Enter" && !event.isComposing && event.keyCode !== 229) action();
+  if (event.key !== "Enter" || event.shiftKey) return;
+  if (!event.isComposing && event.keyCode !== 229) action(event);
 };
 
 /** A labelled choice; `options` are pairs of value and words. */

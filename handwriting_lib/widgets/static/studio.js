@@ -11,21 +11,35 @@ const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
 const WIDE = 30; // characters a line; the network learned from lines of up to 35
 const NARROW = 18;
 const PITCH = 3.6; // letter-body heights from line to line
+const PARAGRAPH = 1.8; // more than that before a paragraph
+const BASELINE = 0.2; // the share of a line's points that lie below it
 const CHARACTER = 1.4; // letter-body heights, a guess until the ink is there
 const OWN_HAND = "its own"; // "any" in Python: each line has another
-const MILLIMETRES = 3; // a letter body on paper, about as high as people write it
 const FRAME = 12; // milliseconds of a frame that writing at once may take
 
-/** A text as lines of whole words, of up to `limit` characters where words allow. */
+/**
+ * A text as lines {text, gap} of whole words, of up to `limit` characters where words
+ * allow. Line breaks stay, and `gap` is the room that empty lines leave before a line.
+ */
 function breakLines(text, limit) {
   const lines = [];
-  for (const word of text.split(/\s+/).filter(Boolean)) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= limit) {
-      lines[lines.length - 1] = `${last} ${word}`;
-    } else lines.push(word);
+  let gap = 0;
+  for (const row of text.split(/[\n\r]/)) {
+    const words = row.split(/\s+/).filter(Boolean);
+    if (!words.length && lines.length) gap = PARAGRAPH;
+    words.forEach((word, i) => {
+      const last = lines.at(-1);
+      if (i && last.text.length + 1 + word.length <= limit) last.text += ` ${word}`;
+      else lines.push({ text: word, gap: i ? 0 : gap });
+    });
+    if (words.length) gap = 0;
   }
   return lines;
+}
+
+/** Where the letters of a line stand, as drawing/layout.py measures it. */
+function baselineOf({ y }) {
+  return [...y].sort((a, b) => a - b)[Math.round(BASELINE * (y.length - 1))];
 }
 
 /** What hands are called, those of one name told apart. */
@@ -39,34 +53,6 @@ function names(hands) {
 
 /** A string as Python writes it. */
 const python = (text) => JSON.stringify(text);
-
-const millimetres = (units) => (MILLIMETRES * units).toFixed(1);
-
-/** Ink of several lines as SVG text, letter-body heights times 20, with its size on paper. */
-function inkSvg(lines, size, title) {
-  const scale = 20;
-  const drawing = svgNode("svg", {
-    xmlns: SVG,
-    width: `${millimetres(size.width)}mm`,
-    height: `${millimetres(size.height)}mm`,
-    viewBox: `0 0 ${(size.width * scale).toFixed(1)} ${(size.height * scale).toFixed(1)}`,
-  });
-  drawing.append(svgNode("title", {}, title));
-  for (const { x, y, end, box, top } of lines) {
-    let path = "";
-    let down = false;
-    for (let i = 0; i < x.length; i++) {
-      const spot = `${((x[i] + 1 - box.left) * scale).toFixed(1)} ${((top - y[i]) * scale).toFixed(1)}`;
-      path += down ? `L${spot}` : `M${spot}L${spot}`;
-      down = !end[i];
-    }
-    drawing.append(svgNode("path", {
-      d: path, fill: "none", stroke: "#14171c", "stroke-width": 0.12 * scale,
-      "stroke-linecap": "round", "stroke-linejoin": "round",
-    }));
-  }
-  return new XMLSerializer().serializeToString(drawing);
-}
 
 /**
  * A Studio at the end of a stage. `loading` promises the engine, and `onHand(i)` is called
@@ -82,7 +68,7 @@ function openStudio(
 ) {
   let { hands } = data;
   let engine = null;
-  let lines = []; // {text, writing} and what `empty` begins with
+  let lines = []; // {text, gap, writing} and what `empty` begins with
   let current = 0;
   let frame = 0;
   let last = 0;
@@ -109,9 +95,10 @@ function openStudio(
     const limit = stage.root.clientWidth < 480 ? NARROW : WIDE;
     const folded = foldText(text.value, data.folding, true);
     replaced = sayReplaced(folded.replaced);
-    const texts = breakLines(folded.text, limit);
+    const rows = breakLines(folded.text, limit);
+    const texts = rows.map((row) => row.text);
     if (!texts.length) return stop("There is no text to write.");
-    const lacking = sayLacking(folded.text);
+    const lacking = sayLacking(folded.text.replace(/[\n\r]/g, ""));
     if (lacking) {
       text.setAttribute("aria-invalid", "true");
       return stop(`The network has not learned to write ${lacking}.`);
@@ -122,9 +109,9 @@ function openStudio(
     const style = hand.value ? loadStyle(decode(hands[hand.value].data)) : null;
     if (!Number.isSafeInteger(options.seed)) return stop("The seed must be a whole number.");
     try {
-      lines = texts.map((words, position) => ({
-        text: words,
-        writing: engine.writeLine(words, { position, style, ...options }),
+      lines = rows.map((row, position) => ({
+        ...row,
+        writing: engine.writeLine(row.text, { position, style, ...options }),
         ...empty(),
       }));
     } catch (problem) {
@@ -145,7 +132,7 @@ function openStudio(
 
   const empty = () => ({
     x: [], y: [], end: [], phi: [], mixture: null, result: null,
-    box: { left: 0, right: 0, bottom: 0, top: 0 },
+    box: { left: 0, right: 0, bottom: 0, top: 0 }, base: 0,
   });
 
   function tick(now) {
@@ -188,6 +175,7 @@ function openStudio(
     written += 1;
     if (next.done) {
       line.result = next;
+      line.base = baselineOf(line); // known only now: the line moves there
       current += 1;
       if (current < lines.length) showText();
     }
@@ -208,14 +196,14 @@ function openStudio(
 
   // --- pictures ---
 
-  /** How far each line's first point lies below the paper's upper edge. */
-  function tops() {
-    let top = 0;
-    return lines.map(({ box }, i) => {
-      const before = lines[i - 1]?.box;
-      const room = Math.max(1.6, box.top) + 0.5;
-      top += before ? Math.max(PITCH, room - before.bottom) : room;
-      return top;
+  /** How far each line's baseline lies below the paper's upper edge. */
+  function baselines() {
+    let down = 0;
+    return lines.map(({ box, base, gap }, i) => {
+      const before = lines[i - 1];
+      const room = Math.max(1.6, box.top - base) + 0.5;
+      down += before ? gap + Math.max(PITCH, room - before.box.bottom + before.base) : room;
+      return down;
     });
   }
 
@@ -223,14 +211,14 @@ function openStudio(
     const last = lines.at(-1);
     return {
       width: estimate,
-      height: last ? tops().at(-1) + Math.max(1.2, -last.box.bottom) + 0.5 : 3,
+      height: last ? baselines().at(-1) + Math.max(1.2, last.base - last.box.bottom) + 0.5 : 3,
     };
   };
 
   /** The lines as ink, each with its place below the upper edge. */
   const drawn = () => {
-    const down = tops();
-    return lines.map((line, i) => ({ ...line, length: line.x.length, top: down[i] }));
+    const down = baselines();
+    return lines.map((line, i) => ({ ...line, length: line.x.length, top: down[i] + line.base }));
   };
 
   const placeOf = ({ box, top }, scale) => ({
@@ -295,10 +283,14 @@ function openStudio(
 
   // --- controls ---
 
-  const text = node("input", {
-    type: "text", maxlength: 512, value: data.text, "aria-label": "Text to write",
+  const text = node("textarea", {
+    rows: 1, maxlength: 4000, value: data.text, "aria-label": "Text to write",
+    title: "Enter writes it, Shift+Enter begins a new line",
     autocomplete: "off", spellcheck: "false",
-    keydown: onEnter(() => begin()),
+    keydown: onEnter((event) => {
+      event.preventDefault(); // no new line
+      begin();
+    }),
   });
   const write = button({
     label: "Write", className: "primary",
@@ -405,16 +397,17 @@ function openStudio(
     width: Math.max(...lines.map(({ box }) => box.right - box.left)) + 2,
     height: sheet().height,
   });
-  const saveSvg = button({
-    label: "Save SVG",
+  const saving = (label, name, type, draw) => button({
+    label,
     onClick: () => {
       if (lacksInk()) return;
       const size = saved();
-      const file = inkSvg(drawn(), size, title());
-      download("ink.svg", new Blob([file], { type: "image/svg+xml" }));
-      said.textContent = `ink.svg: ${millimetres(size.width)} by ${millimetres(size.height)} mm.`;
+      download(name, new Blob([draw(drawn(), size, title())], { type }));
+      said.textContent = `${name}: ${millimetres(size.width)} by ${millimetres(size.height)} mm.`;
     },
   });
+  const saveSvg = saving("Save SVG", "ink.svg", "image/svg+xml", inkSvg);
+  const savePdf = saving("Save PDF", "ink.pdf", "application/pdf", inkPdf);
   const clear = checkbox({ label: "Transparent PNG", value: false, onChange: () => {} });
   const savePng = button({
     label: "Save PNG",
@@ -431,7 +424,7 @@ function openStudio(
         context.fillRect(0, 0, canvas.width, canvas.height);
       }
       for (const line of drawn()) {
-        drawInk(context, line, placeOf(line, scale), { color: "#14171c" });
+        drawInk(context, line, placeOf(line, scale), { color: INK_COLOR });
       }
       canvas.toBlob((blob) => download("ink.png", blob), "image/png");
     },
@@ -455,7 +448,7 @@ function openStudio(
       node("div", { class: "panel along" }, node("div", { class: "title" }, "Where it reads"), heat.element),
       node("div", { class: "panel" }, node("div", { class: "title" }, "Where the pen may go next"), field.element),
     ),
-    node("div", { class: "bar" }, saveSvg, savePng, clear.element, copy),
+    node("div", { class: "bar" }, saveSvg, savePdf, savePng, clear.element, copy),
     node("pre", {}, code),
   );
 
@@ -479,12 +472,15 @@ function openStudio(
 }
 
 const STUDIO_STYLE = `
-.ask input { flex: 1 1 200px; min-width: 0; }
+.ask textarea {
+  field-sizing: content; flex: 1 1 200px; max-height: 14em; min-width: 0; padding: 6px 12px;
+  resize: vertical;
+}
 .ask, .panel + .text, .note + .row, .row + .bar, .bar + .both, .both + .bar { margin: 8px 0; }
 .choice { max-width: 100%; }
 .choice select { max-width: 16em; min-width: 0; text-overflow: ellipsis; }
 input[type="number"] { width: 7em; }
 .slider { grid-template-columns: 94px minmax(80px, 1fr) 44px; }
-input[aria-invalid] { border-color: var(--vermillion); }
+textarea[aria-invalid] { border-color: var(--vermillion); }
 pre { color: var(--muted); font-size: 12px; margin: 6px 0; overflow-x: auto; white-space: pre-wrap; }
 `;

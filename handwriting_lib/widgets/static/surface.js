@@ -126,7 +126,7 @@ function writingSurface(stage, { sheet, onStart, onEnd, onUndo, shown = () => In
   stage.root.addEventListener("keydown", (event) => {
     const { key, ctrlKey, metaKey, shiftKey, altKey, target } = event;
     if (key.toLowerCase() !== "z" || ctrlKey === metaKey || shiftKey || altKey) return;
-    if (target.matches("input[type=text], input[type=number]")) return;
+    if (target.matches("input[type=text], input[type=number], textarea")) return;
     event.preventDefault();
     onUndo();
   });
