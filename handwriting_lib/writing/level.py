@@ -24,9 +24,9 @@ from .lines import Line
 
 # Letters that stand on the baseline, and those with nothing above the letter body. Not
 # f and z, which reach below it in joined hands.
-STANDING = frozenset("abcdehiklmnorstuvwx" "ABCDEFGHIKLMNOPRSTUVWXYZ" "0123456789")
+STANDING = frozenset("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
 BODIES = frozenset("acemnorsuvwx")
-TALL = frozenset("ABCDEFGHKLMNPRSTUVWXYZ" "0123456789" "bdhkl")
+TALL = frozenset("ABCDEFGHKLMNPRSTUVWXYZ0123456789bdhkl")
 TALL_IN_BODIES = 1.9  # typical height of a tall letter, where no other tells the body
 LEAST_POINTS = 3  # that a letter is measured by
 STEEPEST = 0.2  # tangent of the steepest line that is levelled

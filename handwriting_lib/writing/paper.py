@@ -144,9 +144,7 @@ def page_layout(
             f"paper of {down:g} mm with a margin of {edge:g} mm is too low for a line "
             f"of letters {body:g} mm high: choose smaller ones or higher paper"
         )
-    return PageLayout(
-        (across, down), edge, longest, body, pitch, inset, wrap
-    )
+    return PageLayout((across, down), edge, longest, body, pitch, inset, wrap)
 
 
 class Paragraph(NamedTuple):

@@ -10,10 +10,9 @@ import torch
 
 import handwriting_lib as hw
 from handwriting_lib.errors import InputError
-from handwriting_lib.ink import from_strokes
 from handwriting_lib.writing import pages
 from handwriting_lib.writing.level import levelled, measure_level, typical_level
-from handwriting_lib.writing.lines import Drawn, Line, Writer
+from handwriting_lib.writing.lines import Line, Writer
 from handwriting_lib.writing.pages import (
     OtherPageError,
     PageInterrupted,
@@ -26,6 +25,7 @@ from handwriting_lib.writing.paper import (
     paragraphs,
     pieces,
 )
+from tests.zigzag import zigzag
 
 LETTER = """Dear Ann,
 
@@ -38,7 +38,7 @@ Quentin
 
 
 class Machine(Writer):
-    """Writes each letter as a zigzag, uneven in height, size and slant."""
+    """Writes zigzags."""
 
     backend = "none"
 
@@ -63,35 +63,7 @@ class Machine(Writer):
         return [self.one(*job) for job in zip(texts, generators, strict=True)]
 
     def one(self, text, generator):
-        base, size, lean, rise = (
-            self.uneven * (torch.rand(4, generator=generator) - 0.5)
-            * torch.tensor([4.0, 0.5, 0.4, 0.06])
-        ).tolist()  # fmt: skip
-        strokes, seen = [], []
-        x = 0.0
-        for index, character in enumerate(text):
-            wide = 0.8 + 0.2 * torch.rand(1, generator=generator).item()
-            low, high = -1.0 if character in "gjpqy" else 0.0, 1.0
-            if character.isupper() or character in "bdfhklt0123456789":
-                high = 2.0
-            if character != " ":
-                xy = torch.tensor([[0.0, high], [0.1, low], [0.4, high], [0.5, low]])
-                xy[:, 0] = x + wide * xy[:, 0]
-                strokes.append(xy)
-                seen += [index] * 4
-            x += wide * (1.5 if character == " " else 0.7)
-        strokes = [
-            (1 + size)
-            * torch.stack(
-                [s[:, 0] + lean * s[:, 1], s[:, 1] + base + rise * s[:, 0]], 1
-            )
-            for s in strokes
-        ]
-        phi = torch.nn.functional.one_hot(
-            torch.tensor([*seen[1:], len(text)]), len(text) + 1
-        ).float()  # ahead of the pen, as a network's is
-        problem = "skipped it" if self.dropped and self.dropped in text else ""
-        return Drawn(from_strokes(strokes), phi, None, problem)
+        return zigzag(text, generator, self.uneven, self.dropped)
 
 
 def page_of(text=LETTER, writer=None, page=None, on_batch=None, seed=1, style=None,
