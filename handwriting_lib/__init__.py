@@ -99,7 +99,7 @@ from .parts.attention import KeyValues, MultiHeadAttention, attention_by_hand
 from .parts.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .parts.mixture import StrokeMixture, mixture_loss
 from .parts.window import Window, WindowParameters, soft_window
-from .systems import train, write
+from .systems import load_page, train, write, write_page
 from .tokens.characters import Vocabulary
 from .training.config import TrainingConfig, read_config
 from .training.ink import batch_loss, prepare_data
@@ -109,6 +109,7 @@ from .widgets.sliders import sliders
 from .writing.compose import compose
 from .writing.decode import Decoding
 from .writing.lines import Line
+from .writing.pages import Page, rewrite
 from .writing.sampling import check_line, write_unconditional
 from .writing.styles import (
     Style,
@@ -189,6 +190,7 @@ __all__ = [
     "Normalisation",
     "OwnHand",
     "Pad",
+    "Page",
     "PeepholeLSTM",
     "Player",
     "PredictionConfig",
@@ -235,6 +237,7 @@ __all__ = [
     "letter_body_height",
     "load_corpus",
     "load_model",
+    "load_page",
     "load_pretrained",
     "load_recogniser",
     "load_style",
@@ -260,6 +263,7 @@ __all__ = [
     "pretrained_names",
     "read_config",
     "read_lines",
+    "rewrite",
     "save",
     "save_model",
     "save_style",
@@ -279,6 +283,7 @@ __all__ = [
     "train",
     "write",
     "write_gif",
+    "write_page",
     "write_unconditional",
     "write_video",
 ]

@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,16 @@ def _device(name: str) -> str:
     return name
 
 
+def _content(name: str) -> str:
+    """The text of a file, or of standard input for "-"."""
+    try:
+        return (
+            sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        ).decode("utf-8-sig")  # without the mark that some editors put first
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} cannot be read: {error}") from None
+
+
 def _texts(arguments: argparse.Namespace) -> list[str]:
     if bool(arguments.text) == bool(arguments.texts_file):
         raise UsageError(
@@ -59,13 +69,7 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
     if not arguments.texts_file:
         return list(arguments.text)
     name = arguments.texts_file
-    try:
-        content = (
-            sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        ).decode("utf-8-sig")  # without the mark that some editors put first
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{name} cannot be read: {error}") from None
-    texts = [line for line in content.splitlines() if line.strip()]
+    texts = [line for line in _content(name).splitlines() if line.strip()]
     if not texts:
         raise UsageError(f"{name} contains no text: give one text per line")
     return texts
@@ -134,7 +138,7 @@ def _check_look(arguments: argparse.Namespace) -> None:
 
     if arguments.line_width:
         parse_length(arguments.line_width, "--line-width")
-    if arguments.width:
+    if arguments.width and not arguments.page:
         parse_length(arguments.width, "--width")
     if arguments.paper:
         parse_paper(arguments.paper)
@@ -217,7 +221,105 @@ def _check_number(arguments: argparse.Namespace, lines: int) -> None:
         logging.warning("%s; the ink will be in %s", error, arguments.json)
 
 
+# What lays out a page, beside the text.
+PAGE_OPTIONS = ("margin", "size", "line_spacing", "indent", "wrap")
+
+
+def _say_replaced(replaced: Mapping[str, str]) -> None:
+    if replaced:
+        listed = ", ".join(f"{old!r} by {new!r}" for old, new in replaced.items())
+        logging.info("replaced in the texts: %s", listed)
+
+
+def _write_page(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from .atomic import write_whole
+    from .files.models import find_model
+    from .systems import load_page, write_page
+    from .writing.pages import OtherPageError, Page, PageInterrupted
+    from .writing.styles import model_of
+
+    if arguments.text or arguments.texts_file or arguments.samples != 1:
+        raise UsageError(
+            "--page takes its text from one file and writes it once: leave out TEXT, "
+            "--texts-file and --samples"
+        )
+    text = _content(arguments.page)
+    _check_suffixes(arguments)
+    _check_folders(arguments.out, arguments.json, arguments.gif, arguments.video)
+    _check_look(arguments)
+    device = _device(arguments.device)
+    if arguments.model is None:
+        model = model_of(arguments.style, device)
+    else:
+        model = find_model(arguments.model, device)
+    options = (*PAGE_OPTIONS, "paper", "width")
+    chosen = {name: getattr(arguments, name) for name in options}
+    given = {name: value for name, value in chosen.items() if value is not None}
+
+    def finished(page: Page) -> None:
+        """Keep what is finished, so that a later call goes on with it."""
+        bar.update(len(page.words) - bar.n)
+        if arguments.json:
+            write_whole(arguments.json, f"{json.dumps(page.to_json())}\n".encode())
+
+    def written(begun: Page | None) -> Page:
+        return write_page(
+            text,
+            model,
+            **given,
+            style=arguments.style,
+            bias=arguments.bias,
+            temperature=arguments.temperature,
+            seed=arguments.seed,
+            redraws=arguments.redraws,
+            ascii=arguments.ascii,
+            precision=arguments.precision,
+            page=begun,
+            on_batch=finished,
+        )
+
+    begun = interrupted = None
+    if arguments.json and Path(arguments.json).is_file():
+        try:
+            begun = load_page(
+                arguments.json, model, style=arguments.style,
+                precision=arguments.precision,
+            )  # fmt: skip
+        except InputError:  # something else is in the file, which is written anew
+            pass
+    with tqdm(total=len(text.split()), unit="word", delay=1) as bar:
+        try:
+            try:
+                page = written(begun)
+            except OtherPageError:
+                page = written(None)
+        except PageInterrupted as stop:
+            if not stop.page.words:
+                raise
+            page, interrupted = stop.page, stop
+        finished(page)
+    _draw(arguments, page)
+    _say_replaced(page.replaced)
+    for problem in page.problems:
+        logging.warning("%s", problem)
+    if interrupted:
+        raise interrupted
+
+
 def _write(arguments: argparse.Namespace) -> None:
+    if arguments.page:
+        _write_page(arguments)
+        return
+    for name in PAGE_OPTIONS:  # the others are for lines as well
+        if getattr(arguments, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"{option} lays out a page: give its text with --page")
+    _write_lines(arguments)
+
+
+def _write_lines(arguments: argparse.Namespace) -> None:
     from .atomic import write_whole
     from .files.models import find_model
     from .systems import writer_of
@@ -258,9 +360,7 @@ def _write(arguments: argparse.Namespace) -> None:
         write_whole(arguments.json, f"{listed}\n".encode())
     _draw(arguments, inks, unit=1.0, width=arguments.width, paper=arguments.paper)
     replaced = {old: new for line in lines for old, new in line.replaced.items()}
-    if replaced:
-        listed = ", ".join(f"{old!r} by {new!r}" for old, new in replaced.items())
-        logging.info("replaced in the texts: %s", listed)
+    _say_replaced(replaced)
     for line in lines:
         if not line.complete:
             logging.warning(
@@ -501,12 +601,35 @@ def _add_device_option(parser: argparse.ArgumentParser, purpose: str) -> None:
     )  # fmt: skip
 
 
+def _add_page_options(write: argparse.ArgumentParser) -> None:
+    """How a page is laid out; None leaves the default to `write_page`."""
+    page = write.add_argument_group(
+        "layout of a page",
+        "With --page, lengths may also be in letter bodies, such as 60ex, which are as "
+        "high as the letter x. --paper and --width are below.",
+    )
+    page.add_argument("--margin", help="margin on all sides (default: 20mm)")
+    page.add_argument("--size", help="height of the letter x (default: 2.5mm)")
+    page.add_argument(
+        "--line-spacing", help="distance between baselines (default: 3.2ex)"
+    )
+    page.add_argument(
+        "--indent", help="indent of the first line of each paragraph (default: none)"
+    )
+    page.add_argument(
+        "--wrap", choices=["greedy", "balanced"],
+        help="greedy fills each line; balanced makes the lines of a paragraph about "
+        "equally long (default: greedy)",
+    )  # fmt: skip
+
+
 def _add_look_options(write: argparse.ArgumentParser) -> None:
     look = write.add_argument_group("pictures")
     look.add_argument(
         "--paper", metavar="a4|letter|WxH",
         help="paper to write on: a3, a4, a5, letter, legal, or width and height in "
-        "millimetres such as 100x150 (default: a picture that fits the lines)",
+        "millimetres such as 100x150 (default: a picture that fits the lines; for a "
+        "page a4)",
     )  # fmt: skip
     look.add_argument(
         "--width", metavar="LENGTH",
@@ -568,6 +691,13 @@ def _parser() -> argparse.ArgumentParser:
         "--texts-file",
         help="UTF-8 file with one text per line, instead of TEXT arguments",
     )
+    write.add_argument(
+        "--page", metavar="FILE",
+        help="UTF-8 file with a text of any length, or - for standard input, to write "
+        "as a page: wrapped to lines, with its paragraphs, in one hand. With --json, "
+        "an interrupted page is gone on with",
+    )  # fmt: skip
+    _add_page_options(write)
     write.add_argument(
         "--bias", type=float, default=1.25,
         help="how neatly to write: 0 writes as people do, higher values more neatly "

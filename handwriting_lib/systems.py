@@ -8,6 +8,7 @@ cannot do is refused here, by name.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 from ._deprecation import renamed_arguments
+from .errors import InputError, MissingFileError
 from .files.browser import export_browser
 from .files.models import Model, ModelError, find_model
 from .files.onnx import export_onnx
@@ -25,9 +27,12 @@ from .training.ink import InkTask
 from .training.loop import Progress, fit
 from .training.task import Task
 from .training.text import TextTask
+from .writing import pages
 from .writing.lines import Line, Writer, write_lines
+from .writing.pages import Page, page_from_json
+from .writing.paper import page_layout
 from .writing.sampling import MixtureWriter
-from .writing.styles import Style, model_of
+from .writing.styles import Style, model_called, model_of
 
 # What `evaluate` can measure of a model.
 MEASURES = (
@@ -256,3 +261,126 @@ def write(
         keep_output=keep_output,
         ascii=ascii,
     )
+
+
+def write_page(
+    text: str,
+    model: Model | str | Path | None = None,
+    *,
+    paper: str | tuple[float, float] = "a4",
+    margin: float | str = 20.0,
+    width: float | str | None = None,
+    size: float | str = 2.5,
+    line_spacing: float | str = "3.2ex",
+    indent: float | str = 0.0,
+    wrap: str = "greedy",
+    style: Style | str | Path | None = None,
+    bias: float = 1.25,
+    temperature: float = 1.0,
+    seed: int = 1,
+    redraws: int = 10,
+    ascii: bool = False,
+    precision: str = "float32",
+    page: Page | None = None,
+    on_batch: Callable[[Page], None] | None = None,
+) -> Page:
+    """Write a text of any length by hand, wrapped to lines on sheets of paper.
+
+    Lengths are in millimetres, or strings with a unit: `"17cm"`, or `"60ex"` for 60
+    letter bodies.
+
+    Args:
+        text: paragraphs, with a blank line between them; other line ends are kept too.
+        model: as in `write`.
+        paper: `"a4"`, `"letter"` or another format, `"WxH"` in millimetres, or a pair.
+        margin: margin on all sides.
+        width: longest line; None takes what the margins leave. A word that is longer
+            has a line of its own and is among `Page.problems`.
+        size: height of the letter x.
+        line_spacing: distance between two baselines.
+        indent: of the first line of each paragraph.
+        wrap: `"greedy"` fills each line, as people do; `"balanced"` makes the lines of
+            a paragraph about equally long.
+        style: the hand of the whole page, as in `write`. `"any"` makes one up, which
+            the seed decides.
+        bias: as in `write`.
+        temperature: as in `write`.
+        seed: as in `write`.
+        redraws: how often a piece of the text may be drawn again if it is incomplete;
+            one that stays so is among `Page.problems`.
+        ascii: as in `write`; `Page.replaced` says what was replaced.
+        precision: as in `write`.
+        page: an unfinished one of the same text to go on with.
+        on_batch: called with the page as far as it is finished, after each batch.
+
+    Returns:
+        The page: its lines, its words with their points, and its sheets.
+
+    Raises:
+        ValueError: a text, a length or another argument that cannot be used; the
+            message names it.
+        FileNotFoundError: there is no such model or style file.
+        KeyboardInterrupt: Ctrl-C was pressed. The exception has the page as far as it
+            is finished (`writing.pages.PageInterrupted`).
+
+    Example:
+        >>> page = write_page("Dear Ann,\n\nit is late.", "unipen-256", width="8ex")
+        >>> [line.text for line in page.lines]
+        ['Dear', 'Ann,', 'it is', 'late.']
+    """
+    layout = page_layout(
+        paper=paper, margin=margin, width=width, size=size, line_spacing=line_spacing,
+        indent=indent, wrap=wrap,
+    )  # fmt: skip
+    if page is not None and page.writer is not None and model is None:
+        writer = page.writer
+    else:
+        writer = writer_of(
+            model_of(style) if model is None else find_model(model), precision
+        )
+    return pages.write_page(
+        text,
+        writer,
+        layout=layout,
+        style=style,
+        bias=bias,
+        temperature=temperature,
+        seed=seed,
+        redraws=redraws,
+        ascii=ascii,
+        page=page,
+        on_batch=on_batch,
+    )
+
+
+def load_page(
+    path: str | Path,
+    model: Model | str | Path | None = None,
+    *,
+    style: Style | str | Path | None = None,
+    precision: str = "float32",
+) -> Page:
+    """Read a page that `handwriting write --page FILE --json PATH` saved.
+
+    Args:
+        path: the JSON file, which holds what `Page.to_json` gives.
+        model: the model that wrote it; None finds it among those that come with the
+            library.
+        style: the hand it is written in; None finds it by the name in the file.
+        precision: as in `write`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no page, or the model or the style is not that of the page.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f"there is no page {path}")
+    try:
+        page = page_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (ValueError, RecursionError):
+        raise InputError(
+            f"{path} is no page that write_page made, or it is damaged"
+        ) from None
+    if model is None:
+        model = model_called(page.manner.model)
+    return page.written_by(writer_of(find_model(model), precision), style)

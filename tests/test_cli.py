@@ -22,6 +22,7 @@ from PIL import Image
 import handwriting_lib as hw
 from handwriting_lib.cli import _parser, main
 from handwriting_lib.evaluation.report import EvaluationSettings
+from tests.zigzag import zigzag
 
 SEGMENT = '.INCLUDE aaa/x.dat\n.SEGMENT WORD 0 OK "hi"\n.SEGMENT TEXT 0-1 OK "hi yo"\n'
 PEN = ".WRITER_ID someone\n.COORD X Y\n.PEN_DOWN\n{}\n.PEN_UP\n.PEN_DOWN\n{}\n"
@@ -413,3 +414,65 @@ def test_ctrl_c_keeps_the_lines_that_are_finished(tmp_path, monkeypatch, capsys)
     with pytest.raises(KeyboardInterrupt) as stop:
         hw.write(texts, redraws=0)
     assert [line.text for line in stop.value.lines] == texts[:4]
+
+
+def test_page_is_written_kept_and_gone_on_with(tmp_path, monkeypatch, capsys, caplog):
+    from handwriting_lib.writing.sampling import MixtureWriter
+
+    caplog.set_level("INFO")
+    calls, kept = [], []
+    page = tmp_path / "page.json"
+
+    def counted(self, texts, generators, *rest):
+        kept.append(len(json.loads(page.read_text())["words"]) if page.exists() else 0)
+        if len(calls) == 2 and not kept.count(-1):
+            kept.append(-1)
+            raise KeyboardInterrupt
+        calls.extend(texts)
+        return [zigzag(*job) for job in zip(texts, generators, strict=True)]
+
+    monkeypatch.setattr(MixtureWriter, "draw", counted)
+    monkeypatch.setattr("handwriting_lib.writing.pages.BATCH", 1)
+    letter = tmp_path / "letter.txt"
+    letter.write_bytes("\ufeffDear Ann,\r\n\r\ncaf\u00e9\r\nAnn\r\n".encode())
+    command = [
+        "write", "--page", str(letter), "--model", "unipen-256", "--redraws", "0",
+        "--json", str(page),
+    ]  # fmt: skip
+    assert "'\u00e9'" in fails(capsys, *command)
+    command += ["--ascii"]
+    assert main(command) == 130
+    assert "2 lines were finished; the text is missing from 'Ann' on" in (
+        capsys.readouterr().err
+    )
+    assert json.loads(page.read_text())["missing"] == ["Ann"]
+    assert kept == [0, 2, 3, -1]  # what a kill would have left
+    assert main(command) == 0
+    assert calls == ["Dear Ann,", "cafe", "Ann"]
+    assert "by 'e'" in caplog.text
+    found = json.loads(page.read_text())
+    assert [word["text"] for word in found["words"]] == ["Dear", "Ann,", "cafe", "Ann"]
+    # other paper takes no writing; another seed begins anew
+    pdf = tmp_path / "page.pdf"
+    paper = ("--width", "20ex", "--paper", "letter", "--out", str(pdf))
+    assert main([*command, *paper]) == 0
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert len(calls) == 3
+    assert json.loads(page.read_text())["layout"]["width"] == 50
+    assert main([*command, "--seed", "2"]) == 0
+    assert len(calls) == 6
+
+
+def test_bad_input_to_a_page(tmp_path, capsys):
+    letter = tmp_path / "letter.txt"
+    letter.write_text("a")
+    page = ("write", "--page", str(letter))
+    assert "one file and writes it once" in fails(capsys, *page, "more")
+    assert "one file and writes it once" in fails(capsys, *page, "--samples", "2")
+    assert "give its text with --page" in fails(capsys, "write", "a", "--size", "3")
+    assert "cannot be read" in fails(capsys, "write", "--page", str(tmp_path / "no"))
+    model = ("--model", "unipen-184")
+    assert "not 'a9'" in fails(capsys, *page, *model, "--paper", "a9")
+    assert "too short" in fails(capsys, *page, *model, "--width", "5mm")
+    letter.write_text(" \n")
+    assert "empty" in fails(capsys, *page, *model)

@@ -144,6 +144,11 @@ class Writer(ABC):
         """
 
 
+    @abstractmethod
+    def style_of(self, line: Line) -> Any:
+        """The hand of a line that this writer wrote, to write others in it."""
+
+
 def line_generator(seed: int, position: int, draw: int) -> torch.Generator:
     """The source of randomness of one draw of one line."""
     digest = hashlib.sha256(f"{seed} {position} {draw}".encode()).digest()

@@ -18,9 +18,9 @@ from ..errors import InputError
 from ..files.models import Model, ModelError
 from ..ink import check_ink
 from ..parts.mixture import StrokeMixture, draw_noise
-from .lines import Drawn, Writer, line_generator
+from .lines import Drawn, Line, Writer, line_generator
 from .stepper import Points, Stepper, StepWeights
-from .styles import Style, choose_style
+from .styles import Style, choose_style, read_hand
 
 # Nobody in UNIPEN's thinned lines needs more points per character than this.
 POINTS_PER_CHARACTER = 40
@@ -100,6 +100,9 @@ class MixtureWriter(Writer):
 
     def choose_style(self, style: Style | str | Path | None) -> Style | None:
         return choose_style(style, self.model)
+
+    def style_of(self, line: Line) -> Style:
+        return read_hand(self.model, line.text, line.ink, "any")
 
     @torch.no_grad()
     def draw(

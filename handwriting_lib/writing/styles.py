@@ -30,7 +30,13 @@ from ..atomic import write_whole
 from ..data.batches import pad_texts
 from ..data.transforms import scale_by_writer
 from ..errors import InputError, MissingFileError
-from ..files.models import PRETRAINED, Model, load_pretrained, pretrained_names
+from ..files.models import (
+    PRETRAINED,
+    Model,
+    ModelError,
+    load_pretrained,
+    pretrained_names,
+)
 from ..ink import Sample, check_ink
 from ..networks import SynthesisState
 from ..parts.lstm import LSTMState
@@ -103,7 +109,6 @@ class Style:
         )
 
 
-@torch.inference_mode()
 def make_style(model: Model, sample: Sample, name: str = "style") -> Style:
     """Let a network read a line of ink, and keep its state.
 
@@ -129,21 +134,27 @@ def make_style(model: Model, sample: Sample, name: str = "style") -> Style:
         >>> style.text == sample.text, style.point.shape
         (True, torch.Size([3]))
     """
-    network = model.network
-    if not network.reads_text:
+    if not model.network.reads_text:
         raise StyleError(
             f"{model.name} is a {model.kind} network, which reads no text and has no "
             "styles: choose a synthesis network"
         )
     if sample.units != SCALED:
         sample = scale_by_writer([sample])[0]
+    return read_hand(model, sample.text, model.thinning(sample.ink)[0], name)
+
+
+@torch.inference_mode()
+def read_hand(model: Model, text: str, ink: Tensor, name: str) -> Style:
+    """`make_style` from ink that is as the model wants it: scaled and thinned."""
+    network = model.network
     like = network.output.bias
-    ink = model.normalisation.apply(check_ink(model.thinning(sample.ink)[0])).to(like)
+    ink = model.normalisation.apply(check_ink(ink)).to(like)
     if len(ink) < 2:
         raise StyleError("a single point does not show a hand: give a line of ink")
     ink[0, :2] = 0  # "no offset yet", as in training
     ink[-1, 2] = 1
-    text = sample.text.rstrip()
+    text = text.rstrip()
     slots, mask = (t.to(like.device) for t in pad_texts([text + " "]))
     mask[:, -1] = False  # the text continues, so there is no end slot yet
     out = network(ink[None, :-1], slots, mask)
@@ -386,6 +397,22 @@ def model_of(
             if not made_with.isdisjoint(model.fingerprints()):
                 return model.to(device)
     return default
+
+
+def model_called(fingerprint: str) -> Model:
+    """The model that comes with the library and has a fingerprint.
+
+    Raises:
+        ModelError: none of them has it.
+    """
+    for name in pretrained_names():
+        model = load_pretrained(name)
+        if model.is_called(fingerprint):
+            return model
+    raise ModelError(
+        f"no model that comes with the library is called {fingerprint}: give the model "
+        "by the path of its file"
+    )
 
 
 @dataclass(frozen=True)
