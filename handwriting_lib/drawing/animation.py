@@ -276,6 +276,8 @@ def _film(
     check_sides(*size, kind, MAX_MOVING_PIXELS)
     lengths = [sum(len(s) for line in sheet.lines for s in line) for sheet in sheets]
     points = sum(lengths)
+    if not points:
+        raise InputError(f"there is no ink for a {kind} to show: write something first")
     if seconds is None:
         seconds = max(points / POINTS_PER_SECOND, SHORTEST_FRAME)
         seconds = min(seconds, MAX_SECONDS)

@@ -169,6 +169,8 @@ def _draw(
     transform = Affine2D().scale(scale, -scale).translate(0, down)
 
     def add(strokes: Sequence[torch.Tensor], filled: bool, **look: Any) -> None:
+        if not strokes:  # an empty line
+            return
         vertices, codes = [], []
         for stroke in strokes:
             if (stroke == stroke[0]).all():  # Agg draws no segment of length zero

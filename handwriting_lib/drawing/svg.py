@@ -116,6 +116,7 @@ def to_svg(
     lines = [
         [_path(stroke, dot, digits, sheet.filled) for stroke in strokes]
         for strokes in sheet.lines
+        if strokes
     ]
     if layers:
         for i, paths in enumerate(lines):

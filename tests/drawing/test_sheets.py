@@ -326,6 +326,19 @@ def test_rules_and_paper_are_there_only_when_asked_for(tmp_path, ending):
     assert [int((column < column[0] - 20).any()) for column in edge] == [0, 1, 0]
 
 
+def test_an_empty_line_and_an_empty_sheet_are_drawn(tmp_path):
+    full = sheet(lines=2)
+    gap = dataclasses.replace(full, lines=[full.lines[0], [], full.lines[1]])
+    empty = dataclasses.replace(full, lines=[])
+    assert to_png(gap) == to_png(full) and to_svg(gap) == to_svg(full)
+    for name in ("a.svg", "a.png", "a.pdf"):
+        save(empty, tmp_path / name, variable_width=True)
+    assert "<path" not in (tmp_path / "a.svg").read_text()
+    assert not ink_of((tmp_path / "a.png").read_bytes()).any()
+    with pytest.raises(ValueError, match="no ink for a GIF"):
+        to_gif_bytes(empty)
+
+
 # --- sizes that cannot be ---
 
 
