@@ -26,13 +26,15 @@ from ..errors import InputError
 from ..ink import offsets_to_positions
 from .lines import Line
 
-# The least probability that a point is said to have in any word: a late dot costs at
-# most so much, and its place along the line decides.
+# The least probability that a point is said to have in any word, so that a late dot
+# does not cost more than its place along the line is worth.
 FLOOR = 0.02
+# Points of a stroke say much the same: n of them count as n to this power.
+AGREEMENT = 0.7
 # Nats that a gap of one letter-body height between two words is worth, and the widest
 # gap that counts.
 GAP_WORTH = 12.0
-WIDEST_GAP = 1.0  # letter-body heights
+WIDEST_GAP = 2.0  # letter-body heights
 
 Values = npt.NDArray[np.float64]
 
@@ -149,6 +151,7 @@ def _owners(line: Line, spans: list[tuple[int, int]], xy: Tensor) -> Tensor:
         )
     fits = each.new_zeros(count, len(spans))  # log-likelihood of each piece in a word
     fits.index_add_(0, piece, (each + FLOOR).log())
+    fits *= piece.bincount()[:, None] ** (AGREEMENT - 1)
     across = xy[:, 0].double()
     low = across.new_full((count,), torch.inf).scatter_reduce(0, piece, across, "amin")
     high = -across.new_full((count,), torch.inf)
