@@ -17,7 +17,7 @@ from .concepts import (
     OptimiserPaths,
     WindowSliders,
 )
-from .continuing import Branches, Futures
+from .continuing import Branches, Futures, WindowHandle
 from .densities import EMSteps, TargetPulls
 from .host import Widget
 from .own_hand import OwnHand
@@ -44,5 +44,6 @@ __all__ = [
     "TargetPulls",
     "ThinningSliders",
     "Widget",
+    "WindowHandle",
     "WindowSliders",
 ]
