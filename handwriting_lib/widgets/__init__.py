@@ -21,17 +21,20 @@ from .continuing import Branches, Futures, WindowHandle
 from .densities import EMSteps, TargetPulls
 from .host import Widget
 from .own_hand import OwnHand
-from .own_ink import MemorySlider, StepArrows, ThinningSliders
+from .own_ink import GateHandles, MemorySlider, StepArrows, ThinningSliders
 from .pad import Pad
 from .player import Player
 from .studio import Studio
+from .timing import ClockTuner
 
 __all__ = [
     "ActivationShapes",
     "AttentionView",
     "Branches",
+    "ClockTuner",
     "EMSteps",
     "Futures",
+    "GateHandles",
     "GateTraces",
     "MemorySlider",
     "MixtureSliders",
