@@ -17,7 +17,7 @@ from .concepts import (
     OptimiserPaths,
     WindowSliders,
 )
-from .continuing import Branches, Futures, WindowHandle
+from .continuing import BiasByHalves, Branches, Futures, WindowHandle
 from .densities import EMSteps, TargetPulls
 from .host import Widget
 from .own_hand import OwnHand
@@ -30,6 +30,7 @@ from .timing import ClockTuner
 __all__ = [
     "ActivationShapes",
     "AttentionView",
+    "BiasByHalves",
     "Branches",
     "ClockTuner",
     "EMSteps",

@@ -10,7 +10,7 @@ import torch
 
 import handwriting_lib as hw
 from handwriting_lib.files.browser import browser_pack
-from handwriting_lib.widgets import Branches, Futures, WindowHandle
+from handwriting_lib.widgets import BiasByHalves, Branches, Futures, WindowHandle
 from handwriting_lib.widgets.continuing import GOES_ON
 
 from .conftest import wait
@@ -52,6 +52,8 @@ def test_what_cannot_go_on_is_refused(free, reader, scribble):
         Futures(scribble(), reader, at=40)
     with pytest.raises(ValueError, match="bias must be from 0 to 3, not -1"):
         WindowHandle("ab", reader, bias=-1)
+    with pytest.raises(ValueError, match="bias must be from 0 to 5, not 6"):
+        BiasByHalves("ab", reader, bias=6)
     with pytest.raises(ValueError, match="something to write"):
         WindowHandle(" ", reader)
     feedforward = hw.Model(hw.FeedforwardPredictor(hw.FeedforwardConfig(hidden=4)))
@@ -246,3 +248,52 @@ def test_the_window_is_taken_by_hand(show, reader, narrow):
     assert "the end" in page.find("output").text or told() == 1200
     press(page, "Start over")
     assert told() == 1
+
+
+@pytest.mark.slow
+def test_halves_are_sharpened_as_in_the_library(run_module):
+    """Weights and deviations of a row come from the densities that it mixes."""
+    torch.manual_seed(0)
+    output = torch.randn(6 * 4 + 1)
+    rows = [{}, {"pi": True}, {"sigma": True}, {"pi": True, "sigma": True}]
+    rows.append({"temperature": True})
+    found = run_module(
+        [*GOES_ON, "sharpening"],
+        """
+        const output = Float32Array.from(given.output);
+        return given.rows.map(row => sharpened(output, 1.5, row))
+          .map(({pi, logX, logY, end}) => [...pi, ...logX, ...logY, end]);
+        """,
+        output=output.tolist(),
+        rows=rows,
+    )
+    plain, whole = (hw.StrokeMixture.from_output(output, b) for b in (0.0, 1.5))
+    cold = hw.StrokeMixture.from_output(output, temperature=1 / 2.5)
+    mixed = [(plain, plain), (whole, plain), (plain, whole), (whole, whole)]
+    for numbers, (pi, sigma) in zip(found, [*mixed, (cold, cold)], strict=True):
+        end = (cold if pi is cold else plain).end_logit.sigmoid()
+        there = [pi.log_pi.exp(), *sigma.log_sigma.T, end[None]]
+        assert torch.allclose(torch.tensor(numbers), torch.cat(there), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_five_rows_are_written_anew(show, reader):
+    from selenium.webdriver.common.keys import Keys
+
+    page = show(BiasByHalves("ab c", reader), width=360, dark=True, over_http=True)
+
+    def told():
+        titles = "return [...roots[0].querySelectorAll('.title')].map(a => a.innerText)"
+        wait(lambda: all("points)" in one for one in page.run(titles)))
+        return page.run(titles)
+
+    assert len(told()) == 5 and page.drawn()
+    seen = [page.pictures()]
+    press(page, "Another seed")
+    wait(lambda: page.pictures()[-1] != seen[0][-1])
+    page.slider("sharpen by b").send_keys(Keys.HOME)
+    told()
+    words = page.slider("sharpen by b").get_attribute("aria-valuetext")
+    assert words == "0.0, T = 1.00"
+    # without sharpening all rows are the same line
+    wait(lambda: len(set(page.pictures())) == 1)
