@@ -17,21 +17,25 @@ from .concepts import (
     OptimiserPaths,
     WindowSliders,
 )
-from .continuing import Branches, Futures
+from .continuing import BiasByHalves, Branches, Futures, WindowHandle
 from .densities import EMSteps, TargetPulls
 from .host import Widget
 from .own_hand import OwnHand
-from .own_ink import MemorySlider, StepArrows, ThinningSliders
+from .own_ink import GateHandles, MemorySlider, StepArrows, ThinningSliders
 from .pad import Pad
 from .player import Player
 from .studio import Studio
+from .timing import ClockTuner
 
 __all__ = [
     "ActivationShapes",
     "AttentionView",
+    "BiasByHalves",
     "Branches",
+    "ClockTuner",
     "EMSteps",
     "Futures",
+    "GateHandles",
     "GateTraces",
     "MemorySlider",
     "MixtureSliders",
@@ -44,5 +48,6 @@ __all__ = [
     "TargetPulls",
     "ThinningSliders",
     "Widget",
+    "WindowHandle",
     "WindowSliders",
 ]

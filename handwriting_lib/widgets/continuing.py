@@ -1,8 +1,9 @@
 """Figures in which a network goes on: thirty futures of a point, branches of a line.
 
 The network runs in the page, as in the Studio. Chapter 07 shows where a line could go
-on (`Futures`), and in chapter 08 a line that is written without a text branches
-(`Branches`).
+on (`Futures`), in chapter 08 a line that is written without a text branches
+(`Branches`), in chapter 09 the reader takes the window (`WindowHandle`), and chapter 11
+takes the bias apart (`BiasByHalves`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from ..drawing.svg import to_svg
 from ..errors import InputError
 from ..files.models import Model, load_pretrained
 from ..ink import Sample
+from ..systems import write
 from ..writing.lines import Line
 from ..writing.sampling import write_unconditional
 from .host import Widget, pack_ink
+from .pad import check_prompts
 from .shapes import within
 from .studio import ENGINE, network_data, prediction_data
 
@@ -103,5 +106,102 @@ class Branches(Widget):
             {**data, "bias": bias, "seed": seed},
             still=to_svg(still, title=label),
             label=label,
+            caption=caption,
+        )
+
+
+class WindowHandle(Widget):
+    """Lets the reader take the window of a network that writes: hold, skip, go back.
+
+    While the line is written, the reader holds the window, sends it to a character or
+    changes its speed; the weights of the characters are shown as in the Player.
+
+    Args:
+        text: text to write, of printable ASCII.
+        model: model with a `SynthesisNetwork`; None takes `unipen-256`.
+        bias: initial bias, from 0 to 3.
+        seed: seed of the first line; "Start over" takes the next.
+        precision: precision of the weights in the page, as in `Studio`.
+        caption: text below the figure.
+
+    Raises:
+        ValueError: the text is empty or has characters that the model lacks, the bias
+            is out of its range, or there is no such precision.
+        ModelError: the network does not read text.
+
+    Example:
+        >>> WindowHandle("hand in hand")
+        <WindowHandle: the window over "hand in hand", taken by hand>
+    """
+
+    def __init__(
+        self,
+        text: str = "hand in hand",
+        model: Model | None = None,
+        *,
+        bias: float = 1.0,
+        seed: int = 1,
+        precision: str = "int8",
+        caption: str = "",
+    ) -> None:
+        model = load_pretrained("unipen-256") if model is None else model
+        within("bias", bias, 0, 3)
+        text = check_prompts([text])[0]
+        pack = network_data(model, precision)["pack"]
+        line = write(text, model, style="any", bias=bias, seed=1)[0]
+        super().__init__(
+            ["reading", *GOES_ON, "steering"],
+            {"text": text, "pack": pack, "bias": bias, "seed": seed},
+            still=to_svg(line.ink, title=text),
+            label=f'the window over "{text}", taken by hand',
+            caption=caption,
+        )
+
+
+class BiasByHalves(Widget):
+    """Writes a line with its weights alone, its deviations alone and all sharpened.
+
+    Five rows share a seed: nothing sharpened, the weights of the components alone,
+    their deviations alone, both as by the bias b of `write`, and all choices as by a
+    temperature of 1 / (1 + b), which raises the weights to the same power.
+
+    Args:
+        text: text to write, of printable ASCII.
+        model: model with a `SynthesisNetwork`; None takes `unipen-256`.
+        bias: initial b, from 0 to 5.
+        seed: seed of the first lines; "Another seed" takes the next.
+        precision: precision of the weights in the page, as in `Studio`.
+        caption: text below the figure.
+
+    Raises:
+        ValueError: the text is empty or has characters that the model lacks, the bias
+            is out of its range, or there is no such precision.
+        ModelError: the network does not read text.
+
+    Example:
+        >>> BiasByHalves("by halves")
+        <BiasByHalves: "by halves", sharpened by halves>
+    """
+
+    def __init__(
+        self,
+        text: str = "one line, five ways",
+        model: Model | None = None,
+        *,
+        bias: float = 2.0,
+        seed: int = 1,
+        precision: str = "int8",
+        caption: str = "",
+    ) -> None:
+        model = load_pretrained("unipen-256") if model is None else model
+        within("bias", bias, 0, 5)
+        text = check_prompts([text])[0]
+        pack = network_data(model, precision)["pack"]
+        lines = write([text] * 2, model, style="any", bias=bias, seed=seed)
+        super().__init__(
+            [*GOES_ON, "sharpening"],
+            {"text": text, "pack": pack, "bias": bias, "seed": seed},
+            still=to_svg([line.ink for line in lines], title=text),
+            label=f'"{text}", sharpened by halves',
             caption=caption,
         )

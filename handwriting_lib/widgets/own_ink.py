@@ -1,7 +1,8 @@
 """Figures on the reader's own ink: a line is given, and the reader may write another.
 
 What the reader writes stays in the browser, where every one of these figures finds it.
-They belong to chapters 01 (thinning), 02 (a fixed memory) and 03 (recurrence).
+They belong to chapters 01 (thinning), 02 (a fixed memory), 03 (recurrence) and 04 (the
+gates of an LSTM cell).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..ink import Sample, check_ink
 from ..networks.feedforward import FeedforwardPredictor
 from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
-from .player import in_letter_bodies
+from .player import POINTS_PER_SECOND, in_letter_bodies
 from .shapes import within
 
 # Files of `static/` for a place to write in.
@@ -192,3 +193,44 @@ class MemorySlider(_InkFigure):
         data = {"weight": weight, "thinning": dataclasses.asdict(thinning)}
         label = "what one unit remembers of"
         super().__init__(("memory",), line, data, label=label, caption=caption)
+
+
+class GateHandles(_InkFigure):
+    """Lets the reader move the gates of one LSTM cell while it reads a line.
+
+    The cell is `c = f c + i tanh(dy)` and `h = o tanh(c)`, where dy is how far the pen
+    has just gone up, in letter-body heights. Chapter 04 builds it.
+
+    Args:
+        line: line from `write`, `Sample` or ink `(T, 3)`, thinned, in any unit.
+        gates: where the sliders of the input, the forget and the output gate start,
+            from 0 (shut) to 1 (open).
+        thinning: what the reader's own ink is thinned by.
+        caption: text below the figure.
+
+    Raises:
+        ValueError: `line` is not a line of ink, or a gate is out of its range.
+
+    Example:
+        >>> import torch
+        >>> GateHandles(torch.tensor([[0., 0., 0.], [3., 4., 1.]]))
+        <GateHandles: three gates to move along: 2 points of ink>
+    """
+
+    def __init__(
+        self,
+        line: Line | Sample | Tensor,
+        gates: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        *,
+        thinning: Thinning = Thinning(),
+        caption: str = "",
+    ) -> None:
+        for name, gate in zip(("input", "forget", "output"), gates, strict=True):
+            within(f"the {name} gate", gate, 0, 1)
+        data = {
+            "gates": list(gates),
+            "rate": POINTS_PER_SECOND / 2,
+            "thinning": dataclasses.asdict(thinning),
+        }
+        label = "three gates to move along"
+        super().__init__(("gate_handles",), line, data, label=label, caption=caption)

@@ -11,7 +11,12 @@ import pytest
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib.widgets import MemorySlider, StepArrows, ThinningSliders
+from handwriting_lib.widgets import (
+    GateHandles,
+    MemorySlider,
+    StepArrows,
+    ThinningSliders,
+)
 from handwriting_lib.widgets.own_ink import OWN_INK, _layers_of
 
 from .test_pad import NO_STORAGE, Hand
@@ -20,6 +25,7 @@ SLIDERS = {
     "thinning": ("distance d", "angle a"),
     "memory": ("weight w", "Point"),
     "arrows": ("Point",),
+    "gates": (),
 }
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "book" / "data").glob("02_arrows-*.safetensors"))
@@ -46,6 +52,7 @@ def figures(raw):
         "thinning": ThinningSliders(raw),
         "memory": MemorySlider(ink),
         "arrows": StepArrows(ink, MODELS, at=20),
+        "gates": GateHandles(ink),
     }
 
 
@@ -61,6 +68,10 @@ def said(page):
         (lambda ink: ThinningSliders(ink, 1, 9), "angle must be from 0.25 to 3, not 9"),
         (lambda ink: MemorySlider(ink, 2), "weight must be from 0.8 to 1.1, not 2"),
         (lambda ink: MemorySlider(ink[:, :2]), "ink"),
+        (
+            lambda ink: GateHandles(ink, (1, 2, 1)),
+            "forget gate must be from 0 to 1, not 2",
+        ),
         (lambda ink: StepArrows(ink, []), "one to four models, not 0"),
         (lambda ink: StepArrows(ink, MODELS, 99), "at must be from 0 to 39, not 99"),
         (lambda ink: StepArrows(ink, [FREE]), "model is a prediction network: choose"),
@@ -152,7 +163,33 @@ def test_arrows_lead_where_torch_says(show, run_module, raw):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SLIDERS)
+def test_gates_are_moved_while_a_cell_reads(show, raw):
+    """What is let in, kept and shown, against the sums in Python."""
+    ink = hw.thin(raw.ink, 0.3, 1.0)[0]
+    page = show(GateHandles(ink), reduced=True)
+    page.slide("forget gate f", 0.9)
+    for _ in range(3):
+        Hand(page, None).press("Ten points")
+    page.slide("input gate i", 0)
+    page.slide("forget gate f", 1)
+    page.slide("output gate o", 0.5)
+    before = page.pictures()
+    page.find("button.play").click()  # to the end at once, for less motion
+    assert page.pictures() != before
+    up = (ink[:, 1] / hw.letter_body_height(ink)).tanh()
+    c = 0.0
+    for dy in up[1:30].tolist():
+        c = 0.9 * c + dy
+    found = re.search(r"c = (\S+) and shows h = (\S+);", said(page))
+    numbers = [float(one.replace("\u2212", "-")) for one in found.groups()]
+    assert numbers == pytest.approx([c, 0.5 * math.tanh(c)], abs=0.02)
+    assert said(page).startswith(f"Point {len(ink)} of {len(ink)}")
+    Hand(page, None).press("Start over")
+    assert said(page).startswith("Press Play")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["thinning", "memory", "arrows"])
 def test_a_hand_may_write_its_own_line(show, figures, name):
     page = show(figures[name])
     page.driver.execute_script("localStorage.clear()")
