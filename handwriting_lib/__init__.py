@@ -22,6 +22,7 @@ from ._deprecation import warn
 from .alphabet import decode, encode, pad_texts, to_ascii
 from .corpora import load_corpus
 from .corpora.archives import CorpusError
+from .corpora.formats import save_ink
 from .corpora.text import TextCorpus, load_text
 from .data.batches import Batch, LengthBuckets, make_batch
 from .data.transforms import (
@@ -254,6 +255,7 @@ __all__ = [
     "read_config",
     "read_lines",
     "save",
+    "save_ink",
     "save_model",
     "save_style",
     "scale_by_writer",

@@ -374,7 +374,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _corpus_info(arguments: argparse.Namespace) -> None:
-    from .corpora import load_corpus
+    from .corpora import SOURCES, load_corpus
     from .ink import KINDS
 
     name = arguments.source.partition(":")[0]
@@ -403,10 +403,10 @@ def _corpus_info(arguments: argparse.Namespace) -> None:
     print(f"writers in total: {len({s.writer for s in corpus.samples}):,}")
     if untold := sum(not s.text for s in corpus.samples):
         print(
-            f"samples without a text: {untold:,}; `handwriting style` takes the text of "
-            "one with --text, and training needs the texts in the file"
+            f"samples without a text: {untold:,}; `handwriting style` takes the text "
+            "of one with --text, and training needs the texts in the file"
         )
-    if arguments.y is None:
+    if arguments.y is None and name not in SOURCES:
         _read_either_way_up(corpus.samples)
     if corpus.skipped:
         print("skipped:")
@@ -441,8 +441,8 @@ def _read_either_way_up(samples: Sequence[Any], most: int = 5) -> None:
     letters = sum(len(text) for text in texts)
     if turned < as_is - letters / 4:
         logging.warning(
-            "the recogniser misreads %d of %d characters, and %d once the ink is turned "
-            "over: it is upside down; give the other direction with --y",
+            "the recogniser misreads %d of %d characters, and %d once the ink is "
+            "turned over: it is upside down; give the other direction with --y",
             as_is, letters, turned,
         )  # fmt: skip
 
@@ -631,8 +631,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--corpus",
         help="corpus to train on instead of the configuration's: synthetic, unipen, "
-        "unipen:PATH, iam:PATH, or a file or folder of ink; for a network over characters: "
-        "book, or a text file, the export of a chat, or a folder of these",
+        "unipen:PATH, iam:PATH, or a file or folder of ink; for a network over "
+        "characters: book, or a text file, the export of a chat, or a folder of these",
     )
     _add_ink_options(train)
     train.add_argument(

@@ -13,8 +13,8 @@ pressure is ignored. `"y"` says where y points, `"down"` (as on a screen, the de
 or `"up"`; the ink of a `Sample` is always y up. A sample may also have `"kind"`
 (`"line"` by default), `"source"`, `"points_per_second"` and `"character_of_point"` (one
 index into the text per point). Texts are kept as they are: no space is trimmed and no
-character replaced. `format` and `version` may be missing, and so may all but the list of
-samples, or a sample may stand alone. Ink without `"text"` has the text `""`.
+character replaced. `format` and `version` may be missing, and so may all but the list
+of samples, or a sample may stand alone. Ink without `"text"` has the text `""`.
 
 A word bank is a list of entries, or an object that maps each word to its entry:
 
@@ -53,7 +53,7 @@ import numpy as np
 from ..ink import Corpus, Sample, check_ink, to_strokes
 from . import drawings, stroke_arrays
 from .archives import CorpusError, write_ink
-from .drawn import Drawing, Told, to_samples, why_not
+from .drawn import Drawing, Told
 from .json_points import (
     TEXTS,
     as_list,
@@ -64,6 +64,7 @@ from .json_points import (
     text_of,
     time_of,
 )
+from .samples import to_samples, why_not
 
 FORMAT = "handwriting_lib.collected"
 VERSION = 1
@@ -121,7 +122,9 @@ def read(obj: object, name: str) -> list[Drawing]:
         return found
     if _are_strokes(obj):
         return [Drawing(read_strokes(obj, name), None, name, name)]
-    if isinstance(obj, dict) and any(isinstance(obj.get(k), list) for k in ("strokes", "points")):  # fmt: skip
+    if isinstance(obj, dict) and any(
+        isinstance(obj.get(key), list) for key in ("strokes", "points")
+    ):
         obj = [obj]  # one entry alone
     is_pad = isinstance(obj, dict) and (
         isinstance(obj.get("format"), str) or isinstance(obj.get("samples"), list)
@@ -156,11 +159,12 @@ def read(obj: object, name: str) -> list[Drawing]:
 
 def _are_strokes(obj: object) -> bool:
     """Whether this is a list of lists of points [x, y] or [x, y, t, pressure]."""
-    runs = obj if isinstance(obj, list) and obj else [None]
-    return all(
-        isinstance(run, list) and run and all(isinstance(p, list) and len(p) in (2, 4) for p in run)
-        for run in runs
-    )  # fmt: skip
+    if not isinstance(obj, list) or not obj:
+        return False
+    if not all(isinstance(run, list) and run for run in obj):
+        return False
+    points = [point for run in obj for point in run]
+    return all(isinstance(point, list) and len(point) in (2, 4) for point in points)
 
 
 def _entry(
@@ -190,7 +194,7 @@ def _entry(
         _read_bank(drawing, entry, where)
     else:
         drawing.rows = read_strokes(entry.get("strokes"), where)
-        drawing.clock = 1e-3 if is_pad else None
+        drawing.clock, drawing.offsets = (1e-3, False) if is_pad else (None, None)
     drawing.kind = entry.get("kind", "word" if is_bank else "line")
     drawing.writer = text_of(entry, ("writer", "author"), where, "unknown")
     drawing.source = text_of(entry, ("source",), where, source)

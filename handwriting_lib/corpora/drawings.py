@@ -118,8 +118,8 @@ def _excalidraw(elements: list[Any], name: str) -> Drawing:
         ]
         if not points:
             continue
-        low, high = zip(*((min(axis), max(axis)) for axis in zip(*points, strict=True)), strict=True)  # fmt: skip
-        middle = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
+        xs, ys = zip(*points, strict=True)
+        middle = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
         place = _place(element, "angle", where)
         runs.append([place.at(point, middle) for point in points])
     if not runs:

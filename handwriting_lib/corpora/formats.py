@@ -19,8 +19,9 @@ from pathlib import Path
 from ..ink import Corpus, Sample
 from . import collected, inkml, stroke_arrays, tables, unipen_file, xml_tree, xournal
 from .archives import MAX_FILE_BYTES, TAR_ENDINGS, CorpusError, gunzip, read_files
-from .drawn import Drawing, Told, to_samples
+from .drawn import Drawing, Told
 from .json_points import as_list, parse, show
+from .samples import to_samples
 
 ARCHIVES = (*TAR_ENDINGS, ".zip")
 PICKLES = (".pkl", ".pickle", ".pt", ".pth")
@@ -136,8 +137,9 @@ def ink_files(path: Path) -> Iterator[tuple[str, bytes]]:
     found = total = 0
     for name, content in _packed_files(path):
         found += 1
-        if content.startswith(b"\x1f\x8b"):
-            content = gunzip(content, name)
+        for _ in range(2):  # a .xopp is gzipped by itself, and may be so again
+            if content.startswith(b"\x1f\x8b"):
+                content = gunzip(content, name)
         total += len(content)
         if total > MAX_BYTES:
             raise CorpusError(
@@ -146,8 +148,8 @@ def ink_files(path: Path) -> Iterator[tuple[str, bytes]]:
         yield name, content
     if not found:
         raise CorpusError(
-            f"{path} holds no file of ink: it may hold {KINDS_IN_WORDS}, with the usual "
-            "endings; give a release of UNIPEN as unipen:PATH, and of IAM-OnDB as "
+            f"{path} holds no file of ink: it may hold {KINDS_IN_WORDS}, with the "
+            "usual endings; give a release of UNIPEN as unipen:PATH, and IAM-OnDB as "
             "iam:PATH"
         )
 
@@ -255,7 +257,10 @@ def _read_lines(content: bytes, name: str) -> list[Drawing]:
         for number, line in enumerate(content.split(b"\n"), 1)
         if line.strip()
     ]
-    if all(isinstance(one, dict) and not isinstance(one.get("samples"), list) for one in lines):  # fmt: skip
+    if all(
+        isinstance(one, dict) and not isinstance(one.get("samples"), list)
+        for one in lines
+    ):
         return collected.read(lines, name)
     return [
         drawing

@@ -137,7 +137,7 @@ def _formats(root: Element) -> Iterator[tuple[str, _Format]]:
             continue
         for declared in inner:
             channels = declared.findall(".//channel")
-            units = {c.get("name", ""): (c.get("units") or "").lower() for c in channels}
+            units = {c.get("name", ""): c.get("units", "").lower() for c in channels}
             form = _Format(
                 tuple(c.get("name", "") for c in channels) or ("X", "Y"),
                 CLOCKS.get(units.get("T", "")),
@@ -167,7 +167,7 @@ def _trace(text: str, channels: Sequence[str], where: str) -> list[tuple[float, 
     time = channels.index("T") if "T" in channels else None
     orders = [0] * len(channels)  # of the differences that the values are
     states = [[0.0, 0.0, 0.0] for _ in channels]  # value, difference, second difference
-    points = []
+    points: list[tuple[float, ...]] = []
     for number, piece in enumerate(text.strip().rstrip(",").split(","), 1):
         here = f"{where}, point {number}"
         tokens = _TOKEN.findall(piece)
@@ -187,8 +187,10 @@ def _trace(text: str, channels: Sequence[str], where: str) -> list[tuple[float, 
             raise CorpusError(
                 f"{here} is {show(piece.strip())}: x and y must be finite numbers"
             )
-        known = time is not None and time < len(tokens)
-        points.append((x, y, states[time][0] if known and time is not None else math.nan))
+        stamp = math.nan
+        if time is not None and time < len(tokens):
+            stamp = states[time][0]
+        points.append((x, y, stamp))
     return points
 
 

@@ -155,6 +155,9 @@ def read_columns(columns: Sequence[Any], where: str) -> list[tuple[float, ...]]:
             f"{where} has {sizes} values of x, y and t: give each point all of them"
         )
     return [
-        tuple(as_number(v, f"{where}, point {j}: {k}") for k, v in zip("xyt", point, strict=False))
+        tuple(
+            as_number(value, f"{where}, point {j}: {key}")
+            for key, value in zip("xyt", point, strict=False)
+        )
         for j, point in enumerate(zip(*lists, strict=True), 1)
-    ]  # fmt: skip
+    ]

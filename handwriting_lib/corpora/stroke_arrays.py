@@ -75,14 +75,15 @@ def read(content: bytes, name: str) -> list[Drawing]:
         elif array.dtype.kind in "fiu" and array.ndim in (2, 3):
             inks += list(array) if array.ndim == 3 else [array]
     if not inks:
-        shapes = ", ".join(f"{k or 'it'} {v.dtype} {v.shape}" for k, v in arrays.items())
+        shapes = ", ".join(f"{v.dtype} {v.shape}" for v in arrays.values())
         raise CorpusError(
             f"{name} has no array of ink, (T, 3), (T, 5), (N, T, 3) or (N, T, 5) "
             f"numbers, but {show(shapes)}"
         )
     if texts and len(texts) != len(inks):
         raise CorpusError(
-            f"{name} has {len(texts)} texts for {len(inks)} pieces of ink: give one each"
+            f"{name} has {len(texts)} texts for {len(inks)} pieces of ink: give one "
+            "each"
         )
     return [
         _drawing(ink, texts[i - 1] if texts else None, name, i)
@@ -200,8 +201,10 @@ def _array(content: bytes, name: str) -> np.ndarray:
     )
     shape, _, dtype = read_header(stream)
     if dtype.hasobject:
-        line = CONVERT.format(name=name)
-        raise CorpusError(f"{name} holds object arrays, which are {WHY_NO_PICKLE} {line}")
+        raise CorpusError(
+            f"{name} holds object arrays, which are {WHY_NO_PICKLE} "
+            f"{CONVERT.format(name=name)}"
+        )
     count = 1
     for size in shape:
         count *= int(size)
@@ -235,7 +238,8 @@ def save(samples: Sequence[Sample], path: str | Path) -> None:
         }
         for s in samples
     ]  # fmt: skip
-    aligned = [s.character_of_point for s in samples if s.character_of_point is not None]
+    owners = [sample.character_of_point for sample in samples]
+    aligned = [owner for owner in owners if owner is not None]
     content = io.BytesIO()
     np.savez(
         content,
@@ -255,7 +259,7 @@ def _own(arrays: dict[str, np.ndarray], name: str) -> list[Drawing]:
         ink, length = arrays["ink"], arrays["length"].tolist()
         characters = arrays["characters"].tolist()
         about = json.loads(arrays["about"].tobytes())
-        if ink.ndim != 2 or ink.shape[1] != 3 or sum(length) != len(ink) or min(length) < 1:
+        if ink.shape != (sum(length), 3) or min(length) < 1:
             raise ValueError("its lengths do not fit its ink")
         first = taken = 0
         for number, (size, one) in enumerate(zip(length, about, strict=True), 1):
@@ -282,9 +286,9 @@ def _own(arrays: dict[str, np.ndarray], name: str) -> list[Drawing]:
 
 
 def _rows_as_saved(ink: np.ndarray, where: str) -> np.ndarray:
-    rows = np.column_stack(
-        [ink[:, :2], np.full(len(ink), np.nan), ink[:, 2]]
-    ).astype(np.float64)
+    rows = np.column_stack([ink[:, :2], np.full(len(ink), np.nan), ink[:, 2]]).astype(
+        np.float64
+    )
     if not np.isfinite(rows[:, [0, 1, 3]]).all() or not _is_pen(rows[:, 3]):
         raise CorpusError(f"{where} has numbers that are no ink: save it again")
     return rows

@@ -20,7 +20,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -78,7 +78,8 @@ def read(text: str, name: str) -> list[Drawing]:
         )
     columns, delimiter = told
     names = "xy" if {"x", "y"} <= columns.keys() else ("dx", "dy")
-    numbered = [*names, *(key for key in ("t", "pen", "down", "up", "end") if key in columns)]  # fmt: skip
+    others = ("t", "pen", "down", "up", "end")
+    numbered = [*names, *(key for key in others if key in columns)]
 
     def rows() -> Iterator[tuple[tuple[str, ...], str, list[float]]]:
         """The sample that a row is in, its stroke, and its numbers."""
@@ -94,9 +95,11 @@ def read(text: str, name: str) -> list[Drawing]:
                 for k in ("sample", "text", "writer")
             )
             stroke = row[columns["stroke"]] if "stroke" in columns else ""
-            yield key, stroke, [
-                _number(row[columns[k]], f"{where}: {k}", k == "t") for k in numbered
-            ]
+            yield (
+                key,
+                stroke,
+                [_number(row[columns[k]], f"{where}: {k}", k == "t") for k in numbered],
+            )
 
     drawings = []
     try:
@@ -133,7 +136,7 @@ def _drawing(
     rows[-1, 3] = 1
     state = next((name for name in names[2:] if name != "t"), None)
     if "stroke" in columns:
-        rows[:-1, 3] = [a != b for a, b in zip(strokes, strokes[1:], strict=False)]
+        rows[:-1, 3] = [a != b for a, b in pairwise(strokes)]
     elif state is not None:
         column = values[:, names.index(state)]
         if not ((column == 0) | (column == 1)).all():

@@ -1,8 +1,9 @@
 """UNIPEN in one file: pen readings and the segments that name them, side by side.
 
 A release keeps the two in separate folders (`unipen.py`). Tools that write the format
-often put `.COORD`, `.PEN_DOWN` and `.SEGMENT` into one file, which is read here. Without
-a segment that can be read, the whole file is one sample without a text. y points up.
+often put `.COORD`, `.PEN_DOWN` and `.SEGMENT` into one file, which is read here.
+Without a segment that can be read, the whole file is one sample without a text. y
+points up.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ def read(content: bytes, name: str) -> tuple[list[Drawing], dict[str, int]]:
     components = read_components([name.lower()], {name.lower(): content}, missing)
     down = [i for i, component in enumerate(components) if component.down]
     if not down:
+        why = f"it includes {', '.join(missing)}, so " if missing else ""
         raise CorpusError(
-            f"{name} has no .PEN_DOWN with points"
-            + (f", and includes {', '.join(missing)}: give the folder of the release as "
-               "unipen:PATH" if missing else "")
-        )  # fmt: skip
+            f"{name} has no .PEN_DOWN with points: {why}give a whole release as "
+            "unipen:PATH, or the file with the pen's readings"
+        )
     points = _Points(components)
     rate = components[down[0]].rate
     about = {"y": "up", "rate": rate if rate and 0 < rate < 1000 else None,
@@ -49,7 +50,8 @@ def read(content: bytes, name: str) -> tuple[list[Drawing], dict[str, int]]:
         where = f"{name}: segment {segment.delineation}"
         try:
             text = clean_label(segment.label)
-            runs = [xy for _, _, xy in _strokes(parse_delineation(segment.delineation), points)]  # fmt: skip
+            spans = parse_delineation(segment.delineation)
+            runs = [xy for _, _, xy in _strokes(spans, points)]
             if not runs:
                 raise Skip("no pen-down point")
         except (Skip, ValueError) as reason:
