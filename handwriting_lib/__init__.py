@@ -98,7 +98,7 @@ from .parts.attention import KeyValues, MultiHeadAttention, attention_by_hand
 from .parts.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .parts.mixture import StrokeMixture, mixture_loss
 from .parts.window import Window, WindowParameters, soft_window
-from .systems import train, write
+from .systems import train, write, write_dataset
 from .tokens.characters import Vocabulary
 from .training.config import TrainingConfig, read_config
 from .training.ink import batch_loss, prepare_data
@@ -271,6 +271,7 @@ __all__ = [
     "to_svg",
     "train",
     "write",
+    "write_dataset",
     "write_gif",
     "write_unconditional",
 ]

@@ -10,12 +10,14 @@ errors already name the file or the value and say what would be right.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import io
 import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,69 @@ def _check_number(arguments: argparse.Namespace, lines: int) -> None:
         logging.warning("%s; the ink will be in %s", error, arguments.json)
 
 
+def _lines_of(name: str, samples: int) -> Iterator[str]:
+    """The lines of a file of texts, each as often as it is to be written, one by one."""
+    try:
+        with contextlib.ExitStack() as stack:
+            if name == "-":
+                file: Any = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig")
+            else:
+                file = stack.enter_context(open(name, encoding="utf-8-sig"))
+            for text in file:
+                for _ in range(samples):
+                    yield text.rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} cannot be read: {error}") from None
+
+
+def _write_dataset(arguments: argparse.Namespace) -> None:
+    from .systems import write_dataset
+
+    if arguments.text or not arguments.texts_file:
+        raise UsageError("--dataset writes the texts of a file: give it as --texts-file")
+    if arguments.out or arguments.json or arguments.gif:
+        raise UsageError(
+            "--dataset writes a picture and a row of labels per line: leave out --out, "
+            "--json and --gif, and add --svg or --ink for more"
+        )
+    if arguments.samples < 1:
+        raise UsageError(f"samples must be at least 1, not {arguments.samples}")
+    model = arguments.model
+    if model is not None or arguments.device != "cpu":
+        from .files.models import find_model
+        from .writing.styles import model_of
+
+        device = _device(arguments.device)
+        model = (
+            model_of(arguments.style, device)
+            if model is None
+            else find_model(model, device)
+        )
+    done = write_dataset(
+        _lines_of(arguments.texts_file, arguments.samples),
+        arguments.dataset,
+        model,
+        style=arguments.style,
+        bias=arguments.bias,
+        temperature=arguments.temperature,
+        seed=arguments.seed,
+        redraws=arguments.redraws,
+        vary=arguments.vary,
+        svg=arguments.svg,
+        ink=arguments.ink,
+        ascii=arguments.ascii,
+        precision=arguments.precision,
+    )
+    for reason, count in done.left_out.items():
+        logging.warning("left out %d texts: %s", count, reason)
+    logging.info(
+        "wrote %d lines in %.1f s, %.1f a second (pictures and files took %.1f s); %d "
+        "were there before, and %d of the new ones are incomplete",
+        done.lines, done.seconds, done.lines / max(done.seconds, 1e-9), done.drawing,
+        done.before, done.incomplete,
+    )  # fmt: skip
+
+
 def _write(arguments: argparse.Namespace) -> None:
     from .atomic import write_whole
     from .drawing.animation import write_gif
@@ -129,6 +194,11 @@ def _write(arguments: argparse.Namespace) -> None:
     from .writing.lines import Interrupted, write_lines
     from .writing.styles import model_of
 
+    if arguments.dataset:
+        return _write_dataset(arguments)
+    for name in ("vary", "svg", "ink"):
+        if getattr(arguments, name):
+            raise UsageError(f"--{name} is for data sets: give the folder as --dataset")
     texts = _texts(arguments)
     _check_suffixes(arguments)
     _check_folders(arguments.out, arguments.json, arguments.gif)
@@ -569,6 +639,25 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     write.add_argument("--json", help="JSON file to save the points of all lines in")
     write.add_argument("--gif", help="GIF file to show the lines being written in")
+    write.add_argument(
+        "--dataset", metavar="FOLDER",
+        help="folder to write a data set in instead: a PNG of each line of --texts-file "
+        "and its labels, with boxes of words and characters, which "
+        "datasets.load_dataset('imagefolder') reads; an interrupted one goes on, and "
+        "torchrun shares it among processes",
+    )  # fmt: skip
+    write.add_argument(
+        "--vary", action="store_true",
+        help="in a data set, choose hand, bias, slant, size, pen, ink and paper of each "
+        "line by the seed",
+    )  # fmt: skip
+    write.add_argument(
+        "--svg", action="store_true", help="in a data set, write an SVG of each line too"
+    )
+    write.add_argument(
+        "--ink", action="store_true",
+        help="in a data set, put the points of each line into its labels",
+    )  # fmt: skip
     _add_device_option(write, "compute")
     write.set_defaults(run=_write)
 
