@@ -122,7 +122,7 @@ def _check_number(arguments: argparse.Namespace, lines: int) -> None:
 
 
 def _lines_of(name: str, samples: int) -> Iterator[str]:
-    """The lines of a file of texts, each as often as it is to be written, one by one."""
+    """The lines of a file of texts one by one, each as often as it is written."""
     try:
         with contextlib.ExitStack() as stack:
             if name == "-":
@@ -140,7 +140,9 @@ def _write_dataset(arguments: argparse.Namespace) -> None:
     from .systems import write_dataset
 
     if arguments.text or not arguments.texts_file:
-        raise UsageError("--dataset writes the texts of a file: give it as --texts-file")
+        raise UsageError(
+            "--dataset writes the texts of a file: give it as --texts-file"
+        )
     if arguments.out or arguments.json or arguments.gif:
         raise UsageError(
             "--dataset writes a picture and a row of labels per line: leave out --out, "
@@ -641,19 +643,20 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("--gif", help="GIF file to show the lines being written in")
     write.add_argument(
         "--dataset", metavar="FOLDER",
-        help="folder to write a data set in instead: a PNG of each line of --texts-file "
-        "and its labels, with boxes of words and characters, which "
+        help="folder to write a data set in instead: a PNG of each line of "
+        "--texts-file and its labels, with boxes of words and characters, which "
         "datasets.load_dataset('imagefolder') reads; an interrupted one goes on, and "
         "torchrun shares it among processes",
     )  # fmt: skip
     write.add_argument(
         "--vary", action="store_true",
-        help="in a data set, choose hand, bias, slant, size, pen, ink and paper of each "
-        "line by the seed",
+        help="in a data set, choose hand, bias, slant, size, pen, ink and paper of "
+        "each line by the seed",
     )  # fmt: skip
     write.add_argument(
-        "--svg", action="store_true", help="in a data set, write an SVG of each line too"
-    )
+        "--svg", action="store_true",
+        help="in a data set, write an SVG of each line too",
+    )  # fmt: skip
     write.add_argument(
         "--ink", action="store_true",
         help="in a data set, put the points of each line into its labels",

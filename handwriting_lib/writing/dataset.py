@@ -1,7 +1,8 @@
 """Data sets for recognisers: thousands of written lines with their labels.
 
-A set is a folder that `datasets.load_dataset("imagefolder", data_dir=...)` reads. Its
-subfolders, the shards, hold a picture per line and `metadata.jsonl` with a row for each:
+A set is a folder that `datasets.load_dataset("imagefolder", data_dir=...)` reads.
+Its subfolders, the shards, hold a picture per line and `metadata.jsonl` with a row for
+each:
 
     {"file_name": "00000007.png", "text": "by hand", "hand": "birch", "seed": 1,
      "number": 7, "complete": true, "bias": 1.25, "slant": 0.0, "color": "black",
