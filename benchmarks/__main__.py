@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from . import RESULTS, __path__, commit, machine, table
 
-NOT_OF_SPEED = ("characters", "int8", "ladder", "legibility")
+NOT_OF_SPEED = ("characters", "dataset", "int8", "ladder", "legibility")
 
 
 def names() -> list[str]:
@@ -87,6 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=3,
         help="number of seeds that characters and ladder train from, 1 to 3 "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lines",
+        type=int,
+        default=10_000,
+        help="lines of the large set of dataset (default: %(default)s)",
     )
     parser.add_argument(
         "--resume",
