@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 from . import RESULTS, __path__, commit, machine, table
 
-NOT_OF_SPEED = ("characters", "hands", "int8", "ladder", "legibility", "pages")
+NOT_OF_SPEED = (
+    "characters", "dataset", "hands", "int8", "ladder", "legibility", "pages"
+)  # fmt: skip
 
 
 def names() -> list[str]:
@@ -87,6 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=3,
         help="number of seeds that characters and ladder train from, 1 to 3 "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lines",
+        type=int,
+        default=10_000,
+        help="lines of the large set of dataset (default: %(default)s)",
     )
     parser.add_argument(
         "--resume",

@@ -22,6 +22,7 @@ from ._deprecation import warn
 from .alphabet import decode, encode, pad_texts, to_ascii
 from .corpora import load_corpus
 from .corpora.archives import CorpusError
+from .corpora.formats import save_ink
 from .corpora.text import TextCorpus, load_text
 from .data.batches import Batch, LengthBuckets, make_batch
 from .data.transforms import (
@@ -99,7 +100,7 @@ from .parts.attention import KeyValues, MultiHeadAttention, attention_by_hand
 from .parts.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .parts.mixture import StrokeMixture, mixture_loss
 from .parts.window import Window, WindowParameters, soft_window
-from .systems import load_page, train, write, write_page
+from .systems import load_page, train, write, write_dataset, write_page
 from .tokens.characters import Vocabulary
 from .training.config import TrainingConfig, read_config
 from .training.ink import batch_loss, prepare_data
@@ -265,6 +266,7 @@ __all__ = [
     "read_lines",
     "rewrite",
     "save",
+    "save_ink",
     "save_model",
     "save_style",
     "scale_by_writer",
@@ -282,6 +284,7 @@ __all__ = [
     "to_svg",
     "train",
     "write",
+    "write_dataset",
     "write_gif",
     "write_page",
     "write_unconditional",

@@ -10,12 +10,14 @@ errors already name the file or the value and say what would be right.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import io
 import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +310,78 @@ def _write_page(arguments: argparse.Namespace) -> None:
         raise interrupted
 
 
+def _lines_of(name: str, samples: int) -> Iterator[str]:
+    """The lines of a file of texts one by one, each as often as it is written."""
+    try:
+        with contextlib.ExitStack() as stack:
+            if name == "-":
+                file: Any = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig")
+            else:
+                file = stack.enter_context(open(name, encoding="utf-8-sig"))
+            for text in file:
+                for _ in range(samples):
+                    yield text.rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} cannot be read: {error}") from None
+
+
+def _write_dataset(arguments: argparse.Namespace) -> None:
+    from .systems import write_dataset
+
+    if arguments.text or not arguments.texts_file:
+        raise UsageError(
+            "--dataset writes the texts of a file: give it as --texts-file"
+        )
+    if arguments.out or arguments.json or arguments.gif:
+        raise UsageError(
+            "--dataset writes a picture and a row of labels per line: leave out --out, "
+            "--json and --gif, and add --svg or --ink for more"
+        )
+    if arguments.samples < 1:
+        raise UsageError(f"samples must be at least 1, not {arguments.samples}")
+    model = arguments.model
+    if model is not None or arguments.device != "cpu":
+        from .files.models import find_model
+        from .writing.styles import model_of
+
+        device = _device(arguments.device)
+        model = (
+            model_of(arguments.style, device)
+            if model is None
+            else find_model(model, device)
+        )
+    done = write_dataset(
+        _lines_of(arguments.texts_file, arguments.samples),
+        arguments.dataset,
+        model,
+        style=arguments.style,
+        bias=arguments.bias,
+        temperature=arguments.temperature,
+        seed=arguments.seed,
+        redraws=arguments.redraws,
+        vary=arguments.vary,
+        svg=arguments.svg,
+        ink=arguments.ink,
+        ascii=arguments.ascii,
+        precision=arguments.precision,
+    )
+    for reason, count in done.left_out.items():
+        logging.warning("left out %d texts: %s", count, reason)
+    logging.info(
+        "wrote %d lines in %.1f s, %.1f a second (pictures and files took %.1f s); %d "
+        "were there before, and %d of the new ones are incomplete",
+        done.lines, done.seconds, done.lines / max(done.seconds, 1e-9), done.drawing,
+        done.before, done.incomplete,
+    )  # fmt: skip
+
+
 def _write(arguments: argparse.Namespace) -> None:
+    if arguments.dataset:
+        _write_dataset(arguments)
+        return
+    for name in ("vary", "svg", "ink"):
+        if getattr(arguments, name):
+            raise UsageError(f"--{name} is for data sets: give the folder as --dataset")
     if arguments.page:
         _write_page(arguments)
         return
@@ -389,6 +462,36 @@ def _compose(arguments: argparse.Namespace) -> None:
     sys.stdout.buffer.write(f"{text}\n".encode())
 
 
+INK_OPTIONS = ("pen", "y", "offsets", "units")
+
+
+def _add_ink_options(parser: argparse.ArgumentParser) -> None:
+    """What a file of ink may not say; where it is left out, the content decides."""
+    group = parser.add_argument_group("what a file of ink does not say")
+    group.add_argument(
+        "--pen", choices=["down", "end_of_stroke"],
+        help="meaning of 1 in a pen column: the pen draws, or a stroke ends",
+    )  # fmt: skip
+    group.add_argument(
+        "--y", choices=["down", "up"], help="direction in which y points"
+    )
+    group.add_argument(
+        "--offsets", action=argparse.BooleanOptionalAction,
+        help="x and y are offsets from the point before, or positions",
+    )  # fmt: skip
+    group.add_argument(
+        "--units", metavar="UNIT,...",
+        help="unit of the time stamps (s, ms or us), of the coordinates (px, pt, mm, "
+        "cm, in, himetric or dev), or both, such as mm,ms",
+    )  # fmt: skip
+
+
+def _ink_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of `_add_ink_options` that were given."""
+    given = {name: getattr(arguments, name) for name in INK_OPTIONS}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def _train(arguments: argparse.Namespace) -> None:
     from .files.models import load_model
     from .systems import task_of
@@ -403,6 +506,8 @@ def _train(arguments: argparse.Namespace) -> None:
     changes: dict[str, Any] = {}
     if arguments.corpus:
         changes["corpus"] = arguments.corpus
+    if options := _ink_options(arguments):
+        changes["corpus_options"] = {**config.corpus_options, **options}
     if arguments.steps:
         changes["recipe"] = dataclasses.replace(config.recipe, steps=arguments.steps)
     config = dataclasses.replace(config, **changes)
@@ -443,7 +548,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     # the reader's options for the training corpus mean nothing to another corpus
     kind = Path(source.partition(":")[0]).name
     told = config if config.get("corpus") == kind else {}
-    corpus = load_corpus(source, **told.get("corpus_options", {}))
+    options = _ink_options(arguments)
+    corpus = load_corpus(source, **{**told.get("corpus_options", {}), **options})
     _say_skipped(corpus)
     listed = told.get("validation_options")
     held_out = load_corpus(source, **listed) if listed else None
@@ -459,6 +565,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             if value is not None:
                 shown = Path(value).stem if name == "style" else value
                 command += [f"--{name}", f"{shown}"]
+        for name, value in options.items():
+            no = name == "offsets" and not value
+            command += [f"--{'no-' if no else ''}{name}"]
+            command += [] if name == "offsets" else [value]
         if arguments.only:
             command += ["--only", ",".join(parts)]
         content = json.dumps({"command": " ".join(command), **report}, indent=1)
@@ -479,18 +589,25 @@ def _style(arguments: argparse.Namespace) -> None:
                 "of each style: leave --text out"
             )
         hands = read_hands(arguments.hands)
-        corpus = load_corpus(arguments.source)
+        corpus = load_corpus(arguments.source, **_ink_options(arguments))
         folder = Path(arguments.save)
         folder.mkdir(parents=True, exist_ok=True)
         for style in make_hands(hands, corpus.samples, model):
             save_style(style, folder / f"{style.name}.safetensors")
         return
-    corpus = load_corpus(arguments.source)
+    corpus = load_corpus(arguments.source, **_ink_options(arguments))
     _say_skipped(corpus)
     samples = scale_by_writer(corpus.samples)
-    texts = list(dict.fromkeys(s.text for s in samples))
+    texts = list(dict.fromkeys(s.text for s in samples if s.text))
     text = arguments.text or (texts[0] if len(texts) == 1 else None)
     chosen = [s for s in samples if s.text == text]
+    if text and not chosen and len(samples) == 1 and not texts:
+        chosen = [samples[0].replace(text=text)]
+    if not chosen and not texts and samples:
+        raise UsageError(
+            f"{arguments.source} does not say what its ink spells: give the text of a "
+            "file with one line of ink with --text"
+        )
     if not chosen:
         listed = ", ".join(repr(t) for t in texts[:8]) or "no readable text"
         more = ", ..." if len(texts) > 8 else ""
@@ -521,12 +638,12 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _corpus_info(arguments: argparse.Namespace) -> None:
-    from .corpora import load_corpus
+    from .corpora import SOURCES, load_corpus
     from .ink import KINDS
 
     name = arguments.source.partition(":")[0]
     options = {"kinds": KINDS} if name == "unipen" else {}
-    corpus = load_corpus(arguments.source, **options)
+    corpus = load_corpus(arguments.source, **options, **_ink_options(arguments))
     print(corpus.name)
     print(
         f"{'kind':<12}{'samples':>9}{'distinct':>10}{'aligned':>9}{'writers':>9}"
@@ -539,19 +656,59 @@ def _corpus_info(arguments: argparse.Namespace) -> None:
         characters = sum(len(s.text) for s in samples)
         points = sum(len(s.ink) for s in samples)
         distinct = len({hash((s.text, s.ink.numpy().tobytes())) for s in samples})
+        spelt = sum(len(s.ink) for s in samples if s.text)
+        each = f"{spelt / characters:.1f}" if characters else "-"
         print(
             f"{kind:<12}{len(samples):>9,}{distinct:>10,}"
             f"{sum(s.character_of_point is not None for s in samples):>9,}"
             f"{len({s.writer for s in samples}):>9,}{characters:>12,}{points:>12,}"
-            f"{points / characters:>13.1f}"
+            f"{each:>13}"
         )
     print(f"writers in total: {len({s.writer for s in corpus.samples}):,}")
+    if untold := sum(not s.text for s in corpus.samples):
+        print(
+            f"samples without a text: {untold:,}; `handwriting style` takes the text "
+            "of one with --text, and training needs the texts in the file"
+        )
+    if arguments.y is None and name not in SOURCES:
+        _read_either_way_up(corpus.samples)
     if corpus.skipped:
         print("skipped:")
     for reason, count in corpus.skipped.items():
         print(f"{count:>12,}  {reason}")
     if arguments.sheet:
         _contact_sheet(corpus.samples, arguments.sheet)
+
+
+def _read_either_way_up(samples: Sequence[Any], most: int = 5) -> None:
+    """Say so if ink can be read only once it is turned over, and only if that helps.
+
+    The recogniser, if it is installed, reads a few lines as they are and turned over.
+    """
+    import torch
+
+    from .data.transforms import scale_by_writer
+    from .errors import MissingPackageError
+    from .evaluation.legibility import read_lines
+
+    lines = [s for s in samples if len(s.text.strip()) > 2][:most]
+    if not lines:
+        return
+    inks = [s.ink for s in scale_by_writer(lines)]
+    texts = [s.text for s in lines]
+    over = torch.tensor([1.0, -1.0, 1.0])
+    try:
+        as_is = sum(one.errors for one in read_lines(inks, texts))
+        turned = sum(one.errors for one in read_lines([i * over for i in inks], texts))
+    except MissingPackageError:
+        return
+    letters = sum(len(text) for text in texts)
+    if turned < as_is - letters / 4:
+        logging.warning(
+            "the recogniser misreads %d of %d characters, and %d once the ink is "
+            "turned over: it is upside down; give the other direction with --y",
+            as_is, letters, turned,
+        )  # fmt: skip
 
 
 def _contact_sheet(samples: Sequence[Any], file: str, rows: int = 24) -> None:
@@ -754,6 +911,26 @@ def _parser() -> argparse.ArgumentParser:
         "--video", help="video file to show them in, such as .mp4, which needs ffmpeg"
     )
     _add_look_options(write)
+    write.add_argument(
+        "--dataset", metavar="FOLDER",
+        help="folder to write a data set in instead: a PNG of each line of "
+        "--texts-file and its labels, with boxes of words and characters, which "
+        "datasets.load_dataset('imagefolder') reads; an interrupted one goes on, and "
+        "torchrun shares it among processes",
+    )  # fmt: skip
+    write.add_argument(
+        "--vary", action="store_true",
+        help="in a data set, choose hand, bias, slant, size, pen, ink and paper of "
+        "each line by the seed",
+    )  # fmt: skip
+    write.add_argument(
+        "--svg", action="store_true",
+        help="in a data set, write an SVG of each line too",
+    )  # fmt: skip
+    write.add_argument(
+        "--ink", action="store_true",
+        help="in a data set, put the points of each line into its labels",
+    )  # fmt: skip
     _add_device_option(write, "compute")
     write.set_defaults(run=_write)
 
@@ -816,9 +993,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--corpus",
         help="corpus to train on instead of the configuration's: synthetic, unipen, "
-        "unipen:PATH, iam:PATH, or a .json file of ink; for a network over characters: "
-        "book, or a text file, the export of a chat, or a folder of these",
+        "unipen:PATH, iam:PATH, or a file or folder of ink; for a network over "
+        "characters: book, or a text file, the export of a chat, or a folder of these",
     )
+    _add_ink_options(train)
     train.add_argument(
         "--steps", type=int,
         help="total number of updates, instead of the configuration's",
@@ -847,8 +1025,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--corpus",
         help="corpus of human lines: synthetic, unipen, unipen:PATH, iam:PATH, or a "
-        ".json file of ink (default: the corpus that the model was trained on)",
+        "file or folder of ink (default: the corpus that the model was trained on)",
     )
+    _add_ink_options(evaluate)
     evaluate.add_argument(
         "--split", default="validation", choices=["validation", "train"],
         help="lines of held-out writers, or of those trained on (default: %(default)s)",
@@ -908,13 +1087,15 @@ def _parser() -> argparse.ArgumentParser:
         "handwriting, from a line of ink and its text.",
     )  # fmt: skip
     style.add_argument(
-        "--from", dest="source", required=True, metavar="INK.json",
-        help="file that the drawing pad saved, or another corpus such as unipen:PATH",
+        "--from", dest="source", required=True, metavar="INK",
+        help="file of ink, such as the drawing pad and other programs save, or another "
+        "corpus such as unipen:PATH",
     )  # fmt: skip
+    _add_ink_options(style)
     style.add_argument(
         "--text",
-        help="text of the line to use, needed if INK.json has several texts; if it has "
-        "this text more than once, the last line is used",
+        help="text of the line to use, needed if INK has several texts, or none; if it "
+        "has this text more than once, the last line is used",
     )
     style.add_argument(
         "--save", required=True, metavar="FILE",
@@ -924,7 +1105,7 @@ def _parser() -> argparse.ArgumentParser:
     style.add_argument(
         "--hands", metavar="LIST.toml",
         help="make a style for each entry of this list, which names the style and "
-        "gives the text and the id of a line of INK.json",
+        "gives the text and the id of a line of INK",
     )  # fmt: skip
     style.add_argument(
         "--model", default="unipen-400",
@@ -967,8 +1148,10 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument(
         "source", metavar="SOURCE",
         help="corpus to read: synthetic, unipen (the downloaded copy), unipen:PATH, "
-        "iam:PATH, or a .json file of ink",
+        "iam:PATH, or a file, folder or archive of ink: JSON of the drawing pad and "
+        "other programs, JSON lines, InkML, Xournal++, UNIPEN, CSV, .npy or .npz",
     )  # fmt: skip
+    _add_ink_options(info)
     info.add_argument(
         "--sheet",
         help="picture file to draw a sample of the lines in, ending in .svg, .png or "

@@ -9,7 +9,7 @@ cannot do is refused here, by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ from .training.ink import InkTask
 from .training.loop import Progress, fit
 from .training.task import Task
 from .training.text import TextTask
-from .writing import pages
+from .writing import dataset, pages
+from .writing.dataset import Written
 from .writing.lines import Line, Writer, write_lines
 from .writing.pages import Page, page_from_json
 from .writing.paper import page_layout
 from .writing.sampling import MixtureWriter
-from .writing.styles import Style, model_called, model_of
+from .writing.styles import Style, model_called, model_of, style_names
 
 # What `evaluate` can measure of a model.
 MEASURES = (
@@ -260,6 +261,78 @@ def write(
         positions=positions,
         keep_output=keep_output,
         ascii=ascii,
+    )
+
+
+def write_dataset(
+    texts: Iterable[str],
+    folder: str | Path,
+    model: Model | str | Path | None = None,
+    *,
+    style: Style | str | Path | None = None,
+    bias: float = 1.25,
+    temperature: float = 1.0,
+    seed: int = 1,
+    redraws: int = 10,
+    vary: bool = False,
+    svg: bool = False,
+    ink: bool = False,
+    ascii: bool = False,
+    precision: str = "float32",
+    quiet: bool = False,
+) -> Written:
+    """Write a data set of lines: a picture and a row of labels each.
+
+    `datasets.load_dataset("imagefolder", data_dir=folder)` reads it; see
+    `writing.dataset` for what the rows say. A run that was interrupted goes on when it
+    is repeated with the same texts and arguments. Under `torchrun` each process writes
+    its share.
+
+    Args:
+        texts: the texts, one line each, which are read as they are needed. Blank ones
+            are left out, and so are those that cannot be written, which are counted.
+        folder: where to write: a new or empty folder, or a set that is to go on.
+        model, style, bias, temperature, seed, redraws, ascii, precision: as for
+            `write`. A line's ink depends on the seed and its number.
+        vary: choose hand, bias, slant, size, pen, ink and paper of each line by the
+            seed. A `style` that is given stays.
+        svg: write an SVG of each line as well.
+        ink: put the points of each line into its row as well, under `"strokes"`.
+        quiet: show no progress bar.
+
+    Returns:
+        What this run has done: `Written`.
+
+    Raises:
+        DatasetError: the folder holds other files, or another set, or cannot be
+            written.
+        ValueError: as for `write`, except for texts.
+
+    Example:
+        >>> import json, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     done = write_dataset(["hi"], folder, quiet=True)
+        ...     rows = (Path(folder) / "00000/metadata.jsonl").read_text()
+        >>> done.lines, json.loads(rows)["words"][0]["text"]
+        (1, 'hi')
+    """
+    found = model_of(style) if model is None else find_model(model)
+    hands = style_names(found) if vary and style is None else []
+    return dataset.write_dataset(
+        texts,
+        folder,
+        writer_of(found, precision),
+        style=style,
+        bias=bias,
+        temperature=temperature,
+        seed=seed,
+        redraws=redraws,
+        vary=vary,
+        hands=hands,
+        svg=svg,
+        ink=ink,
+        ascii=ascii,
+        quiet=quiet,
     )
 
 

@@ -9,14 +9,17 @@ finds becomes an `example` here or a test beside the reader's own.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import os
 import resource
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -25,7 +28,15 @@ from hypothesis import strategies as st
 
 import handwriting_lib as hw
 from handwriting_lib import alphabet
-from handwriting_lib.corpora import archives, collected, iam, text, unipen
+from handwriting_lib.corpora import (
+    archives,
+    drawn,
+    formats,
+    iam,
+    stroke_arrays,
+    text,
+    unipen,
+)
 from handwriting_lib.errors import HandwritingError
 from handwriting_lib.files import checkpoints, models
 from handwriting_lib.ink import KINDS
@@ -37,11 +48,12 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 MEMORY = 2**30  # bytes that reading one input may ask for
+SECONDS = 10  # of the processor that it may take
 TRIED = settings(
     max_examples=EXAMPLES,
     derandomize="FUZZ_EXAMPLES" not in os.environ,
     database=None,
-    deadline=10_000,  # milliseconds
+    deadline=None,  # which would count the time of others' programs: see `bounded`
     suppress_health_check=list(HealthCheck),
 )
 
@@ -53,11 +65,13 @@ def bounded():
     before = resource.getrlimit(resource.RLIMIT_AS)
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    begin = time.process_time()
     try:
         with contextlib.suppress(HandwritingError):
             yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+    assert time.process_time() - begin < SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -153,20 +167,6 @@ PAD = {
 }
 BANK = [{"word": "hi", "points": [[0, 0, 1], [1, 2, 1], [2, 2, 0]], "aspect": 2.0}]
 
-
-@TRIED
-@given(
-    content=st.one_of(either(PAD), either(BANK)), pen=st.sampled_from(collected.PENS)
-)
-@example(content=b"[" * 200_000, pen="down")
-@example(content=b'[{"word": "hi", "points": [[0, 0, 1], [1e308, 2, 1]]}]', pen="down")
-def test_ink_in_json(folder, content, pen):
-    with bounded():
-        read = collected.load(write(folder, "ink.json", content), pen=pen)
-        for sample in read.samples:
-            assert sample.ink.isfinite().all() and sample.text
-
-
 SEGMENTS = (
     b'.INCLUDE aaa/x.dat\n.SEGMENT WORD 0 OK "hi"\n.SEGMENT TEXT 0-1 OK "hi yo"\n'
 )
@@ -196,17 +196,192 @@ WORDS = [
 
 
 @st.composite
-def pieces(draw, content):
+def pieces(draw, content, words=WORDS):
     """Lines of a file in another order, with others among them."""
     lines = content.split(b"\n")
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, len(lines)))
-        lines.insert(at, draw(st.sampled_from([*WORDS, *lines])))
+        lines.insert(at, draw(st.sampled_from([*words, *lines])))
     return b"\n".join(lines)
 
 
 def unipen_file(content):
     return st.one_of(pieces(content), damaged(content), st.just(content))
+
+
+
+TOLD = st.fixed_dictionaries(
+    {},
+    optional={
+        "pen": st.sampled_from(drawn.PENS),
+        "y": st.sampled_from(drawn.DIRECTIONS),
+        "offsets": st.booleans(),
+        "units": st.sampled_from(["s", "mm,ms"]),
+    },
+)
+
+
+def ink_of(file, told):
+    """Read a file of ink, and check that what comes of it is ink."""
+    with bounded():
+        for sample in formats.load(file, **told).samples:
+            assert sample.ink.isfinite().all() and len(sample.ink)
+            assert sample.points_per_second is None or sample.points_per_second > 0
+
+
+@TRIED
+@given(content=st.one_of(either(PAD), either(BANK)), told=TOLD)
+@example(content=b"[" * 200_000, told={})
+@example(content=b'[{"word": "hi", "points": [[0, 0, 1], [1e308, 2, 1]]}]', told={})
+def test_ink_in_json(folder, content, told):
+    ink_of(write(folder, "ink.json", content), told)
+
+
+OBJECTS = [[{"x": x, "y": y, "time": t} for x, y, t, *_ in s] for s in STROKES]
+COLUMNS = [[[0, 3, 5], [0, 4, 1], [0, 10, 20]], [[7], [7], [40]]]
+SHAPE = {"type": "draw", "typeName": "shape", "x": 1, "y": 2, "rotation": 0.5,
+         "parentId": "b", "props": {"segments": [{"points": OBJECTS[0]}]}}  # fmt: skip
+OTHER_JSON = [
+    [{"text": "hi", "strokes": OBJECTS}],
+    {"samples": [{"label": "hi", "strokes": [{"X": [1, 2], "Y": [3, 4], "T": [0]}]}]},
+    [{"points": one, "penColor": "black"} for one in OBJECTS],
+    {"document": {"store": {"a": SHAPE, "b": {**SHAPE, "id": "b"}}}},
+    {"elements": [{"type": "freedraw", "x": 1, "angle": 1,
+                   "points": [[0, 0], [3, 1]]}]},
+    {"word": "hi", "drawing": COLUMNS, "key_id": "1"},
+    [[0, 0, 0], [3, 4, 0], [1, 1, 1]],
+    [[[0, 0, 1, 0, 0], [3, 4, 0, 1, 0], [0, 0, 0, 0, 1]]],
+    [{"word": "hi", "points": [[1, 2, 1, 0, 0], [3, 1, 0, 1, 0]]}],
+    [[[0, 0], [3, 4]], [[1, 1]]],
+]  # fmt: skip
+
+
+@TRIED
+@given(content=st.sampled_from(OTHER_JSON).flatmap(either), told=TOLD)
+def test_ink_in_json_of_other_programs(folder, content, told):
+    ink_of(write(folder, "other.json", content), told)
+
+
+@TRIED
+@given(
+    st.lists(st.sampled_from(OTHER_JSON).flatmap(either), min_size=1, max_size=3), TOLD
+)
+def test_ink_in_json_lines(folder, lines, told):
+    ink_of(write(folder, "lines.ndjson", b"\n".join(lines)), told)
+
+
+INKML = b"""<?xml version="1.0"?><ink xmlns="http://www.w3.org/2003/InkML">
+<context xml:id="c"><traceFormat><channel name="X" units="mm"/><channel name="Y"/>
+<channel name="T" units="ms"/></traceFormat></context>
+<annotation type="writer">me</annotation>
+<trace xml:id="0" contextRef="#c">1 2 0, '3 '-1 "10, * * 5</trace><trace>#F 2 !3</trace>
+<traceGroup><annotation type="truth">$hi$</annotation>
+<annotation type="characterOfPoint">0 1 1</annotation>
+<annotation type="pointsPerSecond">100</annotation>
+<traceView traceDataRef="#0"/></traceGroup></ink>"""
+XML = [
+    b'<!DOCTYPE ink [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;">]>', b"&b;",
+    b"<traceGroup>", b"</traceGroup>", b"<trace>1 1, 2 2</trace>", b"<trace/>",
+    b'<traceView traceDataRef="0"/>', b'<annotation type="truth">a</annotation>',
+    b"<trace>" + b"9" * 400 + b" 1e308, '1e308 1</trace>", b"<a>" * 200, b"<![CDATA[",
+]  # fmt: skip
+
+
+@TRIED
+@given(content=st.one_of(pieces(INKML, XML), damaged(INKML)), told=TOLD)
+@example(content=INKML.replace(b"<ink", XML[0] + b"<ink"), told={})
+def test_inkml(folder, content, told):
+    ink_of(write(folder, "ink.inkml", content), told)
+
+
+XOPP = b"""<xournal><page><layer>
+<stroke tool="pen" width="1 2">1 2 3 4 5 6</stroke>
+<stroke tool="eraser">1 2</stroke>
+</layer></page><page/></xournal>"""
+STROKE = [b"<stroke>1 2 3</stroke>", b"<stroke>1 nan</stroke>", b"<page>", b"</page>"]
+
+
+@TRIED
+@given(content=st.one_of(pieces(XOPP, STROKE), damaged(XOPP)), zipped=st.booleans())
+def test_xournal(folder, content, zipped):
+    content = gzip.compress(content) if zipped else content
+    ink_of(write(folder, "page.xopp", content), {})
+
+
+@TRIED
+@given(content=damaged(gzip.compress(XOPP, mtime=0)))
+def test_gzip(folder, content):
+    ink_of(write(folder, "page.xopp", content), {})
+
+
+CSV = b"""x,y,t,pen,text,stroke
+1,2,0,1,hi,0
+3,1,10,1,hi,0
+"5",4,20,0,hi,1
+9,9,30,1,"a ""b"" c",2
+"""
+ROWS = [b"x;y;end_of_stroke", b"1;2;0", b"1,2,,1,,", b'"', b"1e308,1e308,1,1,hi,1",
+        b"nan,inf,0,1,hi,2", b"", b"dx\tdy\tdown", b"1\t2\t1"]  # fmt: skip
+
+
+@TRIED
+@given(content=st.one_of(pieces(CSV, ROWS), damaged(CSV)), told=TOLD)
+def test_tables(folder, content, told):
+    ink_of(write(folder, "table.csv", content), told)
+
+
+def arrays(**named):
+    file = io.BytesIO()
+    np.savez(file, **named)
+    return file.getvalue()
+
+
+def plain(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+THREE = np.array([[0, 0, 0], [3, 4, 0], [1, 1, 1]], np.float32)
+FIVE = np.array([[[0, 0, 1, 0, 0], [3, 4, 0, 1, 0], [0, 0, 0, 0, 1]]], np.int16)
+NUMPY = [
+    plain(THREE), plain(FIVE), arrays(a=THREE, text=np.array(["hi"])),
+    plain(np.array([None, 1], dtype=object)),
+    arrays(a=FIVE, b=THREE, labels=np.array([b"a", b"b"]), c=np.zeros((2, 2))),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def saved(folder):
+    """The bytes of an `.npz` that the library writes."""
+    samples = formats.load(write(folder, "pad.json", json.dumps(PAD).encode())).samples
+    stroke_arrays.save(samples, folder / "saved.npz")
+    return (folder / "saved.npz").read_bytes()
+
+
+@TRIED
+@given(data=st.data(), told=TOLD)
+def test_arrays(folder, saved, data, told):
+    content = data.draw(st.sampled_from([*NUMPY, saved]).flatmap(damaged))
+    ink_of(write(folder, "arrays.npz", content), told)
+
+
+ONE_FILE = b"""
+.SEGMENT WORD 0-1 OK "hi"
+.SEGMENT TEXT 0:1-2:2 OK "hi yo"
+"""
+
+
+@TRIED
+@given(unipen_file(PEN + ONE_FILE), TOLD)
+def test_unipen_in_one_file(folder, content, told):
+    ink_of(write(folder, "pen.dat", b".VERSION 1\n" + content), told)
+
+
+@TRIED
+@given(st.binary(max_size=200), st.sampled_from(["", *formats.ENDINGS, ".zip"]))
+def test_any_bytes(folder, content, ending):
+    ink_of(write(folder, f"any{ending}", content), {})
 
 
 def release(root, segments, pen, other):
@@ -437,7 +612,7 @@ def test_the_files_that_are_damaged_are_whole(folder, style, checkpoint):
     assert checkpoints.load_checkpoint(folder / "checkpoint.safetensors")["step"] == 3
     assert safetensors.torch.load(checkpoint)
     assert len(
-        collected.load(write(folder, "i.json", json.dumps(PAD).encode())).samples
+        formats.load(write(folder, "i.json", json.dumps(PAD).encode())).samples
     )
     for ending, content in ARCHIVES.items():
         assert list(archives.read_files(write(folder, f"whole{ending}", content)))

@@ -8,6 +8,8 @@ build on this module.
 
 from __future__ import annotations
 
+import gzip
+import io
 import lzma
 import tarfile
 import zipfile
@@ -15,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..atomic import write_whole
 from ..errors import InputError
 
 # Far above the 4 MB of the largest file in a corpus that the library knows; a small
@@ -99,3 +102,36 @@ def _check_size(archive: Path, name: str, size: int) -> None:
             f"{name} in {archive} has {size:,} bytes, more than the {MAX_FILE_BYTES:,} "
             "that a file of a corpus may have: unpack the archive and give the folder"
         )
+
+
+def gunzip(content: bytes, name: str) -> bytes:
+    """Decompress the content of a `.gz` file.
+
+    Raises:
+        CorpusError: it is damaged, or larger than `MAX_FILE_BYTES`.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            out = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorpusError(
+            f"{name} is damaged or cut short ({error}): download or copy it again"
+        ) from error
+    if len(out) > MAX_FILE_BYTES:
+        raise CorpusError(
+            f"{name} holds more than the {MAX_FILE_BYTES:,} bytes that a file of a "
+            "corpus may have: divide it"
+        )
+    return out
+
+
+def write_ink(path: Path, content: bytes) -> None:
+    """Write a whole file of ink, or none.
+
+    Raises:
+        CorpusError: it cannot be written.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be written: {error}") from error

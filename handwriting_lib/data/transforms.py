@@ -196,6 +196,8 @@ def prepare(
 def _outside(ink: Tensor, sample: Sample, limits: Limits) -> str | None:
     """Return the reason why a sample is outside the limits, or None."""
     characters = len(sample.text)
+    if not characters:
+        return "ink without a text"
     points = len(ink) / characters
     x = ink[:, 0].cumsum(0)
     width = float(x.max() - x.min()) / characters

@@ -13,7 +13,8 @@ import torch
 
 from handwriting_lib.corpora import collected, load_corpus
 from handwriting_lib.corpora.archives import CorpusError
-from handwriting_lib.corpora.collected import from_json, load, save
+from handwriting_lib.corpora.collected import from_json, save
+from handwriting_lib.corpora.formats import load
 from handwriting_lib.ink import Sample
 
 
@@ -259,7 +260,7 @@ def test_folders_and_archives(tmp_path: Path) -> None:
     assert [s.source for s in load(archive).samples] == ["bank.json:1"]
     folder = tmp_path / "inside"
     folder.mkdir()
-    with pytest.raises(CorpusError, match=r"holds no \.json file"):
+    with pytest.raises(CorpusError, match=r"holds no file of ink"):
         load(folder)
     written(folder, pad(sample(), sample(text="")), "a.json")
     written(folder, pad(sample(), sample(text="")), "b.json")
@@ -292,6 +293,9 @@ def test_files_that_are_not_it(tmp_path: Path, content: str, message: str) -> No
 def test_bytes_that_are_not_utf_8(tmp_path: Path) -> None:
     file = tmp_path / "me.json"
     file.write_bytes(b"\x80\x04pickle")
+    with pytest.raises(CorpusError, match="holds Python pickles, which can run"):
+        load(file)
+    file.write_bytes(b"[\xff]")
     with pytest.raises(CorpusError, match="not JSON in UTF-8"):
         load(file)
     file.write_bytes(b"\xef\xbb\xbf" + json.dumps([word()]).encode())
@@ -306,7 +310,7 @@ def test_bytes_that_are_not_utf_8(tmp_path: Path) -> None:
         (pad(), "has no samples"),
         (pad(format="other"), "the format is 'other'"),
         (pad(sample(), version=2), "version 2: it must be"),
-        ({"samples": [sample()]}, "the format is None"),
+        (pad(sample(), format=None), "the format is None"),
         (pad(samples={"a": 1}), r"samples is {'a': 1}: it must be a list"),
         (pad(sample(), y="left"), 'must be "down" or "up", not \'left\''),
         (pad(sample(), y=["up"]), 'must be "down" or "up"'),
@@ -403,6 +407,6 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
 
     file = tmp_path / "me.json"
     file.write_bytes(pickle.dumps([word()]))
-    with pytest.raises(CorpusError, match="not JSON"):
+    with pytest.raises(CorpusError, match="pickles"):
         load(file)
     assert not hasattr(collected, "pickle")
