@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from . import RESULTS, __path__, commit, machine, table
 
-NOT_OF_SPEED = ("characters", "int8", "ladder", "legibility")
+NOT_OF_SPEED = ("characters", "int8", "ladder", "legibility", "page")
 
 
 def names() -> list[str]:
