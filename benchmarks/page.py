@@ -1,4 +1,4 @@
-"""The book's first page in Chromium: what it loads, and how soon and smoothly it writes.
+"""The book's first page in Chromium: what it loads, and how soon it writes.
 
 `make book` comes first. The page is opened in a fresh browser under each condition,
 from a server on this machine that compresses text with gzip, as public hosts do, and

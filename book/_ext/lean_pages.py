@@ -24,7 +24,10 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "_tools"))
 from project import PACKS
 
 # An element of the head, by the file that it loads.
-ELEMENT = r"[ \t]*<(?:script|link)\b[^>]*\b(?:src|href)=\"[^\"]*/{}[^\"]*\"[^>]*>(?:</script>)?\n?"
+ELEMENT = (
+    r'[ \t]*<(?:script|link)\b[^>]*\b(?:src|href)="[^"]*/{}[^"]*"[^>]*>'
+    r"(?:</script>)?\n?"
+)
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 DESIGN = ("sphinx-design", "design-tabs")
 MATHJAX = ("vendor/mathjax/",)

@@ -39,7 +39,7 @@ def test_a_page_that_writes_asks_for_the_weights_first():
     assert writes_at_once(other) is writes_at_once(inside) is None
     assert writes_at_once(other + studio) == f"{PACKS}/a-int8"
     page = lean(f"{HEAD}<body>{studio}</body>")
-    assert page.index("charset") < page.index("preload") < page.index("stylesheet")
+    assert page.index("charset") < page.index("preload") < page.index(ALWAYS)
     assert f'"{PACKS}/a-int8" + (served ? ".bin" : ".js")' in page
 
 

@@ -121,13 +121,14 @@ export function open(host) {
 /**
  * A canvas as wide as its place. `height` is in CSS pixels, or a function of the width;
  * `draw(context, {width, height, colors})` is called again whenever size or theme
- * change and, once a frame at most, after `redraw()`.
+ * change, at once by `paint()` and, once a frame at most, after `redraw()`.
  */
 export function picture(stage, { label, height, draw, className = "" }) {
   const canvas = node("canvas", { role: "img", "aria-label": label, class: className });
   const context = canvas.getContext("2d");
   let asked = 0;
   const paint = () => {
+    cancelAnimationFrame(asked);
     asked = 0;
     const width = canvas.clientWidth;
     if (!width) return;
@@ -150,19 +151,28 @@ export function picture(stage, { label, height, draw, className = "" }) {
   stage.onChange(redraw);
   stage.closing.push(() => cancelAnimationFrame(asked));
   redraw();
-  return { element: canvas, redraw };
+  return { element: canvas, redraw, paint };
 }
 
-/** 256 colours `[r, g, b, a]` between the stops of a ramp. */
+const ramps = new Map();
+
+/** 256 colours between the stops of a ramp, as the pixels of a canvas. */
 export function ramp(stops) {
+  const key = stops.join();
+  if (!ramps.has(key)) ramps.set(key, new Uint32Array(makeRamp(stops).buffer));
+  return ramps.get(key);
+}
+
+function makeRamp(stops) {
   const parsed = stops.map((stop) =>
     [1, 3, 5, 7].map((at) => parseInt(stop.slice(at, at + 2) || "ff", 16)),
   );
-  return Array.from({ length: 256 }, (_, i) => {
+  const colors = Array.from({ length: 256 }, (_, i) => {
     const place = (i / 255) * (parsed.length - 1);
     const k = Math.min(Math.floor(place), parsed.length - 2);
     return parsed[k].map((low, c) => low + (place - k) * (parsed[k + 1][c] - low));
   });
+  return Uint8ClampedArray.from(colors.flat());
 }
 
 /** Numbers from 0 to 1, row by row from the top, as a canvas of one pixel each. */
@@ -170,10 +180,10 @@ export function heatImage(values, columns, rows, stops) {
   const canvas = node("canvas", { width: columns, height: rows });
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
+  const pixels = new Uint32Array(image.data.buffer);
   const colors = ramp(stops);
   for (let i = 0; i < columns * rows; i++) {
-    const level = Math.max(0, Math.min(255, Math.round(255 * values[i])));
-    image.data.set(colors[level], 4 * i);
+    pixels[i] = colors[Math.max(0, Math.min(255, Math.round(255 * values[i])))];
   }
   context.putImageData(image, 0, 0);
   return canvas;
