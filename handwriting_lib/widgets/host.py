@@ -4,8 +4,8 @@ A widget's HTML is a `<figure>` with a still picture, a caption, a block of JSON
 script, which is inline because browsers block external modules on `file://`, and runs
 before what follows the figure is there, so that nothing moves when the widget takes
 over. Each figure has the whole script, so that an output in a notebook keeps working
-when its neighbours are deleted. Ids are hashes of the content, so that rebuilding a page does
-not change it.
+when its neighbours are deleted. Ids are hashes of the content, so that rebuilding a
+page does not change it.
 """
 
 from __future__ import annotations
