@@ -35,6 +35,11 @@ ICONS = ("scripts/fontawesome.js",)
 MATH_SETTINGS = re.compile(r"[ \t]*<script>window\.MathJax = .*?</script>\n?")
 DATA = re.compile(r'<script type="application/json">(.*?)</script>')
 
+# The theme begins with neither of its themes, shows what belongs to both, and changes
+# all of it when its script runs.
+THEME = re.compile(r'(dataset\.theme = localStorage\.getItem\("theme"\) \|\| )"auto"')
+DARK = r'\1(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")'
+
 # Runs in the head of a page whose network writes as soon as it is there. Pages on the
 # disk may load scripts and nothing else.
 PRELOAD = """
@@ -70,6 +75,7 @@ def lean(page: str) -> str:
         page = MATH_SETTINGS.sub("", page)
     for file in files:
         page = re.sub(ELEMENT.format(re.escape(file)), "", page)
+    page = THEME.sub(DARK, page)
     if path := writes_at_once(page):
         preload = r"\g<0>" + PRELOAD.format(path=path)
         page = re.sub(r"<meta charset=[^>]*>", preload, page, count=1)

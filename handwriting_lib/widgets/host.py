@@ -176,10 +176,10 @@ def to_html(
         ' style="margin: 0.5rem 0; max-width: 100%;">\n'
         f'<div data-still style="max-width: 100%; overflow-x: auto;">{still}</div>\n'
         f"{NO_SCRIPTS}\n"
-        f"{words}"
         f'<script type="application/json">{block}</script>\n'
         f'<script>\n(() => {{\n"use strict";\n{script}start("{name}", mount);\n'
         "})();\n</script>\n"
+        f"{words}"
         "</figure>"
     )
 

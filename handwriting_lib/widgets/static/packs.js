@@ -29,7 +29,16 @@ function decode(base64) {
   return bytes.buffer;
 }
 
+/** Lets the page do what else waits. */
+const breath = () => new Promise((resolve) => setTimeout(resolve));
+
 /** The engine of a pack, as soon as it is there. */
 async function loadEngine(pack) {
-  return new Engine(loadPack(await packBytes(pack)));
+  const bytes = await packBytes(pack);
+  await breath();
+  const read = loadPack(bytes);
+  await breath();
+  const engine = new Engine(read);
+  await breath();
+  return engine;
 }

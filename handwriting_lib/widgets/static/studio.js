@@ -100,6 +100,7 @@ function openStudio(
   let estimate = 10;
   let inked = null;
   let still = null; // ink that stands for the first lines until this page has its own
+  let room = { text: null, boxes: [] }; // what the first lines fill
   let shared = null; // what wrote the lines that are shown
   let rest = 0; // when the panels may be drawn again
   let watched = null; // the line whose reading is shown, null for the one being written
@@ -129,8 +130,7 @@ function openStudio(
     const options = settings();
     const style = hand.value ? loadStyle(decode(hands[hand.value].data)) : null;
     if (!Number.isSafeInteger(options.seed)) return stop("The seed must be a whole number.");
-    const before = still && lines.map((line) => line.text).join("\n");
-    const boxes = before === texts.join("\n") ? still.map(({ box }) => box) : [];
+    const boxes = room.text === texts.join("\n") ? room.boxes : [];
     try {
       lines = texts.map((words, position) => ({
         text: words,
@@ -171,8 +171,9 @@ function openStudio(
     const inks = data.still?.[limit()];
     if (link || !stage.root.clientWidth || inks?.length !== texts.length) return;
     still = inks.map(unpackInk);
-    lines = texts.map((words, i) => ({ text: words, ...empty(still[i].box) }));
-    estimate = widest(still.map(({ box }) => box)) + 2;
+    room = { text: texts.join("\n"), boxes: still.map(({ box }) => box) };
+    lines = texts.map((words, i) => ({ text: words, ...empty(room.boxes[i]) }));
+    estimate = widest(room.boxes) + 2;
     code.textContent = pythonLine(texts, settings());
     showText();
   }
