@@ -156,10 +156,10 @@ export function picture(stage, { label, height, draw, className = "" }) {
 
 const ramps = new Map();
 
-/** 256 colours between the stops of a ramp, as the pixels of a canvas. */
+/** 256 colours `[r, g, b, a]` between the stops of a ramp. */
 export function ramp(stops) {
   const key = stops.join();
-  if (!ramps.has(key)) ramps.set(key, new Uint32Array(makeRamp(stops).buffer));
+  if (!ramps.has(key)) ramps.set(key, makeRamp(stops));
   return ramps.get(key);
 }
 
@@ -167,12 +167,11 @@ function makeRamp(stops) {
   const parsed = stops.map((stop) =>
     [1, 3, 5, 7].map((at) => parseInt(stop.slice(at, at + 2) || "ff", 16)),
   );
-  const colors = Array.from({ length: 256 }, (_, i) => {
+  return Array.from({ length: 256 }, (_, i) => {
     const place = (i / 255) * (parsed.length - 1);
     const k = Math.min(Math.floor(place), parsed.length - 2);
     return parsed[k].map((low, c) => low + (place - k) * (parsed[k + 1][c] - low));
   });
-  return Uint8ClampedArray.from(colors.flat());
 }
 
 /** Numbers from 0 to 1, row by row from the top, as a canvas of one pixel each. */
@@ -181,7 +180,8 @@ export function heatImage(values, columns, rows, stops) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
   const pixels = new Uint32Array(image.data.buffer);
-  const colors = ramp(stops);
+  // a colour as one number, in the machine's order of bytes
+  const colors = new Uint32Array(Uint8ClampedArray.from(ramp(stops).flat()).buffer);
   for (let i = 0; i < columns * rows; i++) {
     pixels[i] = colors[Math.max(0, Math.min(255, Math.round(255 * values[i])))];
   }
