@@ -28,7 +28,7 @@ from .host import Widget, pack, pack_ink
 from .player import POINTS_PER_SECOND, in_letter_bodies
 
 # The colours of the scripts' light theme, which are legible on a dark page too.
-BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#00805c", "#a8508a"
+BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#ba5100", "#00805c", "#a8508a"
 
 
 class ActivationShapes(Widget):

@@ -34,7 +34,7 @@ function fill(element, properties, children) {
 // a ramp run from nothing to the largest value; its first colour is transparent.
 const PALETTES = {
   light: {
-    blue: "#0072b2", vermillion: "#d55e00", green: "#00805c", purple: "#a8508a",
+    blue: "#0072b2", vermillion: "#ba5100", green: "#00805c", purple: "#a8508a",
     ink: "#14171c", muted: "#5d6570", edge: "#858d98", faint: "#c4cad2", grid: "#e6e9ed",
     surface: "#ffffff", field: "#f4f5f7",
     heat: ["#fee3bd00", "#fdc98f", "#fc8d59", "#d7301f", "#7f0000"],
