@@ -3,8 +3,9 @@
 The theme puts a megabyte of icons into every page as a script, and once more as fonts
 and style rules; all pages load the index of the search, the style of drop-downs and
 MathJax, whether they need them or not. Here each page loses the scripts and styles
-that it has no use for, the icon fonts keep the icons that some page shows, and a page
-with a network on it asks for the weights before anything else.
+that it has no use for, the icon fonts keep the icons that some page shows and the style
+sheets the rules for what some page or script names, and a page with a network on it
+asks for the weights before anything else.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ STYLE = "styles/pydata-sphinx-theme.css"
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"(\\[0-9a-f]+|.)"\}')
 FACE = re.compile(r"@font-face\{[^}]*fontawesome/webfonts/(fa-[\w-]+)\.woff2[^}]*\}")
 CLASSES = re.compile(r'class(?:List)?="([^"]*\bfa-[^"]*)"')
+RULE = re.compile(r"([^{}]+)\{[^{}]*\}")
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
 CODES = re.compile(r'"\\(f[0-9a-f]{3})"')
 
 
@@ -120,6 +124,24 @@ def keep_icons(style: str, shown: set[str]) -> tuple[str, set[int]]:
     return style, {int(one[1:], 16) if one[1:] else ord(one) for one in kept}
 
 
+def keep_rules(style: str, words: set[str]) -> str:
+    """A style sheet without rules for classes that no page and no script mentions.
+
+    Args:
+        style: the style sheet.
+        words: all words of the pages and scripts, so that no class is overlooked.
+    """
+
+    def keep(rule: re.Match[str]) -> str:
+        comments = "".join(COMMENT.findall(rule[1]))
+        selectors = re.sub(r":not\([^()]*\)", "", COMMENT.sub("", rule[1])).split(",")
+        if all(set(CLASS.findall(one)) - words for one in selectors):
+            return comments
+        return rule[0]
+
+    return RULE.sub(keep, style)
+
+
 def cut_fonts(folder: Path, characters: Iterable[int]) -> None:
     """Write the fonts of a folder with these characters alone, as WOFF.
 
@@ -143,21 +165,29 @@ def make_lean(app: Sphinx, problem: Exception | None) -> None:
         return
     html, static = Path(app.outdir), Path(app.outdir) / "_static"
     shown: set[str] = set()
+    words: set[str] = set()
     for file in html.rglob("*.html"):
         if static in file.parents:
             continue
         page = file.read_text(encoding="utf-8")
         for names in CLASSES.findall(page):
             shown.update(names.split())
+        words.update(re.findall(r"[\w-]+", page))
         file.write_text(lean(page), encoding="utf-8")
-    scripts = (static / "scripts").glob("*sphinx*theme.js")
-    for names in re.findall(r'classList="([^"]*)"', "".join(map(read, scripts))):
-        shown.update(names.split())
+    for file in [*static.glob("*.js"), *static.glob("scripts/*.js")]:
+        if file.name == "fontawesome.js":
+            continue
+        script = read(file)
+        for names in re.findall(r'classList="([^"]*)"', script):
+            shown.update(names.split())
+        words.update(re.findall(r"[\w-]+", script))
     style, characters = keep_icons(read(static / STYLE), shown)
     (static / STYLE).write_text(style, encoding="utf-8")
     for other in [*static.glob("*.css"), *static.glob("*/*.css")]:
         characters |= {int(one, 16) for one in CODES.findall(read(other))}
     cut_fonts(static / "vendor" / "fontawesome" / "webfonts", characters)
+    for sheet in [*static.glob("*.css"), *static.glob("styles/*.css")]:
+        sheet.write_text(keep_rules(read(sheet), words), encoding="utf-8")
     for unused in static.glob("scripts/fontawesome.js*"):
         if not unused.name.endswith("LICENSE.txt"):
             unused.unlink()

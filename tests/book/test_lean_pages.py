@@ -1,6 +1,6 @@
 """Pages lose what they do not use, and keep what they do."""
 
-from lean_pages import keep_icons, lean, writes_at_once
+from lean_pages import keep_icons, keep_rules, lean, writes_at_once
 from project import PACKS
 
 HEAD = """<html><head><meta charset="utf-8" />
@@ -59,4 +59,26 @@ def test_the_icons_that_are_shown_stay():
     assert (
         'src:url(../vendor/fontawesome/webfonts/fa-solid-900.woff) format("woff")}'
         in style
+    )
+
+
+def test_rules_for_what_nothing_names_go():
+    kept = [
+        ":root{--x:1}",
+        ".here{a:b}",
+        "p.here > .also:hover,.gone{a:b}",
+        "p:not(.gone){a:b}",
+        "@keyframes turn{from{a:b}to{a:b}}",
+        "@font-face{src:url(x.woff)}",
+        "[data-theme=dark] .here:is(.gone,.also){a:b}",
+        "@media print{.here{a:b}}",
+        "p{a:b}",
+    ]
+    gone = [".gone{a:b}", ".here .gone,.gone.here{a:b}", "p.gone:not(.here){a:b}"]
+    words = {"here", "also"}
+    mixed = "".join(a + b for a, b in zip(kept, gone * 3, strict=True))
+    assert keep_rules(mixed, words) == "".join(kept)
+    licence = "/*! by a.person */"
+    assert keep_rules(f"{licence}.here{{}}{licence}.gone{{}}", words) == (
+        f"{licence}.here{{}}{licence}"
     )
