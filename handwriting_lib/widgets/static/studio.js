@@ -85,6 +85,10 @@ function openStudio(
   stage, data, { loading = loadEngine(data.pack), onHand = () => {}, beside = [] } = {},
 ) {
   let { hands } = data;
+  // Before the first frame, and before the pictures, which come after it in the queue: to
+  // measure the page at once would lay it out twice.
+  const first = requestAnimationFrame(() => showStill());
+  stage.closing.push(() => cancelAnimationFrame(first));
   const linked = () =>
     data.share ? fromFragment(location.hash, names(hands), RANGES) : null;
   const link = linked();
@@ -169,7 +173,7 @@ function openStudio(
   function showStill() {
     const texts = breakLines(text.value, limit());
     const inks = data.still?.[limit()];
-    if (link || !stage.root.clientWidth || inks?.length !== texts.length) return;
+    if (link || engine || !stage.root.clientWidth || inks?.length !== texts.length) return;
     still = inks.map(unpackInk);
     room = { text: texts.join("\n"), boxes: still.map(({ box }) => box) };
     lines = texts.map((words, i) => ({ text: words, ...empty(room.boxes[i]) }));
@@ -526,8 +530,6 @@ function openStudio(
     node("div", { class: "bar" }, saveSvg, savePng, clear.element, copy, data.share ? share : null),
     node("pre", {}, code),
   );
-  showStill();
-  paper.paint(); // in the same frame in which the still picture goes
 
   // --- the network ---
 
