@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from . import RESULTS, __path__, commit, machine, table
 
+# Not among `all`; page is of speed, but it needs a built book.
 NOT_OF_SPEED = ("characters", "int8", "ladder", "legibility", "page")
 
 
