@@ -29,16 +29,9 @@ function decode(base64) {
   return bytes.buffer;
 }
 
-/** Lets the page do what else waits. */
-const breath = () => new Promise((resolve) => setTimeout(resolve));
-
-/** The engine of a pack, as soon as it is there. */
+/** The engine of a pack, as soon as it is there and the page has done what else waits. */
 async function loadEngine(pack) {
-  const bytes = await packBytes(pack);
-  await breath();
-  const read = loadPack(bytes);
-  await breath();
-  const engine = new Engine(read);
-  await breath();
+  const engine = new Engine(loadPack(await packBytes(pack)));
+  await new Promise((resolve) => setTimeout(resolve));
   return engine;
 }

@@ -152,7 +152,8 @@ function openStudio(
     estimate = boxes.length
       ? widest(boxes) + 2
       : CHARACTER * Math.max(...texts.map((words) => words.length)) + 1;
-    current = written = owed = rest = 0;
+    current = written = rest = 0;
+    owed = 1; // the first point at once
     watched = null;
     began = last = performance.now();
     showText();
@@ -193,7 +194,7 @@ function openStudio(
       if (!hurry) owed -= 1;
       point(lines[current]);
     }
-    paper.redraw();
+    paper.paint();
     if (now >= rest || current >= lines.length) {
       const began = performance.now();
       for (const part of [heat, field]) part.paint();
