@@ -25,13 +25,11 @@ benchmark records, `results/int8.json` holds:
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 
 import handwriting_lib as hw
@@ -49,7 +47,7 @@ from handwriting_lib.evaluation.report import (
     held_out_lines,
     plain,
 )
-from handwriting_lib.files.browser import browser_pack
+from handwriting_lib.files.browser import as_in_page, browser_pack
 
 from .legibility import CORPUS_OPTIONS
 
@@ -57,19 +55,6 @@ log = logging.getLogger(__name__)
 
 TEXTS = 400
 FORCED = 20  # human lines on which the raw outputs are compared
-
-
-def unpacked(model: hw.Model) -> hw.Model:
-    """The model with the dequantised weights of its int8 pack, as a page runs them."""
-    pack = safetensors.torch.load(browser_pack(model, "int8"))
-    tensors = {}
-    for key, value in pack.items():
-        if not key.endswith(".scale"):
-            scale = pack.get(f"{key}.scale")
-            tensors[key] = value if scale is None else value * scale[:, None]
-    network = copy.deepcopy(model.network)
-    network.load_state_dict(tensors)
-    return model.replace(network=network)
 
 
 @torch.inference_mode()
@@ -100,7 +85,7 @@ def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name = Path(corpus.partition(":")[0]).name
     whole = hw.find_model(model)
-    page = unpacked(whole)
+    page = as_in_page(whole)
     held_out = held_out_lines(
         whole, hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
     ).lines

@@ -10,8 +10,10 @@ about half the size of half precision and holds a scale for each row of a matrix
 
 from __future__ import annotations
 
+import copy
 import os
 
+import safetensors.torch
 import torch
 
 from .._deprecation import renamed_arguments
@@ -65,3 +67,20 @@ def export_browser(
 ) -> None:
     """Write a pack to a file; `browser_pack` describes the arguments."""
     write_whole(path, browser_pack(model, precision))
+
+
+def as_in_page(model: Model) -> Model:
+    """The model with the weights that a page gets from its int8 pack.
+
+    Raises:
+        ModelError: a page cannot run the network.
+    """
+    pack = safetensors.torch.load(browser_pack(model, "int8"))
+    tensors = {}
+    for key, value in pack.items():
+        if not key.endswith(".scale"):
+            scale = pack.get(f"{key}.scale")
+            tensors[key] = value if scale is None else value * scale[:, None]
+    network = copy.deepcopy(model.network)
+    network.load_state_dict(tensors)
+    return model.replace(network=network)

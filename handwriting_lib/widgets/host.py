@@ -1,10 +1,11 @@
 """Turn arrays into a widget in a page: the Python side that all widgets share.
 
 A widget's HTML is a `<figure>` with a still picture, a caption, a block of JSON and a
-module script, which is inline because browsers block external ones on `file://`. Each
-figure has the whole script, so that an output in a notebook keeps working when its
-neighbours are deleted. Ids are hashes of the content, so that rebuilding a page does
-not change it.
+script, which is inline because browsers block external modules on `file://`, and runs
+before what follows the figure is there, so that nothing moves when the widget takes
+over. Each figure has the whole script, so that an output in a notebook keeps working
+when its neighbours are deleted. Ids are hashes of the content, so that rebuilding a
+page does not change it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import html
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -29,6 +31,8 @@ from ..ink import offsets_to_positions
 STATIC = Path(__file__).parent / "static"
 # The types in which arrays are stored; the script reads all of them as float32.
 DTYPES = {"float32": np.float32, "int16": np.int16, "uint8": np.uint8}
+# What a module exports, which a script cannot.
+EXPORT = re.compile(r"^export (default )?", re.MULTILINE)
 # What the caption asks the reader to do needs scripts.
 NO_SCRIPTS = (
     "<noscript><p>Scripts do not run here, so this is a still picture: nothing in it"
@@ -155,6 +159,7 @@ def to_html(
         caption: text below the figure; any text is safe.
     """
     source = module_source(*modules)
+    script = EXPORT.sub(lambda found: "void " if found[1] else "", source)
     block = script_json(dict(data))
     if still.startswith("<svg ") and "style=" not in still.partition(">")[0]:
         # the whole of it, however narrow the page
@@ -171,9 +176,10 @@ def to_html(
         ' style="margin: 0.5rem 0; max-width: 100%;">\n'
         f'<div data-still style="max-width: 100%; overflow-x: auto;">{still}</div>\n'
         f"{NO_SCRIPTS}\n"
-        f"{words}"
         f'<script type="application/json">{block}</script>\n'
-        f'<script type="module">\n{source}start("{name}", mount);\n</script>\n'
+        f'<script>\n(() => {{\n"use strict";\n{script}start("{name}", mount);\n'
+        "})();\n</script>\n"
+        f"{words}"
         "</figure>"
     )
 

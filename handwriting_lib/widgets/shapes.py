@@ -9,7 +9,7 @@ from html import escape
 from ..errors import InputError
 
 # The colours of the scripts' light theme, which are legible on a dark page too.
-BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#00805c", "#a8508a"
+BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#ba5100", "#00805c", "#a8508a"
 # A weight, two means, two standard deviations and a correlation.
 Component = tuple[float, float, float, float, float, float]
 

@@ -22,7 +22,7 @@ from ..alphabet import FOLDING
 from ..atomic import write_whole
 from ..drawing.svg import to_svg
 from ..errors import InputError
-from ..files.browser import browser_pack
+from ..files.browser import as_in_page, browser_pack
 from ..files.models import (
     Model,
     ModelError,
@@ -40,15 +40,18 @@ from ..writing.styles import (
     save_style,
     style_names,
 )
-from .host import Widget
+from .host import Widget, pack_ink
 
 # The files of `static/` that form the engine, which need no other file, and those that
 # form a Studio, which `mount` of another file puts into the page.
 ENGINE = ("arithmetic", "randomness", "safetensors", "engine")
-MODULES = ("reading", "folding", *ENGINE, "packs", "saving", "studio")
+MODULES = (
+    "reading", "folding", *ENGINE, "packs", "saving", "permalink", "studio"
+)  # fmt: skip
 # Those that form the decoder of chapter 13.
 DECODER = ("arithmetic", "randomness", "safetensors", "packs", "decoder")
-COLUMNS = 30  # characters per line, as in static/studio.js
+# Characters per line, in a wide place and on a phone, as in static/studio.js.
+COLUMNS, FEW_COLUMNS = 30, 18
 # Environment variable that names the folder of a site with the files of `write_pack`.
 # Its pages then share one copy of a shipped model instead of holding one each.
 FOLDER = "HANDWRITING_PACKS"
@@ -115,28 +118,30 @@ class Studio(Widget):
         if style != ANY and style not in listed:
             hands.insert(0, (style, "style"))
         first = None if style == ANY else [one for one, _ in hands].index(style)
-        wrap = textwrap.TextWrapper(
-            COLUMNS, break_long_words=False, break_on_hyphens=False
-        )
-        lines = [line for row in text.splitlines() for line in wrap.wrap(row)]
-        written = write(
-            lines,
-            model,
-            style=style,
-            bias=bias,
-            temperature=temperature,
-            seed=seed,
-            redraws=3,
-        )
+        writer, hand = model, style if style == ANY else find_style(style, model)
+        if precision == "int8":  # the line that the page will write, and no other
+            writer = as_in_page(model)
+            if isinstance(hand, Style):
+                hand = hand.replace(model=writer.fingerprint())
+        options = {"bias": bias, "temperature": temperature, "seed": seed}
+        written = {
+            columns: write(
+                _broken(text, columns), writer, style=hand, redraws=3, **options
+            )
+            for columns in (COLUMNS, FEW_COLUMNS)
+        }
         data: dict[str, Any] = {
             "text": text,
-            "bias": bias,
-            "temperature": temperature,
-            "seed": seed,
+            **options,
             **network,
             "hands": [_hand(one, variable, model) for one, variable in hands],
             "hand": first,
             "folding": FOLDING,
+            "still": {
+                columns: [pack_ink(line.ink) for line in lines]
+                for columns, lines in written.items()
+            },
+            "share": bool(os.environ.get(FOLDER)),  # a page of the book
         }
         modules: tuple[str, ...] = (*MODULES, "studio_widget")
         if composer is not None:
@@ -145,10 +150,16 @@ class Studio(Widget):
         super().__init__(
             modules,
             data,
-            still=to_svg([line.ink for line in written], unit=1.0, title=text),
+            still=to_svg([line.ink for line in written[COLUMNS]], unit=1.0, title=text),
             label=f"The network {model.name} writes; at first: {text}",
             caption=caption,
         )
+
+
+def _broken(text: str, columns: int) -> list[str]:
+    """The lines of a text, wrapped as `breakLines` of static/studio.js does it."""
+    wrap = textwrap.TextWrapper(columns, break_long_words=False, break_on_hyphens=False)
+    return [line for row in text.splitlines() for line in wrap.wrap(row)]
 
 
 def _hand(style: Style | str | Path, variable: str, model: Model) -> dict[str, str]:

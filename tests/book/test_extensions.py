@@ -5,6 +5,7 @@ import re
 from joined_streams import join_pieces
 from library_reference import expand, literal, public_modules, short_defaults
 from nbformat import NotebookNode
+from page_repairs import name
 from places import REPOSITORY
 
 
@@ -66,3 +67,12 @@ def test_links_can_be_read_on_the_ground_of_an_exercise():
 
     words = luminance([int(link[i : i + 2], 16) for i in (1, 3, 5)])
     assert (luminance(ground) + 0.05) / (words + 0.05) >= 4.5
+
+
+def test_what_has_words_on_it_is_named_by_them():
+    small = '<button class="btn search-button" aria-label="Search"><i></i></button>'
+    field = '<button class="btn search-button-field" title="Search"{}>Search</button>'
+    summary = "<summary{}><p>Show code cell source</p></summary>"
+    page = field.format(' aria-label="Search"') + small
+    page += summary.format(' aria-label="Toggle hidden content"')
+    assert name(page) == field.format("") + small + summary.format("")

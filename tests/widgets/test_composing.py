@@ -19,7 +19,7 @@ PRESS = f"""
   .find(one => one.textContent === '{WORDS}').click();
 """
 STATE = """
-const said = [...roots[0].querySelectorAll('[role=status]')];
+const said = [...roots[0].querySelectorAll('[role=status]')].reverse();
 const {value} = roots[0].querySelector('textarea');
 return [value, ...said.map(one => one.textContent)];
 """

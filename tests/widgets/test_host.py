@@ -106,7 +106,7 @@ def test_text_from_outside_adds_no_tags():
         )
     )
     assert page.tags == [
-        "figure", "div", "svg", "noscript", "p", "figcaption", "script", "script",
+        "figure", "div", "svg", "noscript", "p", "script", "script", "figcaption",
     ]  # fmt: skip
     assert HOSTILE in page.text
     assert json.loads(page.scripts[0])["text"] == HOSTILE

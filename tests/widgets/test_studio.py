@@ -18,7 +18,7 @@ import torch
 import handwriting_lib as hw
 from handwriting_lib.alphabet import fold, missing
 from handwriting_lib.widgets import Studio
-from handwriting_lib.widgets.studio import FOLDER, write_pack
+from handwriting_lib.widgets.studio import FOLDER, MODULES, write_pack
 from handwriting_lib.writing import styles as styles_module
 
 from .conftest import wait
@@ -630,6 +630,153 @@ def test_a_site_has_each_network_once(driver, tmp_path, monkeypatch):
         missing = f"could not be loaded: packs/{pack}.bin: 404"
         wait(lambda: all(missing in one for one in said()))
     console(driver)
+
+
+SHIFTS = """
+const done = arguments[0];
+new PerformanceObserver(list => done(
+  list.getEntries().reduce((sum, one) => sum + one.value, 0)
+)).observe({type: 'layout-shift', buffered: true});
+setTimeout(() => done(0), 500);
+"""
+PIXELS = """
+const [canvas] = roots[0].querySelectorAll('canvas');
+const {width, height} = canvas;
+const {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
+return [width, height, ...data.filter((_, i) => i % 4 === 3)];
+"""
+
+
+@pytest.fixture
+def site(driver, tmp_path, monkeypatch):
+    """Gives a page of a book with a Studio on it, and a function that adds the pack."""
+    from browser import console, serve
+
+    from .conftest import Page
+
+    monkeypatch.setenv(FOLDER, "packs")
+    studio = Studio(text="hi there and here now", precision="int8", seed=3)
+    (tmp_path / "packs").mkdir()
+    icon = "<!doctype html><link rel=icon href='data:,'>"
+    below = "<p>what comes below</p>" * 40
+    (tmp_path / "page.html").write_text(icon + studio.html + below, encoding="utf-8")
+    with serve(tmp_path) as address:
+        yield (
+            Page(driver),
+            f"{address}/page.html",
+            lambda: write_pack(f"{hw.load_pretrained().name}-int8", tmp_path / "packs"),
+        )
+    driver.get("about:blank")
+    console(driver)
+
+
+@pytest.mark.parametrize("width, lines", [(1200, 1), (360, 2)])
+def test_the_still_line_stays_until_ink_replaces_it(site, width, lines):
+    from browser import visit
+
+    page, address, add_pack = site
+    visit(page.driver, address, width=width)
+    wait(lambda: "could not be loaded" in status(page))
+    still = torch.tensor(page.run(PIXELS))
+    add_pack()
+    visit(page.driver, address, width=width)
+    at_once(page)
+    assert "points" in finished(page)
+    ink = torch.tensor(page.run(PIXELS))
+    assert page.slider("Line").get_attribute("max") == str(lines)
+    assert torch.equal(still[:2], ink[:2])  # the size
+    seen = ink[2:] > 128
+    assert seen.sum() > 300 and ((still[2:] > 128) != seen).sum() < 0.1 * seen.sum()
+    assert page.driver.execute_async_script(SHIFTS) < 0.02
+
+
+def test_a_link_writes_the_line_that_was_shared(site):
+    from browser import console, visit
+
+    page, address, add_pack = site
+    add_pack()
+    visit(page.driver, address)
+    at_once(page)
+    finished(page)
+    choose(page, "1")
+    page.slide("Bias", 1.7)
+    page.slide("Temperature", 0.6)
+    type_in(page, 'It\u2019s "ink" & so on #1?')
+    wait(lambda: "temperature=0.6" in page.find("code").text)
+    finished(page)
+    page.run(
+        "navigator.clipboard.writeText = async text => { window.copied = text; };"
+        "roots[0].querySelector('textarea').value = 'typed since'"
+    )
+    page.find("button[aria-label='Share a link to this line']").click()
+    assert status(page).startswith("Copied a link")
+    link = page.driver.execute_script("return window.copied")
+    assert link.startswith(f"{address}#write=It")
+    shared, code = ink(page), page.find("code").text
+    console(page.driver)
+    page.driver.get("about:blank")
+    visit(page.driver, link)
+    at_once(page)
+    finished(page)
+    assert (ink(page), page.find("code").text) == (shared, code)
+    typed = page.find("textarea").get_property("value")
+    assert typed == 'It\u2019s "ink" & so on #1?'
+    assert [one.text for one in console(page.driver)] == []
+    # a link that is opened while the page is there, and one that is none
+    fragment = "#write=hi&hand=any&seed=4&bias=0.5&temperature=1"
+    page.driver.execute_script("location.hash = arguments[0]", fragment)
+    wait(lambda: "bias=0.5" in page.find("code").text)
+    finished(page)
+    shared = ink(page)
+    for hash_ in ("#write=%3Cimg src=x onerror=window.hacked=1>", "#nowhere"):
+        page.driver.execute_script("location.hash = arguments[0]", hash_)
+        time.sleep(0.1)
+    assert (ink(page), page.find("input[type=number]").get_property("value")) == (
+        shared,
+        "4",
+    )
+    assert page.driver.execute_script("return window.hacked") is None
+
+
+GOOD = "#write=hi&hand=birch&seed=2&bias=1&temperature=0.5"
+LINKS = [
+    GOOD.replace("hi", "%20%20"), GOOD.replace("hi", ""), GOOD.replace("hi", "w" * 513),
+    GOOD.replace("#write=hi&", "#"), GOOD.replace("#", "#x&"), GOOD.replace("#", ""),
+    GOOD.replace("birch", "nobody"), GOOD.replace("birch", "__proto__"),
+    GOOD.replace("birch", "toString"), GOOD.replace("birch", ""),
+    *(GOOD.replace("seed=2", f"seed={x}") for x in ("-1", "1e9", "0x2", "2.5", 9**20)),
+    *(GOOD.replace("bias=1", f"bias={x}") for x in ("NaN", "9", "-1", "Infinity", "")),
+    *(GOOD.replace("0.5", x) for x in ("0", "2", "constructor", "%00", "%E0%A4%A")),
+    "#write=hi", "#", "", "#write=" + "%" * 50, "#" + "write=hi&" * 2000,
+]  # fmt: skip
+
+
+def test_links_are_read_whole_or_not_at_all(run_module):
+    hands = ["birch", "own & odd = #1"]
+    read = run_module(
+        [*MODULES, "studio_widget"],
+        "return given.links.map(one => fromFragment(one, given.hands, RANGES));",
+        links=[GOOD, GOOD.replace("birch", "any"), *LINKS],
+        hands=hands,
+    )
+    line = {"text": "hi", "hand": 0, "seed": 2, "bias": 1, "temperature": 0.5}
+    assert read == [line, line | {"hand": None}, *[None] * len(LINKS)]
+    texts = [
+        "a & b = c",
+        "100 % #1 +1",
+        "\u201cso\u201d \U0001f389",
+        "&hand=any",
+        "\\?",
+    ]
+    lines = [line | {"text": one, "hand": hands[1]} for one in texts]
+    back = run_module(
+        [*MODULES, "studio_widget"],
+        "const { lines, hands } = given;"
+        "return lines.map(one => fromFragment(toFragment(one), hands, RANGES));",
+        lines=lines,
+        hands=hands,
+    )
+    assert back == [one | {"hand": 1} for one in lines]
 
 
 def test_bad_arguments():

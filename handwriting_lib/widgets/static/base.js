@@ -34,7 +34,7 @@ function fill(element, properties, children) {
 // a ramp run from nothing to the largest value; its first colour is transparent.
 const PALETTES = {
   light: {
-    blue: "#0072b2", vermillion: "#d55e00", green: "#00805c", purple: "#a8508a",
+    blue: "#0072b2", vermillion: "#ba5100", green: "#00805c", purple: "#a8508a",
     ink: "#14171c", muted: "#5d6570", edge: "#858d98", faint: "#c4cad2", grid: "#e6e9ed",
     surface: "#ffffff", field: "#f4f5f7",
     heat: ["#fee3bd00", "#fdc98f", "#fc8d59", "#d7301f", "#7f0000"],
@@ -121,13 +121,14 @@ export function open(host) {
 /**
  * A canvas as wide as its place. `height` is in CSS pixels, or a function of the width;
  * `draw(context, {width, height, colors})` is called again whenever size or theme
- * change and, once a frame at most, after `redraw()`.
+ * change, at once by `paint()` and, once a frame at most, after `redraw()`.
  */
 export function picture(stage, { label, height, draw, className = "" }) {
   const canvas = node("canvas", { role: "img", "aria-label": label, class: className });
   const context = canvas.getContext("2d");
   let asked = 0;
   const paint = () => {
+    cancelAnimationFrame(asked);
     asked = 0;
     const width = canvas.clientWidth;
     if (!width) return;
@@ -150,11 +151,19 @@ export function picture(stage, { label, height, draw, className = "" }) {
   stage.onChange(redraw);
   stage.closing.push(() => cancelAnimationFrame(asked));
   redraw();
-  return { element: canvas, redraw };
+  return { element: canvas, redraw, paint };
 }
+
+const ramps = new Map();
 
 /** 256 colours `[r, g, b, a]` between the stops of a ramp. */
 export function ramp(stops) {
+  const key = stops.join();
+  if (!ramps.has(key)) ramps.set(key, makeRamp(stops));
+  return ramps.get(key);
+}
+
+function makeRamp(stops) {
   const parsed = stops.map((stop) =>
     [1, 3, 5, 7].map((at) => parseInt(stop.slice(at, at + 2) || "ff", 16)),
   );
@@ -170,10 +179,11 @@ export function heatImage(values, columns, rows, stops) {
   const canvas = node("canvas", { width: columns, height: rows });
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
-  const colors = ramp(stops);
+  const pixels = new Uint32Array(image.data.buffer);
+  // a colour as one number, in the machine's order of bytes
+  const colors = new Uint32Array(Uint8ClampedArray.from(ramp(stops).flat()).buffer);
   for (let i = 0; i < columns * rows; i++) {
-    const level = Math.max(0, Math.min(255, Math.round(255 * values[i])));
-    image.data.set(colors[level], 4 * i);
+    pixels[i] = colors[Math.max(0, Math.min(255, Math.round(255 * values[i])))];
   }
   context.putImageData(image, 0, 0);
   return canvas;

@@ -3,6 +3,7 @@
 // composes them. arithmetic.js computes the products of matrices and vectors.
 
 const NORM_EPSILON = 1e-5; // of torch's LayerNorm
+const BREATH = 12; // milliseconds after which the page may do other things
 const DECODER_FORMATS = ["handwriting_lib.model.2", "handwriting_lib.int8.1"];
 
 /** Shapes of the tensors of a decoder, by name. */
@@ -242,7 +243,7 @@ export function endsSentence(text) {
 
 /**
  * A sentence that the hand can write, as `compose(hand=True, sentence=True)` composes it
- * in Python, though of other random numbers. It lets the page breathe between draws.
+ * in Python, though of other random numbers. It lets the page breathe in between.
  */
 export async function composeSentence(
   decoder,
@@ -253,12 +254,18 @@ export async function composeSentence(
   if (!start) throw new Error("the network that composes knows no space");
   const allowed = vocabulary.map((one) => one === "\n" || (one >= " " && one <= "~"));
   let said = "";
-  for (let draw = 1; draw <= redraws + 1; draw++) {
+  let until = 0;
+  const breathe = async () => {
+    if (performance.now() < until) return;
     await new Promise((resolve) => setTimeout(resolve));
+    until = performance.now() + BREATH;
+  };
+  for (let draw = 1; draw <= redraws + 1; draw++) {
     const uniform = uniformNumbers(seed, 0, draw);
     let { logits } = decoder.read([vocabulary.indexOf(start)])[0];
     said = "";
     for (let k = 0; k <= characters; k++) { // the last shows the end
+      await breathe();
       const token = drawIndex(softmax(logits, temperature, allowed), uniform());
       said += vocabulary[token];
       if (said.trim() && endsSentence(said)) return said.trim();

@@ -29,7 +29,9 @@ function decode(base64) {
   return bytes.buffer;
 }
 
-/** The engine of a pack, as soon as it is there. */
+/** The engine of a pack, as soon as it is there and the page has done what else waits. */
 async function loadEngine(pack) {
-  return new Engine(loadPack(await packBytes(pack)));
+  const engine = new Engine(loadPack(await packBytes(pack)));
+  await new Promise((resolve) => setTimeout(resolve));
+  return engine;
 }

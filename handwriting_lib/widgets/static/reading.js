@@ -17,11 +17,15 @@ function densityGrid(mixture, t, field, columns, rows) {
     const sy = Math.max(Math.exp(mixture.logY[k]), least);
     const rest = 1 - mixture.rho[k] ** 2;
     const height = mixture.pi[k] / (sx * sy * Math.sqrt(rest));
+    // five and a half standard deviations away there is nothing to see
+    const cell = (x) => ((x - field.left) / wide) * columns - 0.5;
+    const from = Math.max(0, Math.ceil(cell(mixture.muX[k] - 5.5 * sx)));
+    const to = Math.min(columns - 1, Math.floor(cell(mixture.muX[k] + 5.5 * sx)));
     for (let row = 0; row < rows; row++) {
       const y = field.top - ((row + 0.5) / rows) * (field.top - field.bottom);
       const zy = (y - mixture.muY[k]) / sy;
       if (zy * zy > 30) continue;
-      for (let column = 0; column < columns; column++) {
+      for (let column = from; column <= to; column++) {
         const x = field.left + ((column + 0.5) / columns) * wide;
         const zx = (x - mixture.muX[k]) / sx;
         const square = (zx - mixture.rho[k] * zy) ** 2 / rest + zy * zy;

@@ -3,8 +3,9 @@
 // data: text, bias, temperature, seed, pack ({data: base64} or {name, folder}),
 // model, how a line of Python names the model, exact, whether Python's weights are those
 // of the pack, hands, a list of {name, python, data: a style's file in base64}, and
-// hand, which of them it begins with, or null for a hand of each line's own, and
-// folding, the tables of folding.js.
+// hand, which of them it begins with, or null for a hand of each line's own, folding, the
+// tables of folding.js, and, if there is one, still: the first text as ink (host.pack_ink),
+// line by line, for each length of lines. Where share holds, lines can be had as links.
 
 const PEN = 90; // points per second: about as fast as a hand
 const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
@@ -16,6 +17,10 @@ const BASELINE = 0.2; // the share of a line's points that lie below it
 const CHARACTER = 1.4; // letter-body heights, a guess until the ink is there
 const OWN_HAND = "its own"; // "any" in Python: each line has another
 const FRAME = 12; // milliseconds of a frame that writing at once may take
+const LONGEST_TYPED = 4000;
+const RANGES = { bias: [0, 2.5], temperature: [0.2, 1.5] };
+const NO_ROOM = { text: null, boxes: [], bases: [] };
+const LEISURE = 6; // the panels are drawn for at most a part in so many of the time
 
 /**
  * A text as lines {text, gap} of whole words, of up to `limit` characters where words
@@ -67,6 +72,14 @@ function openStudio(
   stage, data, { loading = loadEngine(data.pack), onHand = () => {}, beside = [] } = {},
 ) {
   let { hands } = data;
+  // Before the first frame, and before the pictures, which come after it in the queue: to
+  // measure the page at once would lay it out twice.
+  const first = requestAnimationFrame(() => showStill());
+  stage.closing.push(() => cancelAnimationFrame(first));
+  const linked = () =>
+    data.share ? fromFragment(location.hash, names(hands), RANGES) : null;
+  const link = linked();
+  data = { ...data, ...link };
   let engine = null;
   let lines = []; // {text, gap, writing} and what `empty` begins with
   let current = 0;
@@ -77,6 +90,10 @@ function openStudio(
   let written = 0;
   let estimate = 10;
   let inked = null;
+  let still = null; // ink that stands for the first lines until this page has its own
+  let room = NO_ROOM; // what the first lines fill
+  let shared = null; // what wrote the lines that are shown
+  let rest = 0; // when the panels may be drawn again
   let watched = null; // the line whose reading is shown, null for the one being written
   let replaced = ""; // what the text was written with instead of what was typed
 
@@ -92,10 +109,9 @@ function openStudio(
   function begin() {
     if (!engine) return;
     stop();
-    const limit = stage.root.clientWidth < 480 ? NARROW : WIDE;
     const folded = foldText(text.value, data.folding, true);
     replaced = sayReplaced(folded.replaced);
-    const rows = breakLines(folded.text, limit);
+    const rows = breakLines(folded.text, limit());
     const texts = rows.map((row) => row.text);
     if (!texts.length) return stop("There is no text to write.");
     const lacking = sayLacking(folded.text.replace(/[\n\r]/g, ""));
@@ -103,16 +119,15 @@ function openStudio(
       text.setAttribute("aria-invalid", "true");
       return stop(`The network has not learned to write ${lacking}.`);
     }
-    const options = {
-      bias: bias.value, temperature: temperature.value, seed: Number(seed.value),
-    };
+    const options = settings();
     const style = hand.value ? loadStyle(decode(hands[hand.value].data)) : null;
     if (!Number.isSafeInteger(options.seed)) return stop("The seed must be a whole number.");
+    const { boxes, bases } = room.text === texts.join("\n") ? room : NO_ROOM;
     try {
       lines = rows.map((row, position) => ({
         ...row,
         writing: engine.writeLine(row.text, { position, style, ...options }),
-        ...empty(),
+        ...empty(boxes[position], bases[position]),
       }));
     } catch (problem) {
       text.setAttribute("aria-invalid", "true");
@@ -120,8 +135,13 @@ function openStudio(
     }
     text.removeAttribute("aria-invalid");
     code.textContent = pythonLine(texts, options);
-    estimate = CHARACTER * Math.max(...texts.map((words) => words.length)) + 1;
-    current = written = owed = 0;
+    const chosen = hand.value ? names(hands)[hand.value] : null;
+    shared = { text: text.value, hand: chosen, ...options };
+    estimate = boxes.length
+      ? widest(boxes) + 2
+      : CHARACTER * Math.max(...texts.map((words) => words.length)) + 1;
+    current = written = rest = 0;
+    owed = 1; // the first point at once
     watched = null;
     began = last = performance.now();
     showText();
@@ -130,10 +150,28 @@ function openStudio(
     frame = requestAnimationFrame(tick);
   }
 
-  const empty = () => ({
-    x: [], y: [], end: [], phi: [], mixture: null, result: null,
-    box: { left: 0, right: 0, bottom: 0, top: 0 }, base: 0,
+  /** A line before its first point, in a box that will be as large as this at least. */
+  const empty = (box = { left: 0, right: 0, bottom: 0, top: 0 }, base = 0) => ({
+    x: [], y: [], end: [], phi: [], mixture: null, result: null, box, base,
   });
+
+  const limit = () => (stage.root.clientWidth < 480 ? NARROW : WIDE);
+  const widest = (boxes) => Math.max(...boxes.map(({ left, right }) => right - left));
+
+  /** Show the first text as it was written beforehand, where the network will write it. */
+  function showStill() {
+    const rows = breakLines(text.value, limit());
+    const texts = rows.map((row) => row.text);
+    const inks = data.still?.[limit()];
+    if (link || engine || !stage.root.clientWidth || inks?.length !== texts.length) return;
+    still = inks.map(unpackInk);
+    const boxes = still.map(({ box }) => box);
+    room = { text: texts.join("\n"), boxes, bases: still.map(baselineOf) };
+    lines = rows.map((row, i) => ({ ...row, ...empty(boxes[i], room.bases[i]) }));
+    estimate = widest(room.boxes) + 2;
+    code.textContent = pythonLine(texts, settings());
+    showText();
+  }
 
   function tick(now) {
     const rate = Number(speed.value);
@@ -146,8 +184,13 @@ function openStudio(
       if (!hurry) owed -= 1;
       point(lines[current]);
     }
-    for (const part of [paper, heat, field]) part.redraw();
-    shadeText();
+    paper.paint();
+    if (now >= rest || current >= lines.length) {
+      const began = performance.now();
+      for (const part of [heat, field]) part.paint();
+      shadeText();
+      rest = now + LEISURE * (performance.now() - began);
+    }
     if (current < lines.length) frame = requestAnimationFrame(tick);
     else finish();
   }
@@ -170,8 +213,9 @@ function openStudio(
     };
     line.phi.push(next.phi);
     line.mixture = next.mixture;
+    still = null;
     const wide = line.box.right - line.box.left + 2;
-    if (wide > estimate) estimate = 1.1 * wide; // a little ahead, or it shrinks steadily
+    if (wide > 1.02 * estimate) estimate = 1.1 * wide; // a little ahead, or it shrinks steadily
     written += 1;
     if (next.done) {
       line.result = next;
@@ -232,6 +276,7 @@ function openStudio(
       const scale = Math.min(30, width / sheet().width);
       drawn().forEach((line, i) => {
         const place = placeOf(line, scale);
+        if (still) return drawInk(context, still[i], place, { color: colors.ink });
         const failed = line.result && !line.result.complete;
         drawInk(context, line, place, { color: failed ? colors.purple : colors.ink });
         if (i === current && frame && line.length) {
@@ -284,7 +329,7 @@ function openStudio(
   // --- controls ---
 
   const text = node("textarea", {
-    rows: 1, maxlength: 4000, value: data.text, "aria-label": "Text to write",
+    rows: 1, maxlength: LONGEST_TYPED, value: data.text, "aria-label": "Text to write",
     title: "Enter writes it, Shift+Enter begins a new line",
     autocomplete: "off", spellcheck: "false",
     keydown: onEnter((event) => {
@@ -307,11 +352,12 @@ function openStudio(
   });
   const two = (value) => value.toFixed(2);
   const bias = slider({
-    label: "Bias", min: 0, max: 2.5, step: 0.05, value: data.bias, format: two, onInput: later,
+    label: "Bias", min: RANGES.bias[0], max: RANGES.bias[1], step: 0.05, value: data.bias,
+    format: two, onInput: later,
   });
   const temperature = slider({
-    label: "Temperature", min: 0.2, max: 1.5, step: 0.05, value: data.temperature,
-    format: two, onInput: later,
+    label: "Temperature", min: RANGES.temperature[0], max: RANGES.temperature[1],
+    step: 0.05, value: data.temperature, format: two, onInput: later,
   });
   const speed = select({ label: "Speed", options: SPEEDS, value: "1", onChange: () => {} });
   const hand = select({
@@ -340,6 +386,9 @@ function openStudio(
       seed.value = Number(seed.value) + 1;
       begin();
     },
+  });
+  const settings = () => ({
+    bias: bias.value, temperature: temperature.value, seed: Number(seed.value),
   });
   const said = node("p", { class: "note", role: "status" }, "Loading the network.");
   const words = node("div", { class: "words" });
@@ -391,6 +440,33 @@ function openStudio(
       }
     },
   });
+  const share = button({
+    label: "Share", describe: "Share a link to this line",
+    onClick: async () => {
+      if (lacksInk()) return;
+      const fragment = toFragment(shared);
+      try {
+        await navigator.clipboard.writeText(location.href.split("#")[0] + fragment);
+        said.textContent = "Copied a link that writes this line. Nothing was sent anywhere.";
+      } catch {
+        history.replaceState(null, "", fragment);
+        said.textContent = "The link to this line is in the address bar: copy it from there.";
+      }
+    },
+  });
+  /** Write the line of a link that was opened while the page was there. */
+  const follow = () => {
+    const line = linked();
+    if (!line) return;
+    setHands(hands, line.hand);
+    [bias.value, temperature.value, seed.value] = [line.bias, line.temperature, line.seed];
+    show();
+    writeText(line.text);
+  };
+  if (data.share) {
+    window.addEventListener("hashchange", follow);
+    stage.closing.push(() => window.removeEventListener("hashchange", follow));
+  }
   const title = () => lines.map((line) => line.text).join(" ");
   /** The ink that is shown, as wide as it is. */
   const saved = () => ({
@@ -434,10 +510,10 @@ function openStudio(
 
   stage.root.append(
     node("style", {}, READING_STYLE + STUDIO_STYLE),
-    node("div", { class: "bar ask" }, text, write, another, beside),
     node("div", { class: "panel" }, paper.element),
     words,
     said,
+    node("div", { class: "bar ask" }, text, write, another, beside),
     node("div", { class: "row" }, bias.element, temperature.element),
     node(
       "div", { class: "bar" }, hands.length ? hand.element : null, speed.element,
@@ -448,7 +524,10 @@ function openStudio(
       node("div", { class: "panel along" }, node("div", { class: "title" }, "Where it reads"), heat.element),
       node("div", { class: "panel" }, node("div", { class: "title" }, "Where the pen may go next"), field.element),
     ),
-    node("div", { class: "bar" }, saveSvg, savePdf, savePng, clear.element, copy),
+    node(
+      "div", { class: "bar" },
+      saveSvg, savePdf, savePng, clear.element, copy, data.share ? share : null,
+    ),
     node("pre", {}, code),
   );
 
@@ -468,6 +547,7 @@ function openStudio(
     text.value = words;
     begin();
   };
+  if (link) window.addEventListener("load", show, { once: true });
   return { begin, write: writeText, setHands, show };
 }
 
