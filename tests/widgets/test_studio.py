@@ -740,7 +740,7 @@ def test_a_link_writes_the_line_that_was_shared(site):
 
 GOOD = "#write=hi&hand=birch&seed=2&bias=1&temperature=0.5"
 LINKS = [
-    GOOD.replace("hi", "%20%20"), GOOD.replace("hi", ""), GOOD.replace("hi", "w" * 513),
+    GOOD.replace("hi", "%20%20"), GOOD.replace("hi", ""), GOOD.replace("hi", "w" * 4001),
     GOOD.replace("#write=hi&", "#"), GOOD.replace("#", "#x&"), GOOD.replace("#", ""),
     GOOD.replace("birch", "nobody"), GOOD.replace("birch", "__proto__"),
     GOOD.replace("birch", "toString"), GOOD.replace("birch", ""),
