@@ -15,9 +15,8 @@ from ..alphabet import FOLDING
 from ..files.models import Model, ModelError, load_pretrained
 from .host import Widget
 from .pad import STILL, check_prompts
-from .studio import FOLDER, MODULES, network_data
+from .studio import FOLDER, MODEL, MODULES, network_data
 
-MODEL = "unipen-256"  # a larger one takes longer to load
 # Files of `static/` that a Studio does not need.
 READS = ("storage", "surface", "points", "priming", "style_file", "own_hand")
 # Short, so that a line fits on a phone, and long enough to show how letters join.

@@ -50,6 +50,7 @@ MODULES = (
 )  # fmt: skip
 # Those that form the decoder of chapter 13.
 DECODER = ("arithmetic", "randomness", "safetensors", "packs", "decoder")
+MODEL = "unipen-256"  # a larger one takes longer to load
 # Characters per line, in a wide place and on a phone, as in static/studio.js.
 COLUMNS, FEW_COLUMNS = 30, 18
 # Environment variable that names the folder of a site with the files of `write_pack`.
@@ -64,7 +65,8 @@ class Studio(Widget):
     or `styles[0]`, as it was given here, for a `Style`.
 
     Args:
-        model: model with a `SynthesisNetwork`; None takes the default of the library.
+        model: model with a `SynthesisNetwork`; None takes `unipen-256`. The default of
+            `write`, `unipen-400`, is twice as large.
         text: initial text, of printable ASCII; line breaks and paragraphs stay, and
             long lines are wrapped.
         styles: styles to choose from, each as in `write`; None takes all that come with
@@ -74,8 +76,9 @@ class Studio(Widget):
         bias: initial bias, as in `write`.
         temperature: initial temperature, as in `write`.
         seed: initial seed, as in `write`.
-        precision: precision of the weights in the page: `"half"`, `"int8"` or
-            `"float32"`.
+        precision: precision of the weights in the page: `"int8"`, which takes 2.5 MB of
+            a notebook for `unipen-256`, or `"half"` or `"float32"`, with which a line
+            is that of `write`.
         composer: model with a `CharacterDecoder`, or its name or path as in `compose`,
             which thinks of a text at the press of a button; None shows no button. On
             the pages of a site its weights load when the button is first pressed.
@@ -88,8 +91,8 @@ class Studio(Widget):
         StyleError: there is no such style, or it belongs to another model.
 
     Example:
-        >>> Studio(text="hello", precision="int8")
-        <Studio: The network unipen-400 writes; at first: hello>
+        >>> Studio(text="hello")
+        <Studio: The network unipen-256 writes; at first: hello>
     """
 
     @renamed_arguments(weights="precision")
@@ -103,11 +106,11 @@ class Studio(Widget):
         bias: float = 1.25,
         temperature: float = 1.0,
         seed: int = 1,
-        precision: str = "half",
+        precision: str = "int8",
         composer: Model | str | Path | None = None,
         caption: str = "",
     ) -> None:
-        model = load_pretrained() if model is None else model
+        model = load_pretrained(MODEL) if model is None else model
         network = network_data(model, precision)
         if isinstance(styles, (Style, str, Path)):
             raise InputError("styles must be a list: give one style as styles=[style]")

@@ -18,7 +18,7 @@ import torch
 import handwriting_lib as hw
 from handwriting_lib.alphabet import fold, missing
 from handwriting_lib.widgets import Studio
-from handwriting_lib.widgets.studio import FOLDER, MODULES, write_pack
+from handwriting_lib.widgets.studio import FOLDER, MODEL, MODULES, write_pack
 from handwriting_lib.writing import styles as styles_module
 
 from .conftest import wait
@@ -70,7 +70,7 @@ def long_studio():
 @pytest.fixture(scope="module")
 def hand():
     """A style, from a line that the network wrote."""
-    model = hw.load_pretrained()
+    model = hw.load_pretrained(MODEL)
     ink = hw.write("quiet vow of ink", model, seed=2)[0].ink
     sample = hw.Sample(
         "quiet vow of ink", ink, "nobody", "write", units="letter-body heights"
@@ -160,7 +160,8 @@ def test_sliders_and_seed_change_the_ink(show, studio):
 
 
 def test_the_line_of_python_writes_the_same_ink(show):
-    page = show(Studio(text='it\'s "here" \\ there, and everywhere', seed=5, bias=0.5))
+    options = {"seed": 5, "bias": 0.5, "precision": "half"}
+    page = show(Studio(text='it\'s "here" \\ there, and everywhere', **options))
     at_once(page)
     said = finished(page)
     code = page.find("code").text
@@ -181,14 +182,15 @@ LABELLED = "return roots[0].querySelector('select').labels[0].textContent"
 
 def test_the_line_of_python_names_the_hand(show, hand, tmp_path, monkeypatch):
     """One that comes with the model, one in a file, and two that are only here."""
-    model = hw.load_pretrained()
+    model = hw.load_pretrained(MODEL)
     monkeypatch.setattr(styles_module, "HANDS", tmp_path)
     (tmp_path / model.name).mkdir()
     hw.save_style(hand, tmp_path / model.name / "calm.safetensors")
     file = tmp_path / "my hand.safetensors"
     hw.save_style(hand, file)
     given = ["calm", file, hand, hand]
-    page = show(Studio(text="hi there, and everywhere all day", styles=given, seed=4))
+    options = {"styles": given, "seed": 4, "precision": "half"}
+    page = show(Studio(text="hi there, and everywhere all day", **options))
     at_once(page)
     finished(page)
     assert page.run(HANDS) == ["its own", "calm", "my hand", "quiet", "quiet (2)"]
@@ -222,7 +224,7 @@ def test_hands_that_come_with_the_model_are_there_by_themselves(
     show, hand, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(styles_module, "HANDS", tmp_path)
-    model = hw.load_pretrained()
+    model = hw.load_pretrained(MODEL)
     plain = len(Studio(text="hi", precision="int8").html)
     page = show(Studio(text="hi", precision="int8"))
     assert page.run(HANDS) is None  # nothing to choose
@@ -297,7 +299,7 @@ def test_the_name_of_a_hand_is_only_ever_text(show, hand):
 
 
 def test_another_model_is_named(show):
-    model = hw.load_pretrained()
+    model = hw.load_pretrained(MODEL)
     with torch.no_grad():
         model.network.output.bias.add_(0.01)
     page = show(Studio(model, "hi", precision="int8"))
@@ -595,7 +597,7 @@ def test_a_site_has_each_network_once(driver, tmp_path, monkeypatch):
     studio = Studio(text="hi", precision="int8", styles=[])
     assert len(studio.html) < 100_000
     (tmp_path / "packs").mkdir()
-    pack = f"{hw.load_pretrained().name}-int8"
+    pack = f"{MODEL}-int8"
     write_pack(pack, tmp_path / "packs")
     page = f"<!doctype html><link rel=icon href='data:,'>{studio.html}{studio.html}"
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
@@ -664,7 +666,7 @@ def site(driver, tmp_path, monkeypatch):
         yield (
             Page(driver),
             f"{address}/page.html",
-            lambda: write_pack(f"{hw.load_pretrained().name}-int8", tmp_path / "packs"),
+            lambda: write_pack(f"{MODEL}-int8", tmp_path / "packs"),
         )
     driver.get("about:blank")
     console(driver)
@@ -740,8 +742,9 @@ def test_a_link_writes_the_line_that_was_shared(site):
 
 GOOD = "#write=hi&hand=birch&seed=2&bias=1&temperature=0.5"
 LINKS = [
-    GOOD.replace("hi", "%20%20"), GOOD.replace("hi", ""), GOOD.replace("hi", "w" * 4001),
-    GOOD.replace("#write=hi&", "#"), GOOD.replace("#", "#x&"), GOOD.replace("#", ""),
+    GOOD.replace("hi", "%20%20"), GOOD.replace("hi", ""),
+    GOOD.replace("hi", "w" * 4001), GOOD.replace("#write=hi&", "#"),
+    GOOD.replace("#", "#x&"), GOOD.replace("#", ""),
     GOOD.replace("birch", "nobody"), GOOD.replace("birch", "__proto__"),
     GOOD.replace("birch", "toString"), GOOD.replace("birch", ""),
     *(GOOD.replace("seed=2", f"seed={x}") for x in ("-1", "1e9", "0x2", "2.5", 9**20)),
