@@ -68,13 +68,12 @@ def speed(rounds: int, folder: Path) -> dict[str, Any]:
             ratios.append(plain / (done.seconds - done.drawing))
             pictures.append(done.drawing / len(texts))
             each.append(len(texts) / plain)
+    median = statistics.median
     return {
-        "speed against plain calls, without pictures": round(
-            statistics.median(ratios), 3
-        ),
-        "plain lines per second": round(statistics.median(each), 2),
-        "seconds per picture and its files": round(statistics.median(pictures), 4),
-    }  # fmt: skip
+        "speed against plain calls, without pictures": round(median(ratios), 3),
+        "plain lines per second": round(median(each), 2),
+        "seconds per picture and its files": round(median(pictures), 4),
+    }
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
