@@ -49,7 +49,18 @@ def test_a_book(small_book, capfd):
     assert references.count('role="list"') == 1
     entries = references.count('<div class="citation"')
     assert entries == references.count('role="listitem"') > 0
-    assert "colab" not in (html / "index.html").read_text(encoding="utf-8")
+    index = (html / "index.html").read_text(encoding="utf-8")
+    assert "colab" not in index
+    said = 'content="What a link to &quot;the first page&quot; says, in two lines."'
+    assert index.count("description") == index.count(said) == 2  # and for link previews
+    assert re.search(r'"og:image" content="https://[^"]*/_static/cards/\w+.png"', page)
+    mathjax = "vendor/mathjax"
+    assert mathjax not in index and mathjax in page  # which has equations
+    assert "fontawesome.js" not in page + index
+    static = html.parent / "_static"
+    assert len(list(static.glob("vendor/fontawesome/webfonts/*.woff"))) == 3
+    sizes = [file.stat().st_size for file in static.rglob("fa-*")]
+    assert sum(sizes) < 20_000
     assert len(list((small_book / "_build" / ".jupyter_cache").iterdir())) == 1
     # the library changes: the old cache goes, the chapter runs again
     (small_book / "handwriting_lib").mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -327,3 +328,25 @@ def test_the_words_on_a_button_begin_its_name(show):
         (words, name) for words, name in named if name and not name.startswith(words)
     ]
     assert wrong == []
+
+
+def test_colours_that_words_have_can_be_read():
+    """4.5 to 1 on a widget's ground, as WCAG asks for; edges of fields 3 to 1."""
+    source = (STATIC / "base.js").read_text("utf-8").partition("const PALETTES")[2]
+    themes = re.findall(r"(?:light|dark): \{(.*?)\n  \}", source, re.DOTALL)
+    assert len(themes) == 2
+
+    def luminance(color):
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [
+            p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
+        ]
+        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for theme in themes:
+        colors = dict(re.findall(r'(\w+): "(#\w{6})"', theme))
+        for ground in ("surface", "field"):
+            for name in "ink muted blue vermillion green purple edge".split():
+                low, high = sorted(luminance(colors[one]) for one in (name, ground))
+                ratio = (high + 0.05) / (low + 0.05)
+                assert ratio >= (3 if name == "edge" else 4.5), (name, ground, ratio)
