@@ -121,9 +121,103 @@ def composing():
     return hw.Studio(precision="int8", composer="character-book")
 
 
+def thinning():
+    """A line that is thinned while one looks."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import ThinningSliders
+
+    corpus = hw.load_corpus("synthetic", samples=1, seed=3, texts=["quiz at twelve"])
+    return ThinningSliders(hw.scale_by_writer(corpus.samples)[0])
+
+
+def memory():
+    """What one unit remembers of a line."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import MemorySlider
+
+    corpus = hw.load_corpus("synthetic", samples=1, seed=3, texts=["quiz at twelve"])
+    return MemorySlider(hw.prepare(corpus).samples[0])
+
+
+def arrows():
+    """What networks with a fixed memory expect next."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import StepArrows
+
+    files = sorted((ROOT / "book" / "data").glob("02_arrows-*.safetensors"))
+    corpus = hw.load_corpus("synthetic", samples=1, seed=3, texts=["quiz at twelve"])
+    line = hw.prepare(corpus).samples[0]
+    return StepArrows(line, [hw.load_model(file) for file in files], at=20)
+
+
+def gate_handles():
+    """Three gates to move along a line."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import GateHandles
+
+    corpus = hw.load_corpus("synthetic", samples=1, seed=3, texts=["quiz at twelve"])
+    return GateHandles(hw.prepare(corpus).samples[0])
+
+
+def timing():
+    """A clock to tune."""
+    from handwriting_lib.widgets import ClockTuner
+
+    return ClockTuner()
+
+
+def em():
+    """EM on a cloud of two parts."""
+    import torch
+
+    from handwriting_lib.widgets import EMSteps
+
+    torch.manual_seed(0)
+    cloud = torch.cat([torch.randn(400, 2), 0.3 * torch.randn(400, 2) + 1])
+    return EMSteps(cloud, cloud[::300])
+
+
+def pull():
+    """What a mixture learns from a point."""
+    from handwriting_lib.widgets import TargetPulls
+
+    return TargetPulls([(1, -0.5, 0, 0.2, 0.2, 0), (1, 0.5, 0, 1, 0.5, 0.3)])
+
+
+def futures():
+    """Thirty futures of a point."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import Futures
+
+    model = hw.load_pretrained("unipen-256")
+    return Futures(hw.write("tilt it", model, style="any", seed=2)[0], model, at=30)
+
+
+def branches():
+    """A line without a text that branches."""
+    from handwriting_lib.widgets import Branches
+
+    return Branches()
+
+
+def handle():
+    """The window, taken by hand."""
+    from handwriting_lib.widgets import WindowHandle
+
+    return WindowHandle()
+
+
+def halves():
+    """The bias by halves."""
+    from handwriting_lib.widgets import BiasByHalves
+
+    return BiasByHalves()
+
+
 KINDS = (
     player, ink, activations, optimisers, window, mixture, gates, studio, hands, pad,
-    own_hand, attention, composing,
+    own_hand, attention, composing, thinning, memory, arrows, gate_handles, timing, em,
+    pull, futures, branches, handle, halves,
 )  # fmt: skip
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}
 

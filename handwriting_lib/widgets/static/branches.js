@@ -165,7 +165,7 @@ export function mount(host, data) {
     ),
   );
   say("Loading the network.");
-  loadEngine(data.pack).then(
+  engineWhenNear(stage.root, data.pack).then(
     (loaded) => {
       engine = loaded;
       begin();

@@ -60,3 +60,20 @@ function inFrames(stage, step, most = () => Infinity) {
     frame = requestAnimationFrame(tick);
   };
 }
+
+/** The engine of a pack, once an element is about to be seen: a page loads no weights that
+ * nobody looks at. */
+async function engineWhenNear(element, pack) {
+  await new Promise((resolve) => {
+    const watch = new IntersectionObserver(
+      (seen) => {
+        if (!seen.some(({ isIntersecting }) => isIntersecting)) return;
+        watch.disconnect();
+        resolve();
+      },
+      { rootMargin: "800px" },
+    );
+    watch.observe(element);
+  });
+  return loadEngine(pack);
+}

@@ -129,7 +129,7 @@ export function mount(host, data) {
     node("div", { class: "row" }, ahead.element, bias.element),
     said,
   );
-  loadEngine(data.pack).then(
+  engineWhenNear(stage.root, data.pack).then(
     (loaded) => {
       engine = loaded;
       reading = readPoints(engine, points, indices);

@@ -105,7 +105,7 @@ export function mount(host, data) {
       ]),
     ),
   );
-  loadEngine(data.pack).then(
+  engineWhenNear(stage.root, data.pack).then(
     (loaded) => {
       engine = loaded;
       state.textContent = "";

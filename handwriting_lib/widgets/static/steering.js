@@ -181,7 +181,7 @@ export function mount(host, data) {
     node("div", { class: "row" }, speed.element, bias.element),
     said,
   );
-  loadEngine(data.pack).then(
+  engineWhenNear(stage.root, data.pack).then(
     (loaded) => {
       engine = loaded;
       begin();
