@@ -143,7 +143,6 @@ class Writer(ABC):
             keep_output: keep the raw output.
         """
 
-
     @abstractmethod
     def style_of(self, line: Line) -> Any:
         """The hand of a line that this writer wrote, to write others in it."""
