@@ -397,7 +397,7 @@ def write_page(
             is finished (`writing.pages.PageInterrupted`).
 
     Example:
-        >>> page = write_page("Dear Ann,\n\nit is late.", "unipen-256", width="8ex")
+        >>> page = write_page("Dear Ann,\\n\\nit is late.", "unipen-256", width="8ex")
         >>> [line.text for line in page.lines]
         ['Dear', 'Ann,', 'it is', 'late.']
     """
