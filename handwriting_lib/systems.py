@@ -21,6 +21,7 @@ from .files.models import Model, ModelError, find_model
 from .files.onnx import export_onnx
 from .networks import network_class
 from .training.config import TrainingConfig
+from .training.cursive import CursiveTask
 from .training.ink import InkTask
 from .training.loop import Progress, fit
 from .training.task import Task
@@ -72,6 +73,7 @@ SYSTEMS: dict[str, System] = {
     ),
     "character": System(TextTask, exporters={"browser": export_browser}),
     "character-lstm": System(TextTask),
+    "cursive": System(CursiveTask),
 }
 
 

@@ -33,12 +33,13 @@ from .config import NetworkConfig, Share
 # Shortest and longest wavelengths of the sinusoids that say where a position is, and
 # their number: along the line and across it in letter-body heights, along the pen's way
 # in points, and along the text in characters and in words.
-ALONG, ACROSS = (1.0, 64.0, 8), (0.5, 16.0, 6)
+ALONG, ACROSS = (1.0, 96.0, 8), (0.5, 16.0, 6)
 POINTS, CHARACTERS, WORDS = (4.0, 512.0, 8), (2.0, 64.0, 8), (2.0, 32.0, 4)
 # Distance from the place of the pen at which a head of a new network halves a character
 # is about this, in letter-body heights: the first head is the sharpest.
-FIRST_REACH, NEXT_REACH = 1.0, 1.6
-FIRST_WIDTH = 1.1  # of all characters, in letter-body heights, before they are learnt
+FIRST_REACH, NEXT_REACH = 1.4, 1.6
+SPACE = int(encode("a b")[1])
+FIRST_WIDTH = 1.6  # of all characters, in letter-body heights, before they are learnt
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,6 @@ class CursiveDecoder(nn.Module):
         table[:-2, :-1] = tokens.offsets()
         self.offsets: Tensor
         self.register_buffer("offsets", table, persistent=False)
-        self.space = int(encode("a b")[1])
         self.angle_in = nn.Embedding(tokens.angles + 2, width)
         self.shot_in = nn.Embedding(2 * tokens.radii + 1, width)
         size = 2 * sum(number for *_, number in (ALONG, ACROSS, POINTS, WORDS))
@@ -294,7 +294,7 @@ class CursiveDecoder(nn.Module):
             text: `(B, U)` int64 symbols, with the end slot.
             text_mask: `(B, U)` bool, true for characters and the end slot.
         """
-        is_space = text == self.space
+        is_space = text == SPACE
         word = is_space.cumsum(1) - is_space.long()  # (B, U)
         width = softplus(self.widths(text)[..., 0])  # (B, U)
         edge = width.cumsum(1)
