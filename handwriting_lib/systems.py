@@ -26,6 +26,7 @@ from .training.ink import InkTask
 from .training.loop import Progress, fit
 from .training.task import Task
 from .training.text import TextTask
+from .writing.cursive import CursiveWriter
 from .writing.lines import Line, Writer, write_lines
 from .writing.sampling import MixtureWriter
 from .writing.styles import Style, model_of
@@ -73,7 +74,7 @@ SYSTEMS: dict[str, System] = {
     ),
     "character": System(TextTask, exporters={"browser": export_browser}),
     "character-lstm": System(TextTask),
-    "cursive": System(CursiveTask),
+    "cursive": System(CursiveTask, CursiveWriter),
 }
 
 

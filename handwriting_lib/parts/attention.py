@@ -186,6 +186,7 @@ class MultiHeadAttention(nn.Module):
             below = causal_mask(length, seen, query.device)  # (T, S)
             allowed = below if allowed is None else allowed & below
         if bias is not None:
+            bias = bias.to(query.dtype)
             allowed = bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
         mixed = scaled_dot_product_attention(
             query,

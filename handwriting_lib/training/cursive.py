@@ -35,7 +35,9 @@ from .task import Task
 
 log = logging.getLogger(__name__)
 
-FINENESS = 3  # words are kept with about so many times the points that a draw leaves
+# Words for training are kept with so much finer thinning than they are drawn with, and
+# have about so many times the points.
+FINENESS, SURPLUS = 3, 1.5
 LARGEST = 128  # lines in a batch
 # What the text is replaced by when it is taken away: a letter that says nothing.
 BLANK = int(encode("e")[0])
@@ -237,8 +239,8 @@ class CursiveData:
     """Words in letter-body heights.
 
     Attributes:
-        train: words of the training writers, with `FINENESS` times as many points as
-            they are written in.
+        train: words of the training writers, thinned less than for drawing
+            (`FINENESS`).
         validation: words of the held-out writers, thinned as the configuration says.
     """
 
@@ -335,7 +337,7 @@ class CursiveTask(Task):
             corpus = load_corpus("synthetic", **{"kinds": ("word",), **config.synthetic})
             made = _prepared(_words(corpus), config, FINENESS)
             self.pools.append(_Pool(made, recipe.points_per_batch))
-        self.targets = sum(len(s.ink) for s in data.train) // FINENESS
+        self.targets = int(sum(len(s.ink) for s in data.train) / SURPLUS)
         self.held_out = self._held_out(data.validation)
 
     @classmethod
@@ -391,7 +393,7 @@ class CursiveTask(Task):
         """The validation batches: single words of all lengths, and combinations."""
         recipe = self.config.recipe
         half = max(1, recipe.validation_batches // 2)
-        pool = _Pool(words, recipe.points_per_batch, fineness=1)
+        pool = _Pool(words, recipe.points_per_batch, surplus=1)
         batches = pool.words.in_order()
         every = max(1, len(batches) // half)
         chosen = [[[word] for word in b] for b in batches[every // 2 :: every][:half]]
@@ -439,13 +441,13 @@ class _Pool:
     Args:
         words: in letter-body heights.
         points: approximate number of points in a batch, once the words are thinned.
-        fineness: how many times as many points the words still have.
+        surplus: how many times as many points the words still have.
     """
 
     def __init__(
-        self, words: list[Sample], points: int, fineness: int = FINENESS
+        self, words: list[Sample], points: int, surplus: float = SURPLUS
     ) -> None:
-        self.points = points * fineness
+        self.points = int(points * surplus)
         self.words = LengthBuckets(words, self.points, LARGEST)
         writers: dict[str, list[Sample]] = defaultdict(list)
         for word in self.words.samples:
