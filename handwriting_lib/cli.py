@@ -200,7 +200,7 @@ def _compose(arguments: argparse.Namespace) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     from .files.models import load_model
-    from .systems import task_of
+    from .systems import save_sheets, task_of
     from .training.config import read_config
     from .training.loop import check_folder, fit
 
@@ -223,6 +223,7 @@ def _train(arguments: argparse.Namespace) -> None:
         minutes=arguments.minutes,
         resume=arguments.resume,
         device=_device(arguments.device),
+        on_validation=save_sheets(folder),
     )
     logging.info(
         "trained for %d of %d updates; the model is in %s",

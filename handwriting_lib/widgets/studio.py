@@ -167,10 +167,10 @@ def network_data(model: Model, precision: str) -> dict[str, Any]:
         ValueError: there is no such precision.
         ModelError: the network does not read text.
     """
-    if not model.network.reads_text:
+    if not (model.network.reads_text and "normalisation" in model.carried):
         raise ModelError(
-            f"{model.name} is a {model.kind} network, which reads no text: choose a "
-            "synthesis network"
+            f"{model.name} is a {model.kind} network, which does not read a text and write "
+            "offsets: choose a synthesis network"
         )
     ships, name = _ships(model), "model"
     if ships:  # the default needs no name

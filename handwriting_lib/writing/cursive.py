@@ -176,7 +176,7 @@ def _write(
         whole = pair.new_zeros(batch, 2)
         whole[ids] = pair
         written.append(whole)
-        ended = angle == tokens.end
+        ended = (angle == tokens.end) & ~finished[ids]  # some read on: see below
         length[ids[ended]] = t + 1
         finished[ids[ended]] = True
         going = ~finished[ids] & (t + 1 < limits[ids])

@@ -130,10 +130,10 @@ def make_style(model: Model, sample: Sample, name: str = "style") -> Style:
         (True, torch.Size([3]))
     """
     network = model.network
-    if not network.reads_text:
+    if not (network.reads_text and "normalisation" in model.carried):
         raise StyleError(
-            f"{model.name} is a {model.kind} network, which reads no text and has no "
-            "styles: choose a synthesis network"
+            f"{model.name} is a {model.kind} network, which has no styles: "
+            "choose a synthesis network"
         )
     if sample.units != SCALED:
         sample = scale_by_writer([sample])[0]
