@@ -24,6 +24,7 @@ from .corpora import load_corpus
 from .corpora.archives import CorpusError
 from .corpora.text import TextCorpus, load_text
 from .data.batches import Batch, LengthBuckets, make_batch
+from .data.joining import Joined, baseline, join_words
 from .data.transforms import (
     Augmentation,
     Limits,
@@ -82,6 +83,8 @@ from .networks import (
     CharacterDecoderConfig,
     CharacterLSTM,
     CharacterLSTMConfig,
+    CursiveConfig,
+    CursiveDecoder,
     FeedforwardConfig,
     FeedforwardPredictor,
     NetworkOutput,
@@ -97,13 +100,16 @@ from .parts.attention import KeyValues, MultiHeadAttention, attention_by_hand
 from .parts.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .parts.mixture import StrokeMixture, mixture_loss
 from .parts.window import Window, WindowParameters, soft_window
-from .systems import train, write
+from .systems import save_sheets, train, write
 from .tokens.characters import Vocabulary
+from .tokens.strokes import StrokeTokens
 from .training.config import TrainingConfig, read_config
+from .training.cursive import prepare_words
 from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
 from .widgets import AttentionView, OwnHand, Pad, Player, Studio
 from .writing.compose import compose
+from .writing.cursive import check_attention
 from .writing.decode import Decoding
 from .writing.lines import Line
 from .writing.sampling import check_line, write_unconditional
@@ -165,6 +171,8 @@ __all__ = [
     "CharacterLSTMConfig",
     "Corpus",
     "CorpusError",
+    "CursiveConfig",
+    "CursiveDecoder",
     "Decoding",
     "EvaluationSettings",
     "FeedforwardConfig",
@@ -172,6 +180,7 @@ __all__ = [
     "FusedPeepholeLSTM",
     "GravesRMSprop",
     "HandwritingError",
+    "Joined",
     "KeyValues",
     "LSTMState",
     "LengthBuckets",
@@ -195,6 +204,7 @@ __all__ = [
     "RecurrentNetwork",
     "Sample",
     "StrokeMixture",
+    "StrokeTokens",
     "Studio",
     "Style",
     "StyleError",
@@ -209,9 +219,11 @@ __all__ = [
     "WindowParameters",
     "attention_by_hand",
     "augment",
+    "baseline",
     "batch_loss",
     "browser_pack",
     "change_speed",
+    "check_attention",
     "check_line",
     "clip_derivative",
     "compose",
@@ -225,6 +237,7 @@ __all__ = [
     "find_style",
     "from_strokes",
     "grow",
+    "join_words",
     "letter_body_height",
     "load_corpus",
     "load_model",
@@ -250,11 +263,13 @@ __all__ = [
     "positions_to_offsets",
     "prepare",
     "prepare_data",
+    "prepare_words",
     "pretrained_names",
     "read_config",
     "read_lines",
     "save",
     "save_model",
+    "save_sheets",
     "save_style",
     "scale_by_writer",
     "slant",

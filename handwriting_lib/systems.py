@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ._deprecation import renamed_arguments
-from .errors import HandwritingError
 from .drawing.png import to_png
+from .errors import HandwritingError
 from .files.browser import export_browser
 from .files.models import Model, ModelError, find_model
 from .files.onnx import export_onnx
@@ -89,7 +89,6 @@ def _free(model: Model) -> list[Tensor]:
     return write_unconditional(
         model, SHEET_POINTS, samples=len(SHEET_TEXTS), bias=0.5, seed=SHEET_SEED
     )
-
 
 
 SYSTEMS: dict[str, System] = {

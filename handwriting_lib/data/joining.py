@@ -92,8 +92,8 @@ def join_words(
     """
     if not inks or not len(inks) == len(gaps) + 1 == len(steps) + 1:
         raise InputError(
-            f"{len(inks)} words need {max(0, len(inks) - 1)} gaps and as many steps, not "
-            f"{len(gaps)} and {len(steps)}"
+            f"{len(inks)} words need {max(0, len(inks) - 1)} gaps and as many "
+            f"steps, not {len(gaps)} and {len(steps)}"
         )
     rows, ends = [inks[0]], []
     xy = inks[0][:, :2].double().cumsum(0)

@@ -152,7 +152,7 @@ class CursiveOutput(NamedTuple):
 
 
 def waves(value: Tensor, shortest: float, longest: float, number: int) -> Tensor:
-    """Sines and cosines of a number, `(..., 2 * number)`, the wavelengths spread evenly."""
+    """Sines and cosines of a number at several wavelengths, `(..., 2 * number)`."""
     steps = torch.arange(number, device=value.device) / max(1, number - 1)
     length = shortest * (longest / shortest) ** steps
     angle = value[..., None] * (2 * math.pi / length)
@@ -173,7 +173,10 @@ class Layer(nn.Module):
         width, heads = config.width, config.heads
         self.dropout = config.dropout
         self.norm_ink, self.ink = nn.LayerNorm(width), MultiHeadAttention(width, heads)
-        self.norm_text, self.text = nn.LayerNorm(width), MultiHeadAttention(width, heads)
+        self.norm_text, self.text = (
+            nn.LayerNorm(width),
+            MultiHeadAttention(width, heads),
+        )
         self.guide = nn.Linear(width, 3 * heads) if config.guide else None
         self.norm_wide = nn.LayerNorm(width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
@@ -407,7 +410,9 @@ class CursiveDecoder(nn.Module):
         """
         return self.shots(gelu(self.aim(hidden) + self.angle_out(angle)))  # type: ignore[no-any-return]
 
-    def step(self, pair: Tensor, state: CursiveState) -> tuple[CursiveOutput, CursiveState]:
+    def step(
+        self, pair: Tensor, state: CursiveState
+    ) -> tuple[CursiveOutput, CursiveState]:
         """Read one more token of each line, at the cost of one.
 
         Args:

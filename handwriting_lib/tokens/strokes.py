@@ -58,7 +58,10 @@ class StrokeTokens:
     longest: float = 12.0
 
     def __post_init__(self) -> None:
-        for name, value, least in (("angles", self.angles, 4), ("radii", self.radii, 2)):
+        for name, value, least in (
+            ("angles", self.angles, 4),
+            ("radii", self.radii, 2),
+        ):
             if type(value) is not int or value < least:
                 raise InputError(
                     f"{name} must be a whole number of at least {least}, not {value!r}"
@@ -91,7 +94,9 @@ class StrokeTokens:
 
     def offsets(self) -> Tensor:
         """`(A, R, 2)`: the offset of each pair of bins, at their centres."""
-        turn = torch.arange(self.angles, dtype=torch.double) * (2 * math.pi / self.angles)
+        turn = torch.arange(self.angles, dtype=torch.double) * (
+            2 * math.pi / self.angles
+        )
         length = self.shortest * self.factor ** torch.arange(
             self.radii, dtype=torch.double
         )
@@ -125,9 +130,8 @@ class StrokeTokens:
                 follows; None marks no words.
 
         Returns:
-            `(T + words - 1, 2)` int64 pairs each, without an end token. The first row of
-            ink, which has no offset, is the pair of the first angle and the shortest
-            radius.
+            `(T + words - 1, 2)` int64 pairs each, without an end token. The first row
+            of ink, which has no offset, has the first angle and the shortest radius.
         """
         if not inks:
             return []
@@ -188,14 +192,18 @@ class StrokeTokens:
         for name, values, most in (
             ("angle", angle, self.end), ("shot", shot, self.no_shot),
         ):  # fmt: skip
-            if len(values) and not (0 <= int(values.min()) and int(values.max()) <= most):
+            if len(values) and not (
+                0 <= int(values.min()) and int(values.max()) <= most
+            ):
                 wrong = values[(values < 0) | (values > most)][0]
                 raise InputError(
                     f"the {name} token {int(wrong)} must be between 0 and {most}"
                 )
         is_point = angle < self.angles
         if not torch.equal(is_point, shot < self.no_shot):
-            raise InputError("a point needs an angle and a shot, and a mark has no shot")
+            raise InputError(
+                "a point needs an angle and a shot, and a mark has no shot"
+            )
         angle, shot = angle[is_point], shot[is_point]
         offset = self.offsets().to(pairs.device)[angle, shot // 2]  # (T, 2)
         offset[:1] = 0

@@ -1,8 +1,8 @@
 """The task of the cursive decoder: predict the next token of a line of ink.
 
-Words of UNIPEN are drawn singly, or joined into combinations of words of one writer, and
-each draw is thinned, slanted and scaled anew, so the network never sees a word in quite
-the same points again. The loss is the cross-entropy of the next angle, and of the next
+Words of UNIPEN are drawn singly, or joined into combinations of words of one writer,
+and each draw is thinned, slanted and scaled anew, so the network never sees a word in
+quite the same points again. The loss is the cross-entropy of the next angle, and of the next
 shot given that angle. Chapters 14 and 15 build it.
 """
 
@@ -122,9 +122,7 @@ class StrokeBatch:
         """The batch with one letter in place of all others; the spaces stay."""
         space = int(encode("a b")[1])
         keep = (self.text == space) | (self.text == 0)
-        return dataclasses.replace(
-            self, text=torch.where(keep, self.text, BLANK)
-        )
+        return dataclasses.replace(self, text=torch.where(keep, self.text, BLANK))
 
 
 def make_stroke_batch(
@@ -332,7 +330,9 @@ class CursiveTask(Task):
         self.matmul_dtype = MATMUL_DTYPES[recipe.matmul_dtype]
         self.pools = [_Pool(data.train, recipe.points_per_batch, config.thinning)]
         if recipe.synthetic_share:
-            corpus = load_corpus("synthetic", **{"kinds": ("word",), **config.synthetic})
+            corpus = load_corpus(
+                "synthetic", **{"kinds": ("word",), **config.synthetic}
+            )
             made = _prepared(_words(corpus), config, FINENESS)
             self.pools.append(_Pool(made, recipe.points_per_batch, config.thinning))
         self.targets = sum(self.pools[0].words.lengths)
@@ -413,7 +413,9 @@ class CursiveTask(Task):
         ]
         return make_stroke_batch(lines, texts, self.tokens)
 
-    def loss(self, network: nn.Module, batch: StrokeBatch, scale: float = 1.0) -> Tensor:
+    def loss(
+        self, network: nn.Module, batch: StrokeBatch, scale: float = 1.0
+    ) -> Tensor:
         device = batch.pairs.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # dropout knows no other generator

@@ -169,8 +169,8 @@ def network_data(model: Model, precision: str) -> dict[str, Any]:
     """
     if not (model.network.reads_text and "normalisation" in model.carried):
         raise ModelError(
-            f"{model.name} is a {model.kind} network, which does not read a text and write "
-            "offsets: choose a synthesis network"
+            f"{model.name} is a {model.kind} network, which cannot write in a "
+            "Studio: choose a synthesis network"
         )
     ships, name = _ships(model), "model"
     if ships:  # the default needs no name

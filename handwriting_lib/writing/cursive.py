@@ -164,7 +164,9 @@ def _write(
     for t in range(len(noise)):
         is_last = state.track.word >= last[ids]
         lifted = (pair[:, 1] % 2 == 1) & (pair[:, 0] < tokens.angles)
-        allowed = torch.ones(len(ids), tokens.angles + 2, dtype=torch.bool, device=device)
+        allowed = torch.ones(
+            len(ids), tokens.angles + 2, dtype=torch.bool, device=device
+        )
         allowed[:, tokens.word] = lifted & ~is_last
         allowed[:, tokens.end] = lifted & is_last
         angle = decoding.pick(out.angles[:, -1], noise[t, ids, 0], allowed)

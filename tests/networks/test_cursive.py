@@ -136,9 +136,10 @@ def test_attention_maps_are_those_of_forward():
     layer, read = net.layers[0], net.read(*text)
     seen = []
     original = layer.text.look
-    layer.text.look = lambda at, known, bias: seen.append(
-        layer.text.look_weights(at, known, bias)
-    ) or original(at, known, bias=bias)
+    layer.text.look = lambda at, known, bias: (
+        seen.append(layer.text.look_weights(at, known, bias))
+        or original(at, known, bias=bias)
+    )
     net(pairs, *text)
     torch.testing.assert_close(seen[0], maps[:, 0])
     assert (maps[0, 0, :, :7, 3:6] == 0).all()  # the second word has not begun

@@ -1,4 +1,4 @@
-"""The task of the cursive decoder: what a batch holds, what is held out, and learning."""
+"""The task of the cursive decoder: what a batch holds, what is held out, learning."""
 
 import dataclasses
 
