@@ -96,13 +96,15 @@ class Track(NamedTuple):
     Attributes:
         x: distance along the line from its first point, in letter-body heights.
         y: height above the first point.
-        begin: x where the word began.
+        right: the largest x so far.
+        begin: x where the word began: the right edge of what was there before.
         points: number of tokens since the word began.
         word: number of words that have ended.
     """
 
     x: Tensor
     y: Tensor
+    right: Tensor
     begin: Tensor
     points: Tensor
     word: Tensor
@@ -331,19 +333,21 @@ class CursiveDecoder(nn.Module):
         offset = self.offsets[angle, shot // 2]  # (B, T, 2)
         if before is None:
             zero = offset.new_zeros(batch)
-            before = Track(zero, zero, zero, zero.long() - 1, zero.long())
+            before = Track(zero, zero, zero, zero, zero.long() - 1, zero.long())
             # the first row of ink has no offset
             offset = torch.cat([torch.zeros_like(offset[:, :1]), offset[:, 1:]], 1)
         x, y = offset.cumsum(1).unbind(-1)
         x, y = x + before.x[:, None], y + before.y[:, None]
+        right = x.cummax(1).values.maximum(before.right[:, None])
         is_word = angle == self.tokens.word
         at = torch.arange(length, device=pairs.device).expand(batch, -1)
         last = torch.where(is_word, at, -1).cummax(1).values  # (B, T)
         begin = torch.where(
-            last < 0, before.begin[:, None], x.gather(1, last.clamp_min(0))
+            last < 0, before.begin[:, None], right.gather(1, last.clamp_min(0))
         )
         points = torch.where(last < 0, before.points[:, None] + 1 + at, at - last)
-        return Track(x, y, begin, points, before.word[:, None] + is_word.cumsum(1))
+        word = before.word[:, None] + is_word.cumsum(1)
+        return Track(x, y, right, begin, points, word)
 
     def _embed(self, pairs: Tensor, track: Track) -> Tensor:
         """`(B, T, D)` for tokens and where they have led."""

@@ -2,8 +2,8 @@
 
 Words of UNIPEN are drawn singly, or joined into combinations of words of one writer,
 and each draw is thinned, slanted and scaled anew, so the network never sees a word in
-quite the same points again. The loss is the cross-entropy of the next angle, and of the next
-shot given that angle. Chapters 14 and 15 build it.
+quite the same points again. The loss is the cross-entropy of the next angle, and of the
+next shot given that angle. Chapters 14 and 15 build it.
 """
 
 from __future__ import annotations
