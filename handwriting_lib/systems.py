@@ -23,6 +23,7 @@ from .errors import HandwritingError
 from .files.browser import export_browser
 from .files.models import Model, ModelError, find_model
 from .files.onnx import export_onnx
+from .ink import Sample
 from .networks import network_class
 from .training.config import TrainingConfig
 from .training.cursive import CursiveTask
@@ -246,7 +247,7 @@ def write(
     texts: str | Sequence[str],
     model: Model | str | Path | None = None,
     *,
-    style: Style | str | Path | None = None,
+    style: Style | Sample | Sequence[Sample] | str | Path | None = None,
     bias: float = 1.25,
     temperature: float = 1.0,
     samples: int = 1,
@@ -267,7 +268,8 @@ def write(
         style: the hand: a `Style`, the name of one that comes with the model
             (`style_names`), or the path of a file. None takes the hand `birch` if it
             comes with the model; `"any"` gives each line a hand of its own, which is
-            also what a model without hands does.
+            also what a model without hands does. A cursive model takes one word of a
+            writer, or several: `Sample`s that are not thinned.
         bias: 0 writes as people do, 1 and more neatly; section 5.4 of the paper. At the
             default, fewer than 2 in 100 lines of 12 to 40 characters cannot be read.
         temperature: below 1 more alike, above 1 more varied.

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..alphabet import pad_texts
+from ..data.joining import join_words
+from ..data.transforms import scale_by_writer
 from ..errors import InputError
 from ..files.models import Model, ModelError
+from ..ink import Sample, check_ink
 from .decode import Decoding
 from .lines import Drawn, Writer
 from .sampling import STRETCH, length_bound
-from .styles import ANY
+from .styles import ANY, SCALED, StyleError
 
 # Characters with a part that people write after the word: dots, bars and accents. Of
 # capitals and signs any stroke may come late.
@@ -89,19 +92,25 @@ class CursiveWriter(Writer):
             )
         self.model = model
 
-    def choose_style(self, style: Any | str | Path | None) -> None:
-        if style not in (None, ANY):
-            raise ModelError(
-                f"{self.model.name} is a {self.model.kind} model, which has no hands "
-                f'yet: leave the style out, or give "{ANY}"'
-            )
+    def choose_style(self, style: Any | str | Path | None) -> Prime | None:
+        """A hand, from a word or several words that it wrote; see `make_prime`."""
+        if style is None or (isinstance(style, str) and style == ANY):
+            return None
+        if isinstance(style, Sample):
+            return make_prime(self.model, [style])
+        if isinstance(style, Sequence) and not isinstance(style, str):
+            return make_prime(self.model, style)
+        raise ModelError(
+            f"{self.model.name} is a {self.model.kind} model, whose hands come from "
+            f'samples: give words of one writer, or "{ANY}", instead of {style!r}'
+        )
 
     @torch.no_grad()
     def draw(
         self,
         texts: Sequence[str],
         generators: Sequence[torch.Generator],
-        style: None = None,
+        style: Prime | None = None,
         bias: float = 0.0,
         temperature: float = 1.0,
         keep_output: bool = False,
@@ -115,7 +124,9 @@ class CursiveWriter(Writer):
         training = network.training
         network.eval()  # dropout would go on otherwise
         try:
-            text, text_mask = (part.to(self.model.device) for part in pad_texts(texts))
+            before = "" if style is None else style.text + " "
+            whole = [before + one for one in texts]
+            text, text_mask = (part.to(self.model.device) for part in pad_texts(whole))
             bounds = [length_bound(one) for one in texts]
             noise = torch.nn.utils.rnn.pad_sequence(
                 [
@@ -123,42 +134,109 @@ class CursiveWriter(Writer):
                     for bound, generator in zip(bounds, generators, strict=True)
                 ]
             ).to(text.device)  # (T, B, 2)
+            # without a prime, the pen is put down and that is all
+            begin = (
+                torch.zeros(1, 2, dtype=torch.long) if style is None else style.pairs
+            )
+            begin = begin.to(text.device)
             rows, finished = _write(
-                network, text, text_mask, noise,
+                network, text, text_mask, begin, noise,
                 torch.tensor(bounds, device=text.device),
                 Decoding(temperature / (1 + bias)),
             )  # fmt: skip
-            maps = _maps(network, rows, text, text_mask)
+            full = torch.nn.utils.rnn.pad_sequence(
+                [torch.cat([begin, row]) for row in rows], batch_first=True
+            )
+            maps = network.attention_maps(full, text, text_mask).mean((1, 2)).cpu()
         finally:
             network.train(training)
         drawn = []
-        for i, (one, pairs) in enumerate(zip(texts, rows, strict=True)):
-            ink = network.tokens.decode(pairs.cpu())
+        for i, (one, row) in enumerate(zip(texts, rows, strict=True)):
+            # each token was drawn at the one before it
+            at = torch.arange(len(begin) - 1, len(begin) - 1 + len(row))
+            if style is None:  # the first point is ink, and was not drawn
+                at, row = torch.cat([at[:1], at]), torch.cat([begin, row])
+            row = row.cpu()
+            ink = network.tokens.decode(row)
             ink[-1, 2] = 1
-            phi = maps[i][:, : len(one) + 1]
+            at = at[row[:, 0] < network.tokens.angles]  # marks are no points
+            phi = maps[i, at, len(before) : len(before) + len(one) + 1]
             problem = "" if finished[i] else "did not end within the length bound"
             problem = problem or check_attention(phi, one)
             drawn.append(Drawn(ink, phi, None, problem))
         return drawn
 
 
+class Prime(NamedTuple):
+    """Ink that a line goes on from, in one hand.
+
+    Attributes:
+        text: of the ink, one or more words.
+        pairs: `(N, 2)` its tokens, the mark that ends its last word included.
+    """
+
+    text: str
+    pairs: Tensor
+
+
+def make_prime(model: Model, words: Sequence[Sample], gap: float = 1.3) -> Prime:
+    """Set words of one writer side by side, for a line to go on from.
+
+    Args:
+        model: with a `CursiveDecoder`.
+        words: from a corpus reader, the drawing pad or `scale_by_writer`. They must not
+            be thinned. Ink that is not in letter-body heights is divided by that of
+            these words.
+        gap: between words, in letter-body heights.
+
+    Raises:
+        StyleError: there are no words, or a text is not a single word.
+    """
+    if not words:
+        raise StyleError("a hand comes from words that it wrote: give at least one")
+    for word in words:
+        if not word.text or " " in word.text:
+            raise StyleError(
+                f"{word.text!r} is not a single word: give a sample for each word"
+            )
+    raw = [word.units != SCALED for word in words]
+    scaled = scale_by_writer(words) if any(raw) else words
+    inks = [model.thinning(check_ink(word.ink, "the prime"))[0] for word in scaled]
+    inks = [torch.cat([ink[:-1], _ended(ink[-1:])]) for ink in inks]
+    count = len(inks) - 1
+    ink, ends = join_words(inks, [gap] * count, [0.0] * count)
+    tokens: Any = model.network.tokens
+    mark = torch.tensor([[tokens.word, tokens.no_shot]])
+    pairs = torch.cat([tokens.encode(ink, ends), mark])
+    return Prime(" ".join(word.text for word in words), pairs)
+
+
+def _ended(point: Tensor) -> Tensor:
+    """A point `(1, 3)` after which the pen is lifted."""
+    return torch.cat([point[:, :2], torch.ones_like(point[:, 2:])], 1)
+
+
 def _write(
     network: Any,
     text: Tensor,
     text_mask: Tensor,
+    begin: Tensor,
     noise: Tensor,
     limits: Tensor,
     decoding: Decoding,
 ) -> tuple[list[Tensor], list[bool]]:
-    """The tokens `(N, 2)` of each line without the end token, and whether it came."""
+    """The tokens `(N, 2)` that go on from `begin`, and whether the end token came.
+
+    They are those of each line after `begin` and before the end token.
+    """
     tokens, device = network.tokens, text.device
     batch = len(text)
-    pair = torch.zeros(batch, 2, dtype=torch.long, device=device)  # the pen is put down
-    written = [pair]
+    pair = begin[-1].expand(batch, 2)
+    written = []
     ids = torch.arange(batch, device=device)  # lines that are still written
     length = limits.clone()
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
-    out = network(pair[:, None], text, text_mask)
+    out = network(begin.expand(batch, -1, 2), text, text_mask)
     state = out.state
     last = state.text.word.masked_fill(~text_mask, 0).amax(1)  # (B,) number of a word
     for t in range(len(noise)):
@@ -179,7 +257,7 @@ def _write(
         whole[ids] = pair
         written.append(whole)
         ended = (angle == tokens.end) & ~finished[ids]  # some read on: see below
-        length[ids[ended]] = t + 1
+        length[ids[ended]] = t
         finished[ids[ended]] = True
         going = ~finished[ids] & (t + 1 < limits[ids])
         if not going.any():
@@ -189,23 +267,8 @@ def _write(
         # a line that has ended reads on until it leaves; nothing of it is kept
         read = torch.where((pair[:, :1] == tokens.end), pair.new_tensor([0, 0]), pair)
         out, state = network.step(read, state)
-    rows = torch.stack(written, 1)  # (B, T + 1, 2)
+    rows = torch.stack(written, 1)  # (B, T, 2)
     return (
         [row[:n] for row, n in zip(rows, length.clamp_max(rows.shape[1]), strict=True)],
         finished.tolist(),
     )
-
-
-def _maps(
-    network: Any, rows: list[Tensor], text: Tensor, text_mask: Tensor
-) -> list[Tensor]:
-    """For each line the weights `(T, U)` with which each of its points was drawn."""
-    tokens = network.tokens
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (B, T, 2)
-    maps = network.attention_maps(padded, text, text_mask).mean((1, 2)).cpu()
-    kept = []
-    for row, weights in zip(rows, maps, strict=True):
-        # a point was drawn at the token before it; before the first there is none
-        before = torch.cat([weights[:1], weights])[: len(row)]
-        kept.append(before[(row[:, 0] < tokens.angles).cpu()])
-    return kept

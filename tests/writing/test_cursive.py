@@ -5,8 +5,9 @@ import torch
 
 import handwriting_lib as hw
 from handwriting_lib.alphabet import pad_texts
+from handwriting_lib.corpora import load_corpus
 from handwriting_lib.networks.cursive import CursiveConfig, CursiveDecoder
-from handwriting_lib.writing.cursive import CursiveWriter, check_attention
+from handwriting_lib.writing.cursive import CursiveWriter, check_attention, make_prime
 from handwriting_lib.writing.decode import Decoding
 from handwriting_lib.writing.lines import line_generator
 
@@ -79,6 +80,43 @@ def test_every_line_says_what_it_is(model):
     assert all(torch.equal(a.ink, b.ink) for a, b in zip(lines, again, strict=True))
 
 
+def word(text="oh", seed=1):
+    corpus = load_corpus("synthetic", samples=1, seed=seed, kinds=("word",),
+                         texts=[text])  # fmt: skip
+    return corpus.samples[0]
+
+
+def test_a_hand_comes_from_words(model):
+    prime = make_prime(model, [word("oh"), word("no")])
+    tokens = model.network.tokens
+    assert prime.text == "oh no"
+    assert (prime.pairs[:, 0] == tokens.word).sum() == 2
+    assert prime.pairs[-1].tolist() == [tokens.word, tokens.no_shot]
+    lines = hw.write(TEXTS, model, style=[word("oh"), word("no")], redraws=0, seed=7)
+    plain = hw.write(TEXTS, model, redraws=0, seed=7)
+    for i, (line, other) in enumerate(zip(lines, plain, strict=True)):
+        assert line.phi.shape == (len(line.ink), len(line.text) + 1)
+        assert line.ink[0, :2].abs().max() == 0
+        assert line.ink.shape != other.ink.shape or not torch.equal(line.ink, other.ink)
+        (alone,) = hw.write(line.text, model, style=[word("oh"), word("no")],
+                            redraws=0, seed=7, positions=[i])  # fmt: skip
+        torch.testing.assert_close(alone.ink, line.ink)
+
+
+def test_a_line_goes_on_from_its_prime(model):
+    """Its first point is drawn after all of the prime has been read."""
+    net, prime = model.network, make_prime(model, [word()])
+    noise = torch.rand(1, 2, generator=line_generator(7, 0, 1))
+    with torch.no_grad():
+        out = net(prime.pairs[None], *pad_texts(["oh d"]))
+        allowed = torch.arange(net.tokens.angles + 2) < net.tokens.angles
+        angle = Decoding().pick(out.angles[:, -1], noise[:, 0], allowed)
+        shot = Decoding().pick(net.shots_after(out.hidden[:, -1], angle), noise[:, 1])
+    generators = [line_generator(7, 0, 1)]
+    (line,) = CursiveWriter(model).draw(["d"], generators, prime, 0.0, 1.0)
+    assert line.ink[0].tolist() == [0.0, 0.0, float(shot % 2)] or len(line.ink) == 1
+
+
 def test_bias_and_temperature_pull_together(model):
     (cold,) = draw(model, ["ab"], [0], temperature=0.25)
     generators = [line_generator(7, 0, 1)]
@@ -87,8 +125,12 @@ def test_bias_and_temperature_pull_together(model):
 
 
 def test_what_it_does_not_have_is_refused(model):
-    with pytest.raises(hw.ModelError, match="no hands"):
+    with pytest.raises(hw.ModelError, match="birch"):
         hw.write("a", model, style="birch")
+    with pytest.raises(hw.StyleError, match="'a b' is not a single word"):
+        hw.write("a", model, style=word().replace(text="a b"))
+    with pytest.raises(hw.StyleError, match="at least one"):
+        hw.write("a", model, style=[])
     with pytest.raises(hw.ModelError, match="int8"):
         hw.write("a", model, precision="int8")
     with pytest.raises(hw.HandwritingError, match="small is a cursive"):
