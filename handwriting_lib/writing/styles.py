@@ -302,6 +302,11 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
     if isinstance(style, Style):
         _check_model(style.model, model, f"the style {style.name!r}")
         return style
+    if not isinstance(style, str | Path):
+        raise StyleError(
+            f"{model.name} takes a style, its name or the path of its file, not "
+            f"{type(style).__name__}: make a style of ink with make_style"
+        )
     text = str(style)
     if _is_path(text):
         return load_style(text, model)
@@ -352,9 +357,7 @@ def _is_path(text: str) -> bool:
     return text.endswith(".safetensors") or os.sep in text or Path(text).is_file()
 
 
-def model_of(
-    style: Style | str | Path | None, device: torch.device | str = "cpu"
-) -> Model:
+def model_of(style: Any, device: torch.device | str = "cpu") -> Model:
     """The model that comes with the library and that a style was made with.
 
     Args:
@@ -371,7 +374,7 @@ def model_of(
         StyleError: the file is not a style file.
     """
     default = load_pretrained(device=device)
-    if style is None or style == ANY:
+    if not isinstance(style, Style | str | Path) or style == ANY:
         return default
     if isinstance(style, Style):
         made_with = {style.model}

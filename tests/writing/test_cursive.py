@@ -129,6 +129,8 @@ def test_what_it_does_not_have_is_refused(model):
         hw.write("a", model, style="birch")
     with pytest.raises(hw.StyleError, match="'a b' is not a single word"):
         hw.write("a", model, style=word().replace(text="a b"))
+    with pytest.raises(hw.StyleError, match="not Sample: make a style"):
+        hw.write("a", style=word())
     with pytest.raises(hw.StyleError, match="at least one"):
         hw.write("a", model, style=[])
     with pytest.raises(hw.ModelError, match="int8"):
