@@ -108,7 +108,7 @@ class StrokeBatch:
 
     def _mapped(self, change: Any, seed: int) -> StrokeBatch:
         parts = (self.pairs, self.mask, self.text, self.text_mask)
-        return StrokeBatch(*(change(part) for part in parts), seed=seed)
+        return StrokeBatch(*map(change, parts), seed)
 
     def to(self, device: torch.device | str) -> StrokeBatch:
         """The same batch on another device."""
@@ -316,7 +316,7 @@ class CursiveTask(Task):
                 "offsets: leave them out"
             )
         self.config = config
-        table = {
+        table: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in config.task.items()
         }
