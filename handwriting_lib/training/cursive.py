@@ -107,8 +107,10 @@ class StrokeBatch:
         return int(self.mask.sum())
 
     def _mapped(self, change: Any, seed: int) -> StrokeBatch:
-        parts = (self.pairs, self.mask, self.text, self.text_mask)
-        return StrokeBatch(*map(change, parts), seed)
+        return StrokeBatch(
+            change(self.pairs), change(self.mask), change(self.text),
+            change(self.text_mask), seed,
+        )  # fmt: skip
 
     def to(self, device: torch.device | str) -> StrokeBatch:
         """The same batch on another device."""

@@ -24,7 +24,7 @@ from ..ink import Sample, check_ink
 from .decode import Decoding
 from .lines import Drawn, Writer
 from .sampling import STRETCH, length_bound
-from .styles import ANY, SCALED, StyleError
+from .styles import ANY, SCALED, Style, StyleError
 
 # Characters with a part that people write after the word: dots, bars and accents. Of
 # capitals and signs any stroke may come late.
@@ -98,12 +98,12 @@ class CursiveWriter(Writer):
             return None
         if isinstance(style, Sample):
             return make_prime(self.model, [style])
-        if isinstance(style, Sequence) and not isinstance(style, str):
-            return make_prime(self.model, style)
-        raise ModelError(
-            f"{self.model.name} is a {self.model.kind} model, whose hands come from "
-            f'samples: give words of one writer, or "{ANY}", instead of {style!r}'
-        )
+        if isinstance(style, str | Path | Style):
+            raise ModelError(
+                f"{self.model.name} is a {self.model.kind} model, whose hands come "
+                f'from samples: give words of one writer, or "{ANY}", not {style!r}'
+            )
+        return make_prime(self.model, style)
 
     @torch.no_grad()
     def draw(
