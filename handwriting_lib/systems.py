@@ -73,7 +73,7 @@ class System:
 
 
 # What a sheet of samples says, and how long its lines without a text are.
-SHEET_TEXTS = ("hello", "bridge", "nothing", "it has to be symphonic", "the quick fox")
+SHEET_TEXTS = ("hello", "bridge", "nothing", "symphonic", "a quick fox")
 SHEET_POINTS, SHEET_SEED = 300, 1
 
 
