@@ -1,7 +1,22 @@
 """The curves and sheets of a training run for TensorBoard, an optional extra.
 
 `Board` has one method for each of the hooks of `training.loop.fit`. Another logger is
-served in the same way: by a function for `on_step` and one for `on_validation`.
+served in the same way: by a function for `on_step` and one for `on_validation`. For
+Weights & Biases these lines are enough::
+
+    import wandb
+
+    run, sheets = wandb.init(project="handwriting"), hw.save_sheets(folder)
+
+    def on_step(progress):
+        run.log({"loss": progress.loss, "rate": progress.rate}, step=progress.step)
+
+    def on_validation(progress, model):
+        sheets(progress, model)
+        sheet = wandb.Image(f"{folder}/sheets/{progress.step:07d}.png")
+        run.log({"validation": progress.validation, "samples": sheet})
+
+    hw.train(config, data, folder, on_step=on_step, on_validation=on_validation)
 """
 
 from __future__ import annotations
