@@ -174,7 +174,7 @@ def save_sheets(folder: str | Path) -> Callable[[Progress, Model], None]:
         file = Path(folder) / "sheets" / f"{progress.step:07d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            to_png(sample(model), file, resolution=1.0)
+            to_png(sample(model), file, unit=1.0, resolution=1.0)
         except HandwritingError as error:  # no reason to end a training
             log.warning("no samples at step %d: %s", progress.step, error)
 
