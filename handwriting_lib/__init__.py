@@ -25,6 +25,7 @@ from .corpora.archives import CorpusError
 from .corpora.formats import save_ink
 from .corpora.text import TextCorpus, load_text
 from .data.batches import Batch, LengthBuckets, make_batch
+from .data.joining import Joined, baseline, join_words
 from .data.transforms import (
     Augmentation,
     Limits,
@@ -85,6 +86,8 @@ from .networks import (
     CharacterDecoderConfig,
     CharacterLSTM,
     CharacterLSTMConfig,
+    CursiveConfig,
+    CursiveDecoder,
     FeedforwardConfig,
     FeedforwardPredictor,
     NetworkOutput,
@@ -100,14 +103,24 @@ from .parts.attention import KeyValues, MultiHeadAttention, attention_by_hand
 from .parts.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .parts.mixture import StrokeMixture, mixture_loss
 from .parts.window import Window, WindowParameters, soft_window
-from .systems import load_page, train, write, write_dataset, write_page
+from .systems import (
+    load_page,
+    save_sheets,
+    train,
+    write,
+    write_dataset,
+    write_page,
+)
 from .tokens.characters import Vocabulary
+from .tokens.strokes import StrokeTokens
 from .training.config import TrainingConfig, read_config
+from .training.cursive import prepare_words
 from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
 from .widgets import AttentionView, OwnHand, Pad, Player, Studio
 from .widgets.sliders import sliders
 from .writing.compose import compose
+from .writing.cursive import check_attention
 from .writing.decode import Decoding
 from .writing.lines import Line
 from .writing.pages import Page, rewrite
@@ -170,6 +183,8 @@ __all__ = [
     "CharacterLSTMConfig",
     "Corpus",
     "CorpusError",
+    "CursiveConfig",
+    "CursiveDecoder",
     "Decoding",
     "EvaluationSettings",
     "FeedforwardConfig",
@@ -178,6 +193,7 @@ __all__ = [
     "FusedPeepholeLSTM",
     "GravesRMSprop",
     "HandwritingError",
+    "Joined",
     "KeyValues",
     "LSTMState",
     "LengthBuckets",
@@ -203,6 +219,7 @@ __all__ = [
     "Sample",
     "Sheet",
     "StrokeMixture",
+    "StrokeTokens",
     "Studio",
     "Style",
     "StyleError",
@@ -219,9 +236,11 @@ __all__ = [
     "animate_phi",
     "attention_by_hand",
     "augment",
+    "baseline",
     "batch_loss",
     "browser_pack",
     "change_speed",
+    "check_attention",
     "check_line",
     "clip_derivative",
     "compose",
@@ -235,6 +254,7 @@ __all__ = [
     "find_style",
     "from_strokes",
     "grow",
+    "join_words",
     "letter_body_height",
     "load_corpus",
     "load_model",
@@ -261,6 +281,7 @@ __all__ = [
     "positions_to_offsets",
     "prepare",
     "prepare_data",
+    "prepare_words",
     "pretrained_names",
     "read_config",
     "read_lines",
@@ -268,6 +289,7 @@ __all__ = [
     "save",
     "save_ink",
     "save_model",
+    "save_sheets",
     "save_style",
     "scale_by_writer",
     "slant",

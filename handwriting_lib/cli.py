@@ -494,7 +494,7 @@ def _ink_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _train(arguments: argparse.Namespace) -> None:
     from .files.models import load_model
-    from .systems import task_of
+    from .systems import save_sheets, task_of
     from .training.config import read_config
     from .training.loop import check_folder, fit
 
@@ -513,12 +513,25 @@ def _train(arguments: argparse.Namespace) -> None:
     config = dataclasses.replace(config, **changes)
     folder = arguments.out or Path("runs") / Path(arguments.config).stem
     check_folder(folder, arguments.resume)  # before the corpus is read
+    sheets, board = save_sheets(folder), None
+    if arguments.tensorboard:
+        from .training.board import Board
+
+        board = Board(folder)
+
+    def on_validation(progress: Any, model: Any) -> None:
+        sheets(progress, model)
+        if board is not None:
+            board.on_validation(progress, model)
+
     model = fit(
         task_of(config),
         folder,
         minutes=arguments.minutes,
         resume=arguments.resume,
         device=_device(arguments.device),
+        on_step=board.on_step if board else None,
+        on_validation=on_validation,
     )
     logging.info(
         "trained for %d of %d updates; the model is in %s",
@@ -1013,6 +1026,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--resume", action="store_true",
         help="continue from the checkpoint in the folder --out",
+    )  # fmt: skip
+    train.add_argument(
+        "--tensorboard", action="store_true",
+        help="write curves and samples for TensorBoard to the folder board in --out "
+        "(needs the extra tensorboard)",
     )  # fmt: skip
     train.set_defaults(run=_train)
 

@@ -9,31 +9,39 @@ cannot do is refused here, by name.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ._deprecation import renamed_arguments
-from .errors import InputError, MissingFileError
+from .drawing.png import to_png
+from .errors import HandwritingError, InputError, MissingFileError
 from .files.browser import export_browser
 from .files.models import Model, ModelError, find_model
 from .files.onnx import export_onnx
+from .ink import Sample
 from .networks import network_class
 from .training.config import TrainingConfig
+from .training.cursive import CursiveTask
 from .training.ink import InkTask
 from .training.loop import Progress, fit
 from .training.task import Task
 from .training.text import TextTask
 from .writing import dataset, pages
+from .writing.cursive import CursiveWriter
 from .writing.dataset import Written
 from .writing.lines import Line, Writer, write_lines
 from .writing.pages import Page, page_from_json
 from .writing.paper import page_layout
-from .writing.sampling import MixtureWriter
+from .writing.sampling import MixtureWriter, write_unconditional
 from .writing.styles import Style, model_called, model_of, style_names
+
+log = logging.getLogger(__name__)
 
 # What `evaluate` can measure of a model.
 MEASURES = (
@@ -58,26 +66,51 @@ class System:
             a kind that reads no text.
         exporters: functions of a model and a path, by the name of the engine.
         measures: what `evaluate` can measure, some of `MEASURES`.
+        sample: what a model writes, as lines of ink for a sheet; None for a kind that
+            writes no ink.
     """
 
     task: Callable[..., Task]
     writer: Callable[[Model, str], Writer] | None = None
     exporters: Mapping[str, Callable[..., None]] = field(default_factory=dict)
     measures: tuple[str, ...] = ()
+    sample: Callable[[Model], list[Tensor]] | None = None
+
+
+# What a sheet of samples says, and how long its lines without a text are.
+SHEET_TEXTS = ("hello", "bridge", "nothing", "symphonic", "a quick fox")
+SHEET_POINTS, SHEET_SEED = 300, 1
+
+
+def _written(model: Model) -> list[Tensor]:
+    """Lines of a model that reads a text, each drawn once, in any hand."""
+    lines = write_lines(
+        SHEET_TEXTS, writer_of(model), style="any", bias=0.5, seed=SHEET_SEED, redraws=0
+    )
+    return [line.ink for line in lines]
+
+
+def _free(model: Model) -> list[Tensor]:
+    """Lines of a model that reads none."""
+    return write_unconditional(
+        model, SHEET_POINTS, samples=len(SHEET_TEXTS), bias=0.5, seed=SHEET_SEED
+    )
 
 
 SYSTEMS: dict[str, System] = {
-    "feedforward": System(InkTask, measures=("likelihood",)),
-    "recurrent": System(InkTask, measures=("likelihood",)),
-    "prediction": System(InkTask, measures=("likelihood",)),
+    "feedforward": System(InkTask, measures=("likelihood",), sample=_free),
+    "recurrent": System(InkTask, measures=("likelihood",), sample=_free),
+    "prediction": System(InkTask, measures=("likelihood",), sample=_free),
     "synthesis": System(
         InkTask,
         MixtureWriter,
         {"browser": export_browser, "onnx": export_onnx},
         MEASURES,
+        _written,
     ),
     "character": System(TextTask, exporters={"browser": export_browser}),
     "character-lstm": System(TextTask),
+    "cursive": System(CursiveTask, CursiveWriter, sample=_written),
 }
 
 
@@ -132,6 +165,27 @@ def writer_of(model: Model, precision: str = "float32") -> Writer:
     return make(model, precision)
 
 
+def save_sheets(folder: str | Path) -> Callable[[Progress, Model], None]:
+    """A function that draws samples at each validation, for `train`'s `on_validation`.
+
+    Args:
+        folder: of the training run; the sheets are `sheets/STEP.png` in it.
+    """
+
+    def save(progress: Progress, model: Model) -> None:
+        sample = SYSTEMS[model.kind].sample
+        if sample is None:
+            return
+        file = Path(folder) / "sheets" / f"{progress.step:07d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            to_png(sample(model), file, unit=1.0, resolution=1.0)
+        except HandwritingError as error:  # no reason to end a training
+            log.warning("no samples at step %d: %s", progress.step, error)
+
+    return save
+
+
 def exporter_of(model: Model, engine: str) -> Callable[..., None]:
     """What writes a model to a file for another engine.
 
@@ -162,6 +216,7 @@ def train(
     device: torch.device | str = "cpu",
     quiet: bool = False,
     on_step: Callable[[Progress], None] | None = None,
+    on_validation: Callable[[Progress, Model], None] | None = None,
 ) -> Model:
     """Train a network of any kind; see `training.loop.fit` for the other arguments.
 
@@ -175,6 +230,7 @@ def train(
         device: where to train.
         quiet: show no progress bar.
         on_step: called after each step.
+        on_validation: called after each validation; see `save_sheets`.
 
     Returns:
         The model as it is at the end.
@@ -187,6 +243,7 @@ def train(
         device=device,
         quiet=quiet,
         on_step=on_step,
+        on_validation=on_validation,
     )
 
 
@@ -195,7 +252,7 @@ def write(
     texts: str | Sequence[str],
     model: Model | str | Path | None = None,
     *,
-    style: Style | str | Path | None = None,
+    style: Style | Sample | Sequence[Sample] | str | Path | None = None,
     bias: float = 1.25,
     temperature: float = 1.0,
     samples: int = 1,
@@ -216,7 +273,8 @@ def write(
         style: the hand: a `Style`, the name of one that comes with the model
             (`style_names`), or the path of a file. None takes the hand `birch` if it
             comes with the model; `"any"` gives each line a hand of its own, which is
-            also what a model without hands does.
+            also what a model without hands does. A cursive model takes one word of a
+            writer, or several: `Sample`s that are not thinned.
         bias: 0 writes as people do, 1 and more neatly; section 5.4 of the paper. At the
             default, fewer than 2 in 100 lines of 12 to 40 characters cannot be read.
         temperature: below 1 more alike, above 1 more varied.

@@ -209,7 +209,6 @@ def unipen_file(content):
     return st.one_of(pieces(content), damaged(content), st.just(content))
 
 
-
 TOLD = st.fixed_dictionaries(
     {},
     optional={
@@ -611,9 +610,7 @@ def test_the_files_that_are_damaged_are_whole(folder, style, checkpoint):
     assert hw.load_style(folder / "own.safetensors", style[0]).name == "own"
     assert checkpoints.load_checkpoint(folder / "checkpoint.safetensors")["step"] == 3
     assert safetensors.torch.load(checkpoint)
-    assert len(
-        formats.load(write(folder, "i.json", json.dumps(PAD).encode())).samples
-    )
+    assert len(formats.load(write(folder, "i.json", json.dumps(PAD).encode())).samples)
     for ending, content in ARCHIVES.items():
         assert list(archives.read_files(write(folder, f"whole{ending}", content)))
 

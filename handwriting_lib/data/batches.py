@@ -111,6 +111,8 @@ class LengthBuckets:
         spread: the number of candidates for each place in a batch. Candidates are
             neighbours in length, at 80 to 125 % of the length of one random sample, so
             a batch is smaller where these are few.
+        lengths: the number of points of each sample, where it is not that of its ink;
+            None counts them.
 
     Raises:
         ValueError: there are no samples.
@@ -122,11 +124,17 @@ class LengthBuckets:
         points: int = 9600,
         largest: int = 128,
         spread: int = 8,
+        lengths: Sequence[int] | None = None,
     ) -> None:
         if not samples:
             raise InputError("there are no samples to draw from: give at least one")
-        self.samples = sorted(samples, key=lambda s: (len(s.ink), s.source))
-        self.lengths = [len(s.ink) for s in self.samples]
+        if lengths is None:
+            lengths = [len(s.ink) for s in samples]
+        order = sorted(
+            range(len(samples)), key=lambda i: (lengths[i], samples[i].source)
+        )
+        self.samples = [samples[i] for i in order]
+        self.lengths = [lengths[i] for i in order]
         self.points, self.largest, self.spread = points, largest, spread
 
     def __len__(self) -> int:
@@ -148,9 +156,9 @@ class LengthBuckets:
     def in_order(self) -> list[list[Sample]]:
         """Return every sample once, in batches, shortest first."""
         batches: list[list[Sample]] = [[]]
-        for s in self.samples:
+        for s, length in zip(self.samples, self.lengths, strict=True):
             size = len(batches[-1]) + 1
-            if batches[-1] and (size * len(s.ink) > self.points or size > self.largest):
+            if batches[-1] and (size * length > self.points or size > self.largest):
                 batches.append([])
             batches[-1].append(s)
         return batches

@@ -48,6 +48,10 @@ class Thinning:
     def __call__(self, ink: Tensor) -> tuple[Tensor, Tensor]:
         return thin(ink, self.distance, self.angle or None)
 
+    def times(self, factor: float) -> Thinning:
+        """The settings that keep about one point in `factor` of those kept by these."""
+        return Thinning(self.distance * factor, self.angle * factor)
+
 
 @renamed_attributes(log_volume="log_jacobian")
 @dataclass(frozen=True)

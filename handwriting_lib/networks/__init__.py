@@ -11,7 +11,8 @@ attributes, which are all that the rest of the library needs to know about its k
 
 Networks over ink also have `initial_state(batch_size)` and `step(point, state)`, with
 which a line is written point by point. Networks over characters have `step(character,
-state)`, where the state before the first character is None.
+state)`, where the state before the first character is None. Networks over the tokens of
+strokes have `read(text, text_mask)` and `step(pair, state)`.
 
 To add a network, add a file to this folder and an entry to `NETWORKS`; an entry in
 `systems.SYSTEMS` puts it to use.
@@ -33,6 +34,7 @@ from .character import (
     CharacterOutput,
     CharacterState,
 )
+from .cursive import CursiveConfig, CursiveDecoder, CursiveOutput, CursiveState
 from .feedforward import FeedforwardConfig, FeedforwardPredictor, FeedforwardState
 from .growth import grow
 from .output import NetworkOutput
@@ -49,6 +51,7 @@ NETWORKS: dict[str, type[Any]] = {
         SynthesisNetwork,
         CharacterDecoder,
         CharacterLSTM,
+        CursiveDecoder,
     )
 }
 
@@ -60,6 +63,10 @@ __all__ = [
     "CharacterLSTMConfig",
     "CharacterOutput",
     "CharacterState",
+    "CursiveConfig",
+    "CursiveDecoder",
+    "CursiveOutput",
+    "CursiveState",
     "FeedforwardConfig",
     "FeedforwardPredictor",
     "FeedforwardState",

@@ -132,6 +132,7 @@ class MultiHeadAttention(nn.Module):
         *,
         mask: Tensor | None = None,
         causal: bool = False,
+        bias: Tensor | None = None,
     ) -> Tensor:
         """Let each position of `x` attend to what is known.
 
@@ -142,19 +143,40 @@ class MultiHeadAttention(nn.Module):
                 everything.
             causal: the last T positions of `known` are those of `x`, and none of them
                 sees a later one.
+            bias: added to the scores before the softmax, of a shape that broadcasts to
+                `(B, heads, T, S)`; not for causal attention. -inf hides a position.
 
         Returns:
             `(B, T, D)`.
         """
         (query,) = self._split(self._query(x), 1)
-        return self._attend(query, known, mask, causal)
+        return self._attend(query, known, mask, causal, bias)
+
+    def look_weights(self, x: Tensor, known: KeyValues, bias: Tensor) -> Tensor:
+        """`(B, heads, T, S)`: with which weights `look` averages what is known.
+
+        They are meant for pictures and checks, as those of `weights` are.
+
+        Args:
+            x: `(B, T, D)` input from which the queries are computed.
+            known: what `read` returned.
+            bias: as in `look`.
+        """
+        (query,) = self._split(self._query(x), 1)
+        scores = query @ known.keys.mT / math.sqrt(query.shape[-1])  # (B, heads, T, S)
+        return (scores + bias).softmax(-1)
 
     def _query(self, x: Tensor) -> Tensor:
         weight, bias = self.project.weight, self.project.bias
         return linear(x, weight[: self.width], bias[: self.width])  # (B, T, D)
 
     def _attend(
-        self, query: Tensor, known: KeyValues, mask: Tensor | None, causal: bool
+        self,
+        query: Tensor,
+        known: KeyValues,
+        mask: Tensor | None,
+        causal: bool,
+        bias: Tensor | None = None,
     ) -> Tensor:
         """`look`, for a query that was projected and split."""
         length, seen = query.shape[2], known.keys.shape[2]
@@ -163,6 +185,9 @@ class MultiHeadAttention(nn.Module):
         if causal and not square and length > 1:
             below = causal_mask(length, seen, query.device)  # (T, S)
             allowed = below if allowed is None else allowed & below
+        if bias is not None:
+            bias = bias.to(query.dtype)
+            allowed = bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
         mixed = scaled_dot_product_attention(
             query,
             known.keys,

@@ -252,6 +252,7 @@ def fit(
     device: torch.device | str = "cpu",
     quiet: bool = False,
     on_step: Callable[[Progress], None] | None = None,
+    on_validation: Callable[[Progress, Model], None] | None = None,
 ) -> Model:
     """Train the network of a task, with validation and checkpoints.
 
@@ -266,6 +267,9 @@ def fit(
         device: device to train on.
         quiet: whether to hide the progress bar.
         on_step: function called with the `Progress` of each step.
+        on_validation: function called with the `Progress` of each step that had a
+            validation and the model at that step, in evaluation mode; for sheets of
+            samples and for loggers.
 
     Returns:
         The model after the last step.
@@ -358,6 +362,10 @@ def fit(
             record.flush()
             if line.validation is not None:  # the log is never behind the checkpoint
                 run.save()
+                if on_validation is not None:
+                    run.network.eval()
+                    on_validation(line, run.model())
+                    run.network.train()
             bar.update()
             bar.set_postfix(loss=f"{line.loss:.3f}", validation=run.validation)
             if on_step is not None:

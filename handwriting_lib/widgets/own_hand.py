@@ -74,10 +74,10 @@ class OwnHand(Widget):
         caption: str = "",
     ) -> None:
         model = load_pretrained(MODEL) if model is None else model
-        if not model.network.reads_text:
+        if not (model.network.reads_text and "normalisation" in model.carried):
             raise ModelError(
-                f"{model.name} is a {model.kind} network, which reads no text and has "
-                "no hands: choose a synthesis network"
+                f"{model.name} is a {model.kind} network, which has no hands: "
+                "choose a synthesis network"
             )
         data = {
             "prompts": check_prompts(PROMPTS if prompts is None else prompts),

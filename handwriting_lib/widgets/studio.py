@@ -126,7 +126,9 @@ class Studio(Widget):
             writer = as_in_page(model)
             if isinstance(hand, Style):
                 hand = hand.replace(model=writer.fingerprint())
-        options = {"bias": bias, "temperature": temperature, "seed": seed}
+        options: dict[str, Any] = {
+            "bias": bias, "temperature": temperature, "seed": seed,
+        }  # fmt: skip
         written = {
             columns: write(
                 _broken(text, columns), writer, style=hand, redraws=3, **options
@@ -183,10 +185,10 @@ def network_data(model: Model, precision: str) -> dict[str, Any]:
         ValueError: there is no such precision.
         ModelError: the network does not read text.
     """
-    if not model.network.reads_text:
+    if not (model.network.reads_text and "normalisation" in model.carried):
         raise ModelError(
-            f"{model.name} is a {model.kind} network, which reads no text: choose a "
-            "synthesis network"
+            f"{model.name} is a {model.kind} network, which cannot write in a "
+            "Studio: choose a synthesis network"
         )
     ships, name = _ships(model), "model"
     if ships:  # the default needs no name

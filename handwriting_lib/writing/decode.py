@@ -94,6 +94,29 @@ class Decoding:
         drawn = torch.multinomial(p, 1, generator=generator)[:, 0]
         return drawn.to(logits.device)
 
+    def pick(
+        self, logits: Tensor, noise: Tensor, allowed: Tensor | None = None
+    ) -> Tensor:
+        """Draw a token of each row with randomness of its own.
+
+        Args:
+            logits: `(B, V)` scores.
+            noise: `(B,)` numbers, evenly from 0 to below 1.
+            allowed: `(V,)` or `(B, V)` bool, true for what may be drawn.
+
+        Returns:
+            `(B,)` int64 tokens.
+
+        Example:
+            >>> import torch
+            >>> Decoding().pick(torch.zeros(3, 4), torch.tensor([0.1, 0.3, 0.9]))
+            tensor([0, 1, 3])
+        """
+        reached = self.probabilities(logits.float(), allowed).cumsum(-1)  # (B, V)
+        # rounding may leave the sum a little off 1
+        level = noise[:, None] * reached[:, -1:]
+        return torch.searchsorted(reached, level, right=True)[:, 0]
+
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float)

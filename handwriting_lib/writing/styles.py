@@ -134,10 +134,10 @@ def make_style(model: Model, sample: Sample, name: str = "style") -> Style:
         >>> style.text == sample.text, style.point.shape
         (True, torch.Size([3]))
     """
-    if not model.network.reads_text:
+    if not (model.network.reads_text and "normalisation" in model.carried):
         raise StyleError(
-            f"{model.name} is a {model.kind} network, which reads no text and has no "
-            "styles: choose a synthesis network"
+            f"{model.name} is a {model.kind} network, which has no styles: "
+            "choose a synthesis network"
         )
     if sample.units != SCALED:
         sample = scale_by_writer([sample])[0]
@@ -313,6 +313,11 @@ def find_style(style: Style | str | Path, model: Model) -> Style:
     if isinstance(style, Style):
         _check_model(style.model, model, f"the style {style.name!r}")
         return style
+    if not isinstance(style, str | Path):
+        raise StyleError(
+            f"{model.name} takes a style, its name or the path of its file, not "
+            f"{type(style).__name__}: make a style of ink with make_style"
+        )
     text = str(style)
     if _is_path(text):
         return load_style(text, model)
@@ -363,9 +368,7 @@ def _is_path(text: str) -> bool:
     return text.endswith(".safetensors") or os.sep in text or Path(text).is_file()
 
 
-def model_of(
-    style: Style | str | Path | None, device: torch.device | str = "cpu"
-) -> Model:
+def model_of(style: Any, device: torch.device | str = "cpu") -> Model:
     """The model that comes with the library and that a style was made with.
 
     Args:
@@ -382,7 +385,7 @@ def model_of(
         StyleError: the file is not a style file.
     """
     default = load_pretrained(device=device)
-    if style is None or style == ANY:
+    if not isinstance(style, Style | str | Path) or style == ANY:
         return default
     if isinstance(style, Style):
         made_with = {style.model}

@@ -1,0 +1,177 @@
+"""Writing in tokens: the same ink alone and in a batch, words, ends, and checks."""
+
+import pytest
+import torch
+
+import handwriting_lib as hw
+from handwriting_lib.alphabet import pad_texts
+from handwriting_lib.corpora import load_corpus
+from handwriting_lib.networks.cursive import CursiveConfig, CursiveDecoder
+from handwriting_lib.writing.cursive import CursiveWriter, check_attention, make_prime
+from handwriting_lib.writing.decode import Decoding
+from handwriting_lib.writing.lines import line_generator
+
+TEXTS = ["ab c", "d", "ef"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Small and random, but ready to lift the pen and to end."""
+    torch.manual_seed(2)
+    net = CursiveDecoder(CursiveConfig(width=16, layers=2, heads=2, angles=12, radii=6))
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+        net.angles.bias[net.tokens.word :] += 2.0
+    return hw.Model(net.eval(), name="small")
+
+
+def draw(model, texts, positions, temperature=1.0):
+    generators = [line_generator(7, i, 1) for i in positions]
+    return CursiveWriter(model).draw(texts, generators, None, 0.0, temperature)
+
+
+def test_a_line_alone_is_as_in_a_batch(model):
+    together = draw(model, TEXTS, range(3))
+    assert len({len(line.ink) for line in together}) == 3
+    for i, text in enumerate(TEXTS):
+        (alone,) = draw(model, [text], [i])
+        torch.testing.assert_close(alone.ink, together[i].ink)
+        torch.testing.assert_close(alone.phi, together[i].phi)
+        assert alone.problem == together[i].problem
+
+
+def test_the_cache_changes_nothing(model):
+    """Draw the same line from the whole network at every point."""
+    net, text = model.network, "d e"
+    noise = torch.rand(200, 2, generator=line_generator(7, 0, 1))
+    batch, pairs = pad_texts([text]), torch.zeros(1, 1, 2, dtype=torch.long)
+    with torch.no_grad():
+        for t in range(60):
+            out = net(pairs, *batch)
+            angle, shot = pairs[0, -1].tolist()
+            lifted = shot % 2 == 1 and angle < net.tokens.angles
+            ended = int((pairs[0, :, 0] == net.tokens.word).sum())
+            allowed = torch.ones(net.tokens.angles + 2, dtype=torch.bool)
+            allowed[net.tokens.word] = lifted and ended == 0
+            allowed[net.tokens.end] = lifted and ended == 1
+            angle = Decoding().pick(out.angles[:, -1], noise[t, :1], allowed)
+            shots = net.shots_after(out.hidden[:, -1], angle)
+            shot = Decoding().pick(shots, noise[t, 1:])
+            if int(angle) == net.tokens.end:
+                break
+            if int(angle) == net.tokens.word:
+                shot = torch.tensor([net.tokens.no_shot])
+            pairs = torch.cat([pairs, torch.stack([angle, shot], 1)[None]], 1)
+    ink = net.tokens.decode(pairs[0])
+    (line,) = draw(model, [text], [0])
+    torch.testing.assert_close(line.ink[: len(ink), :2], ink[:, :2])
+    assert len(ink) > 5
+
+
+def test_every_line_says_what_it_is(model):
+    lines = hw.write(["ab cd", "e"], model, samples=3, redraws=0, seed=3)
+    for line in lines:
+        assert line.phi.shape == (len(line.ink), len(line.text) + 1)
+        torch.testing.assert_close(line.phi.sum(1), torch.ones(len(line.ink)))
+        assert line.ink[0, :2].abs().max() == 0 and line.ink[-1, 2] == 1
+        assert line.complete == (not line.problem)
+    again = hw.write(["ab cd", "e"], model, samples=3, redraws=0, seed=3)
+    assert all(torch.equal(a.ink, b.ink) for a, b in zip(lines, again, strict=True))
+
+
+def word(text="oh", seed=1):
+    corpus = load_corpus("synthetic", samples=1, seed=seed, kinds=("word",),
+                         texts=[text])  # fmt: skip
+    return corpus.samples[0]
+
+
+def test_a_hand_comes_from_words(model):
+    prime = make_prime(model, [word("oh"), word("no")])
+    tokens = model.network.tokens
+    assert prime.text == "oh no"
+    assert (prime.pairs[:, 0] == tokens.word).sum() == 2
+    assert prime.pairs[-1].tolist() == [tokens.word, tokens.no_shot]
+    lines = hw.write(TEXTS, model, style=[word("oh"), word("no")], redraws=0, seed=7)
+    plain = hw.write(TEXTS, model, redraws=0, seed=7)
+    for i, (line, other) in enumerate(zip(lines, plain, strict=True)):
+        assert line.phi.shape == (len(line.ink), len(line.text) + 1)
+        assert line.ink[0, :2].abs().max() == 0
+        assert line.ink.shape != other.ink.shape or not torch.equal(line.ink, other.ink)
+        (alone,) = hw.write(line.text, model, style=[word("oh"), word("no")],
+                            redraws=0, seed=7, positions=[i])  # fmt: skip
+        torch.testing.assert_close(alone.ink, line.ink)
+
+
+def test_a_line_goes_on_from_its_prime(model):
+    """Its first point is drawn after all of the prime has been read."""
+    net, prime = model.network, make_prime(model, [word()])
+    noise = torch.rand(1, 2, generator=line_generator(7, 0, 1))
+    with torch.no_grad():
+        out = net(prime.pairs[None], *pad_texts(["oh d"]))
+        allowed = torch.arange(net.tokens.angles + 2) < net.tokens.angles
+        angle = Decoding().pick(out.angles[:, -1], noise[:, 0], allowed)
+        shot = Decoding().pick(net.shots_after(out.hidden[:, -1], angle), noise[:, 1])
+    generators = [line_generator(7, 0, 1)]
+    (line,) = CursiveWriter(model).draw(["d"], generators, prime, 0.0, 1.0)
+    assert line.ink[0].tolist() == [0.0, 0.0, float(shot % 2)] or len(line.ink) == 1
+
+
+def test_bias_and_temperature_pull_together(model):
+    (cold,) = draw(model, ["ab"], [0], temperature=0.25)
+    generators = [line_generator(7, 0, 1)]
+    (biased,) = CursiveWriter(model).draw(["ab"], generators, None, 3.0, 1.0)
+    assert torch.equal(cold.ink, biased.ink)
+
+
+def test_what_it_does_not_have_is_refused(model):
+    with pytest.raises(hw.ModelError, match="birch"):
+        hw.write("a", model, style="birch")
+    with pytest.raises(hw.StyleError, match="'a b' is not a single word"):
+        hw.write("a", model, style=word().replace(text="a b"))
+    with pytest.raises(hw.StyleError, match="not Sample: make a style"):
+        hw.write("a", style=word())
+    with pytest.raises(hw.StyleError, match="at least one"):
+        hw.write("a", model, style=[])
+    with pytest.raises(hw.ModelError, match="int8"):
+        hw.write("a", model, precision="int8")
+    with pytest.raises(hw.HandwritingError, match="small is a cursive"):
+        hw.make_style(model, hw.Sample("a", torch.zeros(4, 3), "w", "test"))
+    with pytest.raises(hw.HandwritingError, match="small is a cursive"):
+        hw.Player(torch.zeros(4, 3), model)
+    with pytest.raises(hw.HandwritingError, match="small is a cursive"):
+        hw.Studio(model)
+
+
+@pytest.mark.parametrize(
+    ("attended", "told"),
+    [
+        ([0, 0, 1, 2, 3, 4], ""),
+        ([0, 1, 2, 3, 4, 1], ""),  # the bar of the t
+        ([0, 1, 2, 3, 2, 4], ""),
+        ([0, 1, 2, 3, 4, 0], "went back from 'e' to 'a'"),
+        ([0, 1, 2, 4], "skipped 'b', character 4"),
+        ([0, 1, 2, 3], "skipped 'e', character 5"),
+    ],
+)
+def test_complete_means_every_character_in_order(attended, told):
+    phi = torch.eye(6)[attended]
+    assert check_attention(phi, "at be") == told
+
+
+def test_a_map_of_another_text_is_refused():
+    with pytest.raises(hw.HandwritingError, match=r"\(T, 3\)"):
+        check_attention(torch.ones(4, 2), "ab")
+
+
+def test_picks_follow_the_probabilities():
+    logits = torch.tensor([[0.0, 1.0, 2.0]]).expand(4000, 3)
+    noise = torch.rand(4000, generator=torch.Generator().manual_seed(1))
+    drawn = Decoding(temperature=0.5).pick(logits, noise)
+    share = torch.bincount(drawn, minlength=3) / 4000
+    wanted = Decoding(temperature=0.5).probabilities(logits[:1])[0]
+    torch.testing.assert_close(share, wanted, atol=0.03, rtol=0)
+    allowed = torch.tensor([True, True, False])
+    assert Decoding().pick(logits, noise, allowed).max() == 1
+    edge = torch.tensor([0.0, 1 - 2**-24]).expand(2)
+    assert Decoding().pick(logits[:2], edge, allowed).tolist() == [0, 1]
