@@ -20,11 +20,12 @@ from ..data.joining import join_words
 from ..data.transforms import scale_by_writer
 from ..errors import InputError
 from ..files.models import Model, ModelError
-from ..ink import Sample, check_ink
+from ..ink import Sample, check_ink, offsets_to_positions, positions_to_offsets
 from .decode import Decoding
-from .lines import Drawn, Writer
+from .lines import Drawn, Line, Writer
 from .sampling import STRETCH, length_bound
 from .styles import ANY, SCALED, Style, StyleError
+from .words import words_of
 
 # Characters with a part that people write after the word: dots, bars and accents. Of
 # capitals and signs any stroke may come late.
@@ -96,6 +97,8 @@ class CursiveWriter(Writer):
         """A hand, from a word or several words that it wrote; see `make_prime`."""
         if style is None or (isinstance(style, str) and style == ANY):
             return None
+        if isinstance(style, Prime):
+            return style
         if isinstance(style, Sample):
             return make_prime(self.model, [style])
         if isinstance(style, str | Path | Style):
@@ -104,6 +107,17 @@ class CursiveWriter(Writer):
                 f'from samples: give words of one writer, or "{ANY}", not {style!r}'
             )
         return make_prime(self.model, style)
+
+    def style_of(self, line: Line) -> Prime:
+        at = offsets_to_positions(line.ink)
+        words = [
+            Sample(
+                word.text, positions_to_offsets(at[word.points]), "hand", "write",
+                units=SCALED,
+            )
+            for word in words_of(line)
+        ]  # fmt: skip
+        return make_prime(self.model, words)
 
     @torch.no_grad()
     def draw(

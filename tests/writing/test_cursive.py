@@ -9,7 +9,7 @@ from handwriting_lib.corpora import load_corpus
 from handwriting_lib.networks.cursive import CursiveConfig, CursiveDecoder
 from handwriting_lib.writing.cursive import CursiveWriter, check_attention, make_prime
 from handwriting_lib.writing.decode import Decoding
-from handwriting_lib.writing.lines import line_generator
+from handwriting_lib.writing.lines import Line, line_generator
 
 TEXTS = ["ab c", "d", "ef"]
 
@@ -101,6 +101,18 @@ def test_a_hand_comes_from_words(model):
         (alone,) = hw.write(line.text, model, style=[word("oh"), word("no")],
                             redraws=0, seed=7, positions=[i])  # fmt: skip
         torch.testing.assert_close(alone.ink, line.ink)
+
+
+def test_a_written_line_gives_its_hand(model):
+    corpus = load_corpus("synthetic", samples=1, seed=3, texts=["oh no"])
+    sample = hw.scale_by_writer(corpus.samples)[0]
+    phi = torch.nn.functional.one_hot(sample.character_of_point, 6).double()
+    line = Line("oh no", 0, sample.ink, True, "", 7, 1, phi)
+    writer = CursiveWriter(model)
+    prime = writer.style_of(line)
+    assert prime.text == "oh no"
+    assert (prime.pairs[:, 0] == model.network.tokens.word).sum() == 2
+    assert writer.choose_style(prime) is prime
 
 
 def test_a_line_goes_on_from_its_prime(model):
