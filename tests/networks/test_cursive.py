@@ -97,7 +97,7 @@ def test_the_text_matters_where_it_is_written():
         two = net(pairs, *pad_texts(["ab cx", "e fg h"])).angles
     moved = (one - two).abs().amax(-1)
     assert moved[0, 8:].min() > 1e-9  # the second word is another
-    # what precedes it sees no further than the near letters of the next word
+    # the other line keeps its text
     assert moved[1].max() == 0
 
 
