@@ -339,6 +339,9 @@ def _write_dataset(arguments: argparse.Namespace) -> None:
         )
     if arguments.samples < 1:
         raise UsageError(f"samples must be at least 1, not {arguments.samples}")
+    source = arguments.texts_file
+    if source != "-" and not Path(source).is_file():
+        raise UsageError(f"{source} cannot be read: there is no such file")
     model = arguments.model
     if model is not None or arguments.device != "cpu":
         from .files.models import find_model
