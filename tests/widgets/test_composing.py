@@ -6,7 +6,7 @@ import pytest
 
 import handwriting_lib as hw
 from handwriting_lib.files import models
-from handwriting_lib.widgets.studio import FOLDER, write_pack
+from handwriting_lib.widgets.studio import FOLDER, MODEL, write_pack
 
 from .characters import make_decoder, prefer
 from .conftest import ROOTS, wait
@@ -46,10 +46,11 @@ def test_it_composes_a_sentence_and_the_studio_writes_it(show):
 def test_its_pack_loads_at_the_first_press(driver, tmp_path, monkeypatch):
     from browser import console, requests, serve, visit
 
-    shipped = models.PRETRAINED / f"{models.DEFAULT}.safetensors"
     (tmp_path / "models").mkdir()
+    for name in (MODEL, models.DEFAULT):
+        file = models.PRETRAINED / f"{name}.safetensors"
+        (tmp_path / "models" / file.name).write_bytes(file.read_bytes())
     monkeypatch.setattr(models, "PRETRAINED", tmp_path / "models")
-    (tmp_path / "models" / shipped.name).write_bytes(shipped.read_bytes())
     hw.save_model(letters(), tmp_path / "models" / "letters.safetensors")
     monkeypatch.setenv(FOLDER, "packs")
     options = {"text": "hi", "precision": "int8", "styles": []}
@@ -57,7 +58,7 @@ def test_its_pack_loads_at_the_first_press(driver, tmp_path, monkeypatch):
     studio = hw.Studio(**options, composer="letters").html
     assert WORDS not in plain and "class Decoder" not in plain
     (tmp_path / "packs").mkdir()
-    write_pack(f"{models.DEFAULT}-int8", tmp_path / "packs")
+    write_pack(f"{MODEL}-int8", tmp_path / "packs")
     (tmp_path / "page.html").write_text(
         f"<!doctype html><meta charset=utf-8><link rel=icon href='data:,'>{studio}",
         encoding="utf-8",
@@ -82,7 +83,7 @@ def test_its_pack_loads_at_the_first_press(driver, tmp_path, monkeypatch):
             requests(driver)
             visit(driver, address)
             wait(lambda: "Loading" not in run(STATE)[2])
-            assert asked() == {"page.html", f"{models.DEFAULT}-int8.{ending}"}
+            assert asked() == {"page.html", f"{MODEL}-int8.{ending}"}
             assert run(STATE)[1] == ""
             run(PRESS)  # it is not there: it says so, and can be asked again
             wait(lambda: "composes could not be loaded: " in run(STATE)[1])

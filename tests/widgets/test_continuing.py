@@ -46,7 +46,7 @@ def test_what_cannot_go_on_is_refused(free, reader, scribble):
         Branches(free, seed=-1)
     with pytest.raises(hw.ModelError, match="model is a synthesis network: choose"):
         Branches(reader)
-    with pytest.raises(hw.ModelError, match="prediction network, which reads no text"):
+    with pytest.raises(hw.ModelError, match="network, which cannot write in a Studio"):
         Futures(scribble(), free)
     with pytest.raises(ValueError, match="at must be from 0 to 39, not 40"):
         Futures(scribble(), reader, at=40)

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+import handwriting_lib as hw
 from handwriting_lib import widgets as package
-from handwriting_lib.widgets import AttentionView, GateTraces, Player, Studio
+from handwriting_lib.widgets import (
+    AttentionView,
+    EMSteps,
+    Futures,
+    GateHandles,
+    GateTraces,
+    MemorySlider,
+    Player,
+    StepArrows,
+    Studio,
+    TargetPulls,
+    ThinningSliders,
+)
 
 from .characters import make_decoder
 from .conftest import wait
@@ -47,8 +61,17 @@ def test_every_control_is_reached_and_moved_by_keyboard(show, model, line):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
+    one = (1.0, 0.0, 0.0, 1.0, 1.0, 0.0)
+    arrows = hw.FeedforwardPredictor(hw.FeedforwardConfig(points=1, hidden=4))
     special = {
         "AttentionView": lambda: AttentionView("an ink", make_decoder()),
+        "EMSteps": lambda: EMSteps(torch.randn(40, 2), [(0.0, 0.0), (1.0, 1.0)]),
+        "Futures": lambda: Futures(line),
+        "GateHandles": lambda: GateHandles(line),
+        "MemorySlider": lambda: MemorySlider(line),
+        "StepArrows": lambda: StepArrows(line, [hw.Model(arrows)]),
+        "TargetPulls": lambda: TargetPulls([one]),
+        "ThinningSliders": lambda: ThinningSliders(line),
         "GateTraces": lambda: GateTraces(line, model),
         "Player": lambda: Player(line, model),
         "Studio": lambda: Studio(
