@@ -27,7 +27,7 @@ NITPICK_IGNORE = [
     ("py:.*", r"(Points|Stroke|Strokes)"),
     # The standard library.
     ("py:.*", r"(collections|typing|pathlib|dataclasses|datetime|enum)\..*"),
-    ("py:.*", r"(os|io|random)\..*"),
+    ("py:.*", r"(os|io|random|xml)\..*"),
     ("py:.*", r"(Path|Any|Callable|Iterable|Iterator|Sequence|Mapping|Literal|Self)"),
     ("py:.*", r"(int|float|str|bool|bytes|object|dict|list|tuple|set|None|type)"),
     ("py:.*", r"(Exception|[A-Z]\w+Error|[A-Z]\w+Warning|NamedTuple|ModuleType)"),

@@ -11,6 +11,7 @@ asks for the weights before anything else.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterable
@@ -147,6 +148,7 @@ def cut_fonts(folder: Path, characters: Iterable[int]) -> None:
 
     WOFF2 would need a compressor that the book does without.
     """
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     for file in folder.glob("*.ttf"):
         font = TTFont(file)
         options = subset.Options(ignore_missing_unicodes=True, notdef_outline=False)

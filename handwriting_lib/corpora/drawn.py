@@ -91,7 +91,9 @@ class Drawing:
         usually_offsets: the more likely answer, for ink too short to tell.
         y: direction in which y points, or None if the file does not say it.
         clock: seconds per unit of the time stamps, or None if the file does not say it.
-        writer, kind, units: as in `Sample`.
+        writer: as in `Sample`.
+        kind: as in `Sample`.
+        units: as in `Sample`.
         rate: readings per second, or None to compute them from the time stamps.
         characters: index into the text for each point of ink, or None.
     """

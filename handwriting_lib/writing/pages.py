@@ -184,7 +184,7 @@ class Page:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with it: incomplete pieces, and words wider than a line."""
+        """Its faults, which are incomplete pieces and words wider than a line."""
         found = list(self.faults.values())
         for word in self.words:
             wide = word.width * word.size
