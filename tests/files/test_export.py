@@ -15,11 +15,11 @@ import torch
 from handwriting_lib import (
     CharacterDecoder,
     CharacterDecoderConfig,
+    FeedforwardConfig,
+    FeedforwardPredictor,
     Model,
     ModelError,
     Normalisation,
-    PredictionConfig,
-    PredictionNetwork,
     SynthesisConfig,
     SynthesisNetwork,
     Vocabulary,
@@ -133,8 +133,8 @@ def test_rows_of_zeros_stay_zeros_in_int8():
 def test_what_is_no_pack():
     with pytest.raises(ValueError, match="half, int8, float32, not 'int4'"):
         browser_pack(load_pretrained(), "int4")
-    other = Model(PredictionNetwork(PredictionConfig(hidden=4)), name="mine")
-    with pytest.raises(ModelError, match="mine is a prediction network"):
+    other = Model(FeedforwardPredictor(FeedforwardConfig(hidden=4)), name="mine")
+    with pytest.raises(ModelError, match="mine is a feedforward network"):
         browser_pack(other)
 
 
@@ -234,8 +234,8 @@ def test_without_the_packages_there_is_a_remedy(monkeypatch, capsys, tmp_path):
 
 def test_what_has_no_onnx_step(capsys, tmp_path):
     pytest.importorskip("onnxscript")
-    other = Model(PredictionNetwork(PredictionConfig(hidden=4)), name="mine")
-    with pytest.raises(ModelError, match="mine is a prediction network"):
+    other = Model(FeedforwardPredictor(FeedforwardConfig(hidden=4)), name="mine")
+    with pytest.raises(ModelError, match="mine is a feedforward network"):
         onnx_step(other)
     file = str(tmp_path / "step.onnx")
     assert main(["export", "--onnx", file, "--weights", "int8"]) == 2

@@ -15,6 +15,7 @@ import handwriting_lib as hw
 from handwriting_lib.alphabet import CHARACTERS, FOLDING, fold
 from handwriting_lib.corpora import collected
 from handwriting_lib.corpora.archives import CorpusError
+from handwriting_lib.corpora.json_points import parse
 from handwriting_lib.widgets import Pad
 from handwriting_lib.widgets import pad as module
 
@@ -760,9 +761,7 @@ def test_page_and_python_read_the_same_files(run_module):
     for text, page, (_, words) in zip(texts, told, bad, strict=False):
         assert isinstance(page, str) and page.startswith("me.json") and words in page
         with pytest.raises(CorpusError, match=r"me\.json"):
-            collected.from_json(
-                collected._parse(text.encode(), "me.json"), name="me.json"
-            )
+            collected.from_json(parse(text.encode(), "me.json"), name="me.json")
     for page, content in zip(told[len(bad) :], good, strict=True):
         # the page finds out what `pen` means, Python is told
         pen = "end_of_stroke" if content in GOOD_BANKS[-2:] else "down"

@@ -78,6 +78,11 @@ def hand():
     return hw.make_style(model, sample, "quiet")
 
 
+def texts_of(code):
+    """The texts in the line of Python below the ink."""
+    return ast.literal_eval(ast.parse(code).body[0].value.args[0])
+
+
 def status(page):
     return page.find("[role=status]").text
 
@@ -389,7 +394,7 @@ def test_text_as_people_type_it_is_written_or_refused_in_one_sentence(show):
             assert said == "500 characters are too many for one line."
         else:
             assert "points" in said or said.startswith("Writing."), (text, said)
-            lines = ast.literal_eval(one["code"].split("write(")[1].split(", style")[0])
+            lines = texts_of(one["code"])
             assert " ".join(lines) == " ".join(folded.text.split())
             for character, plain in folded.replaced.items():
                 if plain.strip():
@@ -518,7 +523,7 @@ def test_paragraphs_stay_and_are_wrapped_in_one_hand(show, width, dark):
     at_once(page)
     finished(page)
     code = page.find("code").text
-    lines = ast.literal_eval(code.split("write(")[1].split(", style")[0])
+    lines = texts_of(code)
     assert " ".join(lines).split() == LETTER.split() and 'style="birch"' in code
     assert lines[0] == "Dear reader," and lines[-1] == "Yours"
     assert len(lines) == (4 if width == 1200 else 5)
