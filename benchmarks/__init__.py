@@ -14,8 +14,11 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import re
+import resource
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -175,3 +178,17 @@ def table(result: Result) -> str:
             said = f"{value:.4g}" if isinstance(value, float) else value
             lines += ["", f"{about}: {said}"]
     return "\n".join(lines)
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held, in MB.
+
+    `ru_maxrss` also counts what the parent held when it started the process, so Linux is
+    asked for the process alone.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (peak,) = re.findall(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.M)
+        return int(peak) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 1024)

@@ -29,12 +29,13 @@ from handwriting_lib.writing.lines import BATCH
 
 MODEL, SMALL, KILLS = "unipen-184", 1000, 10
 CHILD = """
-import resource, sys
+import sys
 import handwriting_lib as hw
+from benchmarks import peak_memory
 lines, folder, ink = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "ink"
 texts = (f"{i:06d}" for i in range(lines))
 hw.write_dataset(texts, folder, "unipen-184", style="any", ink=ink, quiet=True)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(round(1024 * peak_memory()))
 """
 
 

@@ -129,13 +129,13 @@ def times(model: hw.Model, rounds: int) -> dict[str, Any]:
 def memory() -> dict[str, Any]:
     """Peaks of two processes that write a short page and a long one."""
     code = (
-        "import json, resource, torch, handwriting_lib as hw\n"
+        "import json, torch, handwriting_lib as hw\n"
+        "from benchmarks import peak_memory\n"
         "from benchmarks.pages import text_of\n"
         "torch.set_num_threads(1)\n"
         "page = hw.write_page(text_of({0}), {1!r})\n"
         "assert not page.missing\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "print(json.dumps([len(page.text), round(peak, 1)]))\n"
+        "print(json.dumps([len(page.text), round(peak_memory(), 1)]))\n"
     )
     peaks = {}
     for characters in (CHARACTERS, LONG):
