@@ -183,8 +183,8 @@ def table(result: Result) -> str:
 def peak_memory() -> float:
     """The most memory that this process has held, in MB.
 
-    `ru_maxrss` also counts what the parent held when it started the process, so Linux is
-    asked for the process alone.
+    `ru_maxrss` also counts what the parent held when it started the process, so on
+    Linux the process alone is asked for.
     """
     status = Path("/proc/self/status")
     if status.exists():
