@@ -9,7 +9,14 @@ from handwriting_lib.parts.mixture import draw_noise
 from handwriting_lib.writing import sampling
 from handwriting_lib.writing import stepper as stepping
 from handwriting_lib.writing.sampling import LAST_STROKE, length_bound, line_generator
-from handwriting_lib.writing.stepper import Pen, Points, Stepper, StepWeights
+from handwriting_lib.writing.stepper import (
+    INT8_STEPS,
+    Int8Weight,
+    Pen,
+    Points,
+    Stepper,
+    StepWeights,
+)
 
 POINTS = 60
 # How far int8 may be from float32 on the same ink, at most and in the mean. Measured on
@@ -341,6 +348,15 @@ def test_int8_rounds_to_half_a_step_of_each_row():
     bound = 24 * largest * (0.5 / 127 + 0.5 / 127 + 0.25 / 127**2)
     assert (apart <= bound + 1e-6).all() and apart.max() > 0
     assert apart[5] == 0
+
+
+def test_small_weights_use_all_steps_of_int8():
+    weight = 0.01 * torch.randn(6, 40)
+    int8 = Int8Weight(weight)
+    assert (int8.weight.abs().amax(1) == INT8_STEPS).all()
+    back = int8.weight * (int8.scale * INT8_STEPS)[:, None]
+    half = weight.abs().amax(1, keepdim=True) / INT8_STEPS / 2
+    assert ((back - weight).abs() <= 1.001 * half).all()
 
 
 def test_int8_lines_are_lines():
