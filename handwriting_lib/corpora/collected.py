@@ -50,7 +50,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ink import Corpus, Sample, check_ink, to_strokes
+from ..ink import Corpus, Sample, to_strokes
 from . import drawings, stroke_arrays
 from .archives import CorpusError, write_ink
 from .drawn import Drawing, Told
@@ -64,7 +64,7 @@ from .json_points import (
     text_of,
     time_of,
 )
-from .samples import to_samples, why_not
+from .samples import check_samples, to_samples, why_not
 
 FORMAT = "handwriting_lib.collected"
 VERSION = 1
@@ -272,11 +272,9 @@ def save(samples: Sequence[Sample], path: str | Path) -> None:
         True
     """
     path = Path(path)
-    if not samples:
-        raise CorpusError(f"there are no samples to save in {path}: give at least one")
+    check_samples(samples, path)
     entries = []
-    for number, sample in enumerate(samples, 1):
-        check_ink(sample.ink, f"the ink of sample {number}")
+    for sample in samples:
         entry: dict[str, object] = {
             "text": sample.text,
             "writer": sample.writer,

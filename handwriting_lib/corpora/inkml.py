@@ -25,10 +25,11 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
-from ..ink import Sample, check_ink, to_strokes
+from ..ink import Sample, to_strokes
 from .archives import CorpusError, write_ink
 from .drawn import CLOCKS, LENGTHS, MAX_POINTS, Drawing, from_runs
 from .json_points import show
+from .samples import check_samples
 
 NAMESPACE = "http://www.w3.org/2003/InkML"
 TRUTHS = ("truth", "label", "transcription", "text")
@@ -226,11 +227,9 @@ def save(samples: Sequence[Sample], path: str | Path) -> None:
         CorpusError: there are no samples, or the file cannot be written.
         ValueError: the ink of a sample does not pass `check_ink`.
     """
-    if not samples:
-        raise CorpusError(f"there are no samples to save in {path}: give at least one")
+    check_samples(samples, path)
     root = Element("ink", {"xmlns": NAMESPACE})
-    for number, sample in enumerate(samples, 1):
-        check_ink(sample.ink, f"the ink of sample {number}")
+    for sample in samples:
         group = SubElement(root, "traceGroup")
         notes = {
             "truth": sample.text,

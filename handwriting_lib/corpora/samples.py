@@ -12,12 +12,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..alphabet import fold, missing
-from ..ink import KINDS, Corpus, Sample, points_per_second
+from ..ink import KINDS, Corpus, Sample, check_ink, points_per_second
 from .archives import CorpusError
 from .drawn import MAX_POINTS, NOTHING_TOLD, PENS, Drawing, Told
 from .judgement import POINTS_TO_JUDGE, are_offsets, is_upside_down, seconds_per_stamp
@@ -213,3 +214,16 @@ def _rate(stamps: np.ndarray, end: np.ndarray, clock: float | None) -> float | N
     pieces = np.split(stamps, np.flatnonzero(end)[:-1] + 1)
     times = [(piece[~np.isnan(piece)] * clock).tolist() for piece in pieces]
     return points_per_second(times) or None  # 0 where it is rounded to that
+
+
+def check_samples(samples: Sequence[Sample], path: str | Path) -> None:
+    """Refuse samples that no file can hold.
+
+    Raises:
+        CorpusError: there are none.
+        ValueError: the ink of a sample does not pass `check_ink`.
+    """
+    if not samples:
+        raise CorpusError(f"there are no samples to save in {path}: give at least one")
+    for number, sample in enumerate(samples, 1):
+        check_ink(sample.ink, f"the ink of sample {number}")

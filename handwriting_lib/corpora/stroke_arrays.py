@@ -28,10 +28,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..ink import Sample, check_ink
+from ..ink import Sample
 from .archives import MAX_FILE_BYTES, CorpusError, write_ink
 from .drawn import Drawing
 from .json_points import as_number, show
+from .samples import check_samples
 
 MARK = "handwriting_lib.ink"  # in the files that `save` writes
 TEXT_KEYS = ("text", "texts", "label", "labels", "word", "words")
@@ -226,10 +227,7 @@ def save(samples: Sequence[Sample], path: str | Path) -> None:
         CorpusError: there are no samples, or the file cannot be written.
         ValueError: the ink of a sample does not pass `check_ink`.
     """
-    if not samples:
-        raise CorpusError(f"there are no samples to save in {path}: give at least one")
-    for number, sample in enumerate(samples, 1):
-        check_ink(sample.ink, f"the ink of sample {number}")
+    check_samples(samples, path)
     about = [
         {
             "text": s.text, "writer": s.writer, "source": s.source, "kind": s.kind,

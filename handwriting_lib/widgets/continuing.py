@@ -148,7 +148,7 @@ class WindowHandle(Widget):
         within("bias", bias, 0, 3)
         text = check_prompts([text])[0]
         pack = network_data(model, precision)["pack"]
-        line = write(text, model, style="any", bias=bias, seed=1)[0]
+        line = write(text, model, style="any", bias=bias, seed=seed)[0]
         super().__init__(
             ["reading", *GOES_ON, "steering"],
             {"text": text, "pack": pack, "bias": bias, "seed": seed},

@@ -18,12 +18,11 @@ from torch import Tensor
 from ..alphabet import pad_texts
 from ..data.joining import join_words
 from ..data.transforms import scale_by_writer
-from ..errors import InputError
 from ..files.models import Model, ModelError
 from ..ink import Sample, check_ink, offsets_to_positions, positions_to_offsets
 from .decode import Decoding
 from .lines import Drawn, Line, Writer
-from .sampling import STRETCH, length_bound
+from .sampling import STRETCH, check_phi, length_bound, skipped
 from .styles import ANY, SCALED, Style, StyleError
 from .words import words_of
 
@@ -52,17 +51,10 @@ def check_attention(phi: Tensor, text: str) -> str:
         >>> check_attention(torch.eye(3)[[0, 2]], "ab")
         "skipped 'b', character 2"
     """
-    end = len(text)
-    if phi.ndim != 2 or phi.shape[1] != end + 1:
-        raise InputError(
-            f"phi must have the shape (T, {end + 1}) for {text!r}: a column for each "
-            f"character and one for the end slot; it has {tuple(phi.shape)}"
-        )
-    attended = phi[:, :end].argmax(1).tolist()
-    visited = set(attended)
-    for i, character in enumerate(text):
-        if character != " " and i not in visited:
-            return f"skipped {character!r}, character {i + 1}"
+    check_phi(phi, text)
+    attended = phi[:, : len(text)].argmax(1).tolist()
+    if problem := skipped(attended, text):
+        return problem
     furthest = 0
     for at in attended:
         is_late = text[at] in LATE or not text[at].islower()

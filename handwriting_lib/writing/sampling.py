@@ -54,12 +54,8 @@ def check_line(phi: Tensor, text: str) -> str:
         >>> check_line(torch.eye(3)[:2], "ab")
         'ended before the text did'
     """
+    check_phi(phi, text)
     end = len(text)
-    if phi.ndim != 2 or phi.shape[1] != end + 1:
-        raise InputError(
-            f"phi must have the shape (T, {end + 1}) for {text!r}: a column for each "
-            f"character and one for the end slot; it has {tuple(phi.shape)}"
-        )
     if not phi.any(1).all():
         return "the window went dark"
     attended = phi.argmax(1).tolist()
@@ -73,6 +69,25 @@ def check_line(phi: Tensor, text: str) -> str:
         if at < furthest - 1:
             return f"went back from {text[min(furthest, end - 1)]!r} to {text[at]!r}"
         furthest = max(furthest, at)
+    return skipped(attended, text)
+
+
+def check_phi(phi: Tensor, text: str) -> None:
+    """Refuse weights `(T, U)` that are not those of a text of U - 1 characters.
+
+    Raises:
+        ValueError: phi and text do not belong together.
+    """
+    slots = len(text) + 1
+    if phi.ndim != 2 or phi.shape[1] != slots:
+        raise InputError(
+            f"phi must have the shape (T, {slots}) for {text!r}: a column for each "
+            f"character and one for the end slot; it has {tuple(phi.shape)}"
+        )
+
+
+def skipped(attended: Sequence[int], text: str) -> str:
+    """Which character, spaces aside, was never attended to; "" if there is none."""
     visited = set(attended)
     for i, character in enumerate(text):
         if character != " " and i not in visited:
