@@ -35,8 +35,8 @@ from handwriting_lib.evaluation.report import (
     held_out_lines,
     plain,
 )
+from handwriting_lib.files.browser import as_in_page
 
-from .int8 import unpacked
 from .legibility import CORPUS_OPTIONS
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def run(corpus: str = "synthetic", model: str = "unipen-256") -> dict[str, Any]:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name = Path(corpus.partition(":")[0]).name
     whole = hw.find_model(model)
-    page = unpacked(whole)
+    page = as_in_page(whole)
     ink = hw.load_corpus(corpus, **CORPUS_OPTIONS.get(name, {}))
     prepared = held_out_lines(whole, ink).lines
     by_source = {line.source: line for line in prepared}

@@ -27,10 +27,10 @@ from project import PACKS, ROOT, cache_folder
 KERNEL_WARNINGS = "error::UserWarning,error::RuntimeWarning,error::FutureWarning"
 # Where Jupyter Book and Sphinx start to describe their own state.
 END = re.compile(r'^Exception occurred:|^Traceback.*\n  File "<string>"', re.M)
-# From Jupyter's executor down to the cell that failed.
 # A chapter that has been run, and a page that Sphinx begins to read.
 PAGE = re.compile(r"^ran .*|reading sources\.\.\. \[ *(\d+%\] \S+)")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# From Jupyter's executor down to the cell that failed.
 EXECUTOR = re.compile(r"^Traceback[^\n]*\n  File.*?^nbclient\.\S+ ", re.M | re.S)
 
 

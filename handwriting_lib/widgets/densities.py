@@ -44,8 +44,8 @@ class EMSteps(Widget):
         caption: text below the figure.
 
     Raises:
-        ValueError: a shape or a number of components is wrong, or a number is not
-            finite.
+        ValueError: a shape or a number of components is wrong, a number is not finite,
+            or the cloud does not spread in both x and y.
 
     Example:
         >>> EMSteps(torch.randn(50, 2), torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
@@ -90,7 +90,9 @@ class EMSteps(Widget):
         ]
         spread = cloud.T.cov(correction=0)
         width = spread.diagonal().sqrt()
-        rho = float(spread[0, 1] / width.prod())
+        if not (width > 0).all():
+            raise InputError("the cloud must spread in both x and y")
+        rho = float((spread[0, 1] / width.prod()).clamp(-1, 1))
         for (x, y), color in zip(means.tolist(), COLORS, strict=False):
             edge = edge_of((1.0, x, y, float(width[0]), float(width[1]), rho))
             places = [(scale * (u - left), scale * (top - v)) for u, v in edge]

@@ -24,6 +24,7 @@ from ..drawing.svg import to_svg
 from ..errors import InputError
 from ..files.browser import as_in_page, browser_pack
 from ..files.models import (
+    DEFAULT,
     Model,
     ModelError,
     find_model,
@@ -129,12 +130,12 @@ class Studio(Widget):
         options: dict[str, Any] = {
             "bias": bias, "temperature": temperature, "seed": seed,
         }  # fmt: skip
-        written = {
-            columns: write(
-                _broken(text, columns), writer, style=hand, redraws=3, **options
-            )
-            for columns in (COLUMNS, FEW_COLUMNS)
+        broken = {n: tuple(_broken(text, n)) for n in (COLUMNS, FEW_COLUMNS)}
+        lines = {  # short texts break alike
+            rows: write(rows, writer, style=hand, redraws=3, **options)
+            for rows in dict.fromkeys(broken.values())
         }
+        written = {columns: lines[rows] for columns, rows in broken.items()}
         data: dict[str, Any] = {
             "text": text,
             **options,
@@ -192,7 +193,7 @@ def network_data(model: Model, precision: str) -> dict[str, Any]:
         )
     ships, name = _ships(model), "model"
     if ships:  # the default needs no name
-        default = model.name == load_pretrained().name
+        default = model.name == DEFAULT
         name = "" if default else f'hw.load_pretrained("{model.name}")'
     pack = _pack(model, precision, ships)
     return {"model": name, "pack": pack, "exact": precision != "int8"}

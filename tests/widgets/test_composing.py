@@ -47,9 +47,8 @@ def test_its_pack_loads_at_the_first_press(driver, tmp_path, monkeypatch):
     from browser import console, requests, serve, visit
 
     (tmp_path / "models").mkdir()
-    for name in (MODEL, models.DEFAULT):
-        file = models.PRETRAINED / f"{name}.safetensors"
-        (tmp_path / "models" / file.name).write_bytes(file.read_bytes())
+    shipped = models.PRETRAINED / f"{MODEL}.safetensors"
+    (tmp_path / "models" / shipped.name).write_bytes(shipped.read_bytes())
     monkeypatch.setattr(models, "PRETRAINED", tmp_path / "models")
     hw.save_model(letters(), tmp_path / "models" / "letters.safetensors")
     monkeypatch.setenv(FOLDER, "packs")

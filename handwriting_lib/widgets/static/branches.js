@@ -14,6 +14,7 @@ export function mount(host, data) {
   let chosen = 0;
   let at = 0;
   let seed = data.seed;
+  let made = 0; // rows, the removed ones too: no future comes twice
   let growing = null;
 
   /** Where the rows lie, one below the other: all as large, and all begin at the left. */
@@ -33,7 +34,7 @@ export function mount(host, data) {
   };
 
   const paper = picture(stage, {
-    label: "",
+    label: "A line that the network writes without a text, which is not there yet",
     height: (width) => layOut(width).height,
     draw(context, { width, colors }) {
       const { places } = layOut(width);
@@ -75,7 +76,8 @@ export function mount(host, data) {
   }, () => (reducedMotion() ? Infinity : A_FRAME));
   const grow = (past) => {
     const path = past.slice();
-    const random = randomNumbers(7919 * seed + rows.length);
+    const random = randomNumbers(7919 * seed + made);
+    made += 1;
     const from = goOn(engine, path.at(-1), { bias: bias.value, random });
     growing = { path, from, until: path.length + length.value };
     rows.push({ path, fork: path.length - 1 });
@@ -86,6 +88,7 @@ export function mount(host, data) {
   const begin = () => {
     if (!engine) return;
     rows = [];
+    made = 0;
     const known = after(engine, engine.start(), [], [0, 0, 0]);
     grow([{ x: 0, y: 0, end: 0, known }]);
   };

@@ -2,7 +2,8 @@
 //
 // data: x, y (the steps), box [left, right, bottom, top] that is shown, start (means).
 
-const EM_COLORS = ["#0072b2", "#d55e00", "#00946a", "#b45a95", "#c08a00", "#1f9bb0"];
+// As in densities.py.
+const EM_COLORS = ["#0072b2", "#ba5100", "#00805c", "#a8508a", "#c08a00", "#1f9bb0"];
 const ROUNDS = 60; // that Play goes
 const FLAT = 1e-12; // the determinant of a covariance that has collapsed
 

@@ -1,6 +1,7 @@
 // The synthesis network in the page, and the prediction network, which is the same without
-// a window: the numbers of networks/, parts/mixture.py and writing/, from a pack of weights that files/browser.py wrote. arithmetic.js computes,
-// randomness.js repeats torch's generator, so that a seed draws what it draws in Python.
+// a window: the numbers of networks/, parts/mixture.py and writing/, from a pack of weights
+// that files/browser.py wrote. arithmetic.js computes, randomness.js repeats torch's
+// generator, so that a seed draws what it draws in Python.
 
 const SIGMA_FLOOR = 0.01; // as in parts/mixture.py
 const RHO_LIMIT = 0.999;

@@ -65,9 +65,14 @@ export function mount(host, data) {
 
   const undo = () => {
     surface.stop();
-    if (cleared) [sheet, cleared] = [cleared, null];
-    else if (!sheet.strokes.pop()) say("There is no stroke to undo.");
-    if (!sheet.strokes.length) empty();
+    const before = cleared;
+    if (sheet.strokes.length) sheet.strokes.pop();
+    else if (cleared) [sheet, cleared] = [cleared, null];
+    else say("There is no stroke to undo.");
+    if (!sheet.strokes.length) {
+      empty();
+      cleared = before;
+    }
     refresh();
   };
 

@@ -29,9 +29,9 @@ function storedSheet(store) {
 /**
  * A place in a figure to write in. `given` is the line of the figure, as positions;
  * `onInk(points, own)` gets the ink of the figure whenever it is another, and `points` is
- * that ink; `own` tells whether the reader wrote it. `note` says what to write.
+ * that ink; `own` tells whether the reader wrote it.
  */
-function ownInk(stage, { given, onInk, note = "Write a word or two on the line." }) {
+function ownInk(stage, { given, onInk }) {
   const store = makeStore("handwriting_lib/own_ink/");
   const empty = () => ({ strokes: [], frame: null });
   let sheet = storedSheet(store) ?? empty();
@@ -42,7 +42,7 @@ function ownInk(stage, { given, onInk, note = "Write a word or two on the line."
   const surface = writingSurface(stage, {
     sheet: () => sheet,
     onStart: () => {},
-    onUndo: () => undo(),
+    onUndo: () => writing && undo(), // the given line has nothing to undo
     onEnd: () => changed(),
   });
 
@@ -64,8 +64,8 @@ function ownInk(stage, { given, onInk, note = "Write a word or two on the line."
 
   const undo = () => {
     surface.stop();
-    if (cleared) [sheet, cleared] = [cleared, null];
-    else sheet.strokes.pop();
+    if (sheet.strokes.length) sheet.strokes.pop();
+    else if (cleared) [sheet, cleared] = [cleared, null];
     if (!sheet.strokes.length) empties();
     changed();
   };
@@ -93,7 +93,9 @@ function ownInk(stage, { given, onInk, note = "Write a word or two on the line."
   const words = () => (sheet.strokes.length ? "Take my line" : "Write my own line");
   const choice = button({ label: words(), onClick: toggle });
   const { element: said, say } = notice();
-  const wanted = node("div", { class: "note" }, `${note} It stays in this browser.`);
+  const wanted = node(
+    "div", { class: "note" }, "Write a word or two on the line. It stays in this browser.",
+  );
   const panel = node("div", { class: "panel" }, surface.element);
   const actions = [
     { label: "Undo", describe: "Undo the last stroke", onClick: undo },

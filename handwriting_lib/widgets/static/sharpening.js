@@ -1,14 +1,14 @@
-// Sharpening by halves: the same line and seed with the weights alone, the deviations alone
-// and the pen sharpened, in rows.
+// Sharpening by halves: the same line and seed in five rows, of which each sharpens other
+// choices.
 //
 // data: text, pack, bias, seed.
 
-const SHARPENED = [ // what a row sharpens: weights pi, deviations sigma, pen
-  ["nothing", "nothing", {}],
-  ["pi", "the weights π alone", { pi: true }],
-  ["sigma", "the deviations σ alone", { sigma: true }],
-  ["both", "both: the bias", { pi: true, sigma: true }],
-  ["temperature", "all and the pen: a temperature", { temperature: true }],
+const SHARPENED = [ // what a row sharpens: the weights pi, the deviations sigma, or all
+  ["nothing", {}],
+  ["the weights π alone", { pi: true }],
+  ["the deviations σ alone", { sigma: true }],
+  ["both: the bias", { pi: true, sigma: true }],
+  ["all and the pen: a temperature", { temperature: true }],
 ];
 
 /** The density of the next point where a row sharpens it by b. A temperature of
@@ -49,7 +49,7 @@ export function mount(host, data) {
   let rows = []; // points of each
   let pending = null;
 
-  const papers = SHARPENED.map(([, words], k) => picture(stage, {
+  const papers = SHARPENED.map(([words], k) => picture(stage, {
     label: `"${data.text}", sharpened: ${words}`,
     height: (width) => (rows[k]?.length ? view(inkOf(rows[k]).box, width, { most: 22 }).height : 60),
     draw(context, { width, colors }) {
@@ -64,7 +64,7 @@ export function mount(host, data) {
     if (!engine || (!pending && rows.length === SHARPENED.length)) return false;
     if (!pending) {
       rows.push([]);
-      const [, , row] = SHARPENED[rows.length - 1];
+      const [, row] = SHARPENED[rows.length - 1];
       pending = writeSharpened(engine, data.text, { b: bias.value, seed, row });
       return true;
     }
@@ -80,6 +80,8 @@ export function mount(host, data) {
   });
   const begin = () => {
     [rows, pending] = [[], null];
+    for (const one of said) one.textContent = "";
+    for (const one of papers) one.redraw();
     work();
   };
 
@@ -100,7 +102,7 @@ export function mount(host, data) {
     state,
     node(
       "div", { class: "panel" },
-      SHARPENED.flatMap(([, words], k) => [
+      SHARPENED.flatMap(([words], k) => [
         node("div", { class: "title" }, `Sharpened: ${words}`, said[k]), papers[k].element,
       ]),
     ),
