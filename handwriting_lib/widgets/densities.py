@@ -90,7 +90,7 @@ class EMSteps(Widget):
         ]
         spread = cloud.T.cov(correction=0)
         width = spread.diagonal().sqrt()
-        if not (width > 0).all():
+        if (width == 0).any():
             raise InputError("the cloud must spread in both x and y")
         rho = float((spread[0, 1] / width.prod()).clamp(-1, 1))
         for (x, y), color in zip(means.tolist(), COLORS, strict=False):
