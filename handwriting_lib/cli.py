@@ -182,7 +182,10 @@ def _draw(arguments: argparse.Namespace, written: Any, **size: Any) -> None:
     if arguments.video:
         write_video(sheets, arguments.video, **moving, **dpi)
     if not (arguments.out or arguments.json or arguments.gif or arguments.video):
-        sys.stdout.write(to_svg(sheets, layers=arguments.layers, **look) + "\n")
+        for sheet in sheets:
+            sys.stdout.write(to_svg(sheet, layers=arguments.layers, **look) + "\n")
+        if len(sheets) > 1:
+            logging.info("%d sheets; --out writes a file for each", len(sheets))
 
 
 def _say_skipped(corpus: Any) -> None:
@@ -191,10 +194,15 @@ def _say_skipped(corpus: Any) -> None:
         logging.info("the reader left out %d samples: %s", count, reason)
 
 
-def _check_number(arguments: argparse.Namespace, lines: int) -> None:
-    """Refuse more lines than the pictures hold, before any is written.
+def _check_number(arguments: argparse.Namespace, lines: int, paper: str | None) -> None:
+    """Refuse more than the pictures hold, before any of it is written.
 
     With --json the lines are of use without a picture, so that this is a warning.
+
+    Args:
+        arguments: those of the command.
+        lines: number of lines that are stacked where there is no paper.
+        paper: as in `save`.
     """
     from .drawing.layout import MAX_MOVING_PIXELS, check_number, check_sides
     from .drawing.png import RESOLUTION
@@ -205,8 +213,8 @@ def _check_number(arguments: argparse.Namespace, lines: int) -> None:
     dpi = arguments.dpi or RESOLUTION * inch
     moving = arguments.dpi or inch
     try:
-        if arguments.paper:
-            inches = [side / PER_INCH["mm"] for side in parse_paper(arguments.paper)]
+        if paper:
+            inches = [side / PER_INCH["mm"] for side in parse_paper(paper)]
             if png:
                 check_sides(inches[0] * dpi, inches[1] * dpi, "PNG")
             if arguments.gif or arguments.video:
@@ -223,8 +231,28 @@ def _check_number(arguments: argparse.Namespace, lines: int) -> None:
         logging.warning("%s; the ink will be in %s", error, arguments.json)
 
 
-# What lays out a page, beside the text.
+# What lays out a page, beside the text, and what pictures of lines and pages look like.
 PAGE_OPTIONS = ("margin", "size", "line_spacing", "indent", "wrap")
+LOOK_OPTIONS = (
+    "paper", "width", "line_width", "color", "background", "ruled", "variable_width",
+    "layers", "dpi",
+)  # fmt: skip
+
+
+def _option(name: str) -> str:
+    """An option as it is typed."""
+    return "--" + name.replace("_", "-")
+
+
+def _model(arguments: argparse.Namespace) -> Any:
+    """The model that --model names, or the one that the style was made with."""
+    from .files.models import find_model
+    from .writing.styles import model_of
+
+    device = _device(arguments.device)
+    if arguments.model is None:
+        return model_of(arguments.style, device)
+    return find_model(arguments.model, device)
 
 
 def _say_replaced(replaced: Mapping[str, str]) -> None:
@@ -237,10 +265,8 @@ def _write_page(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from .atomic import write_whole
-    from .files.models import find_model
     from .systems import load_page, write_page
     from .writing.pages import OtherPageError, Page, PageInterrupted
-    from .writing.styles import model_of
 
     if arguments.text or arguments.texts_file or arguments.samples != 1:
         raise UsageError(
@@ -251,11 +277,8 @@ def _write_page(arguments: argparse.Namespace) -> None:
     _check_suffixes(arguments)
     _check_folders(arguments.out, arguments.json, arguments.gif, arguments.video)
     _check_look(arguments)
-    device = _device(arguments.device)
-    if arguments.model is None:
-        model = model_of(arguments.style, device)
-    else:
-        model = find_model(arguments.model, device)
+    _check_number(arguments, 1, arguments.paper or "a4")
+    model = _model(arguments)
     options = (*PAGE_OPTIONS, "paper", "width")
     chosen = {name: getattr(arguments, name) for name in options}
     given = {name: value for name, value in chosen.items() if value is not None}
@@ -289,13 +312,14 @@ def _write_page(arguments: argparse.Namespace) -> None:
                 arguments.json, model, style=arguments.style,
                 precision=arguments.precision,
             )  # fmt: skip
-        except InputError:  # something else is in the file, which is written anew
-            pass
+        except InputError as error:
+            logging.warning("%s is written anew: %s", arguments.json, error)
     with tqdm(total=len(text.split()), unit="word", delay=1) as bar:
         try:
             try:
                 page = written(begun)
-            except OtherPageError:
+            except OtherPageError as error:
+                logging.warning("%s is written anew: %s", arguments.json, error)
                 page = written(None)
         except PageInterrupted as stop:
             if not stop.page.words:
@@ -332,31 +356,22 @@ def _write_dataset(arguments: argparse.Namespace) -> None:
         raise UsageError(
             "--dataset writes the texts of a file: give it as --texts-file"
         )
-    if arguments.out or arguments.json or arguments.gif:
-        raise UsageError(
-            "--dataset writes a picture and a row of labels per line: leave out --out, "
-            "--json and --gif, and add --svg or --ink for more"
-        )
+    for name in ("out", "json", "gif", "video", "page", *LOOK_OPTIONS, *PAGE_OPTIONS):
+        if getattr(arguments, name):
+            raise UsageError(
+                "--dataset writes a picture and a row of labels per line, in a look "
+                f"that it chooses: leave out {_option(name)}, and add --svg or --ink "
+                "for more"
+            )
     if arguments.samples < 1:
         raise UsageError(f"samples must be at least 1, not {arguments.samples}")
     source = arguments.texts_file
     if source != "-" and not Path(source).is_file():
         raise UsageError(f"{source} cannot be read: there is no such file")
-    model = arguments.model
-    if model is not None or arguments.device != "cpu":
-        from .files.models import find_model
-        from .writing.styles import model_of
-
-        device = _device(arguments.device)
-        model = (
-            model_of(arguments.style, device)
-            if model is None
-            else find_model(model, device)
-        )
     done = write_dataset(
         _lines_of(arguments.texts_file, arguments.samples),
         arguments.dataset,
-        model,
+        _model(arguments),
         style=arguments.style,
         bias=arguments.bias,
         temperature=arguments.temperature,
@@ -390,28 +405,23 @@ def _write(arguments: argparse.Namespace) -> None:
         return
     for name in PAGE_OPTIONS:  # the others are for lines as well
         if getattr(arguments, name) is not None:
-            option = "--" + name.replace("_", "-")
-            raise UsageError(f"{option} lays out a page: give its text with --page")
+            raise UsageError(
+                f"{_option(name)} lays out a page: give its text with --page"
+            )
     _write_lines(arguments)
 
 
 def _write_lines(arguments: argparse.Namespace) -> None:
     from .atomic import write_whole
-    from .files.models import find_model
     from .systems import writer_of
     from .writing.lines import Interrupted, write_lines
-    from .writing.styles import model_of
 
     texts = _texts(arguments)
     _check_suffixes(arguments)
     _check_folders(arguments.out, arguments.json, arguments.gif, arguments.video)
     _check_look(arguments)
-    _check_number(arguments, len(texts) * arguments.samples)
-    device = _device(arguments.device)
-    if arguments.model is None:
-        model = model_of(arguments.style, device)
-    else:
-        model = find_model(arguments.model, device)
+    _check_number(arguments, len(texts) * arguments.samples, arguments.paper)
+    model = _model(arguments)
     interrupted = None
     try:
         lines = write_lines(
@@ -568,7 +578,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     corpus = load_corpus(source, **{**told.get("corpus_options", {}), **options})
     _say_skipped(corpus)
     listed = told.get("validation_options")
-    held_out = load_corpus(source, **listed) if listed else None
+    held_out = load_corpus(source, **{**listed, **options}) if listed else None
     names = [field.name for field in dataclasses.fields(EvaluationSettings)]
     chosen = {n: getattr(arguments, n) for n in names if hasattr(arguments, n)}
     settings = EvaluationSettings(**chosen)

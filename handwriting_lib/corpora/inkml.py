@@ -59,10 +59,12 @@ def read(root: Element, name: str) -> list[Drawing]:
     if not traces:
         raise CorpusError(f"{name} has no trace: draw and save at least one stroke")
     truth = _annotation(root, *TRUTHS)
+    common = {key: _annotation(root, key) for key in NOTES}
+    order = {id(trace): number for number, trace in enumerate(traces.values())}
     pieces: list[tuple[str | None, Element, list[Element]]] = []
     if truth is None:
         pieces = [
-            (_annotation(group, *TRUTHS), group, list(_members(group, traces)))
+            (_annotation(group, *TRUTHS), group, _members(group, traces, order))
             for group in _groups(root)
         ]
     named = {id(trace) for _, _, members in pieces for trace in members}
@@ -72,15 +74,16 @@ def read(root: Element, name: str) -> list[Drawing]:
     size = 0
     for number, (text, element, members) in enumerate(pieces, 1):
         where = f"{name}: sample {number}"
-        form = _format_of(members, formats)
+        forms = [_format_of(trace, formats) for trace in members]
         runs = [
             _trace(trace.text or "", form.channels, f"{where}, stroke {i}")
-            for i, trace in enumerate(members, 1)
+            for i, (trace, form) in enumerate(zip(members, forms, strict=True), 1)
             if trace.get("type", "penDown") == "penDown"
         ]
+        first = forms[0] if forms else _format_of(element, formats)
         drawing = Drawing(
             from_runs(runs, where), text, where, f"{name}:{number}",
-            clock=form.clock, units=form.units,
+            clock=first.clock, units=first.units,
         )  # fmt: skip
         size += len(drawing.rows)
         if size > MAX_POINTS:
@@ -89,7 +92,7 @@ def read(root: Element, name: str) -> list[Drawing]:
                 f"{MAX_POINTS:,} points: divide it into several files"
             )
         for key in NOTES:
-            found = _annotation(element, key) or _annotation(root, key)
+            found = _annotation(element, key) or common[key]
             setattr(drawing, key, found or getattr(drawing, key))
         _read_own(element, drawing)
         drawings.append(drawing)
@@ -116,14 +119,17 @@ def _groups(element: Element) -> Iterator[Element]:
             yield from _groups(child)
 
 
-def _members(element: Element, traces: dict[str, Element]) -> Iterator[Element]:
+def _members(
+    element: Element, traces: dict[str, Element], order: dict[int, int]
+) -> list[Element]:
     """The traces of a group, each once, in the order in which they were drawn."""
-    wanted = {id(trace) for trace in element.iter("trace")}
+    wanted = {id(trace): trace for trace in element.iter("trace")}
     for view in element.iter("traceView"):
         key = (view.get("traceDataRef") or view.get("traceRef") or "").lstrip("#")
         if key in traces:
-            wanted.add(id(traces[key]))
-    return (trace for trace in traces.values() if id(trace) in wanted)
+            wanted[id(traces[key])] = traces[key]
+    known = [trace for number, trace in wanted.items() if number in order]
+    return sorted(known, key=lambda trace: order[id(trace)])
 
 
 def _formats(root: Element) -> Iterator[tuple[str, _Format]]:
@@ -150,10 +156,9 @@ def _formats(root: Element) -> Iterator[tuple[str, _Format]]:
             yield element.get("id", ""), form
 
 
-def _format_of(members: Sequence[Element], formats: dict[str, _Format]) -> _Format:
-    named = {trace.get("contextRef", "").lstrip("#") for trace in members}
-    known = [formats[name] for name in named if name in formats]
-    return known[0] if known else formats.get("", _Format())
+def _format_of(trace: Element, formats: dict[str, _Format]) -> _Format:
+    named = trace.get("contextRef", "").lstrip("#")
+    return formats.get(named) or formats.get("", _Format())
 
 
 def _trace(text: str, channels: Sequence[str], where: str) -> list[tuple[float, ...]]:

@@ -10,6 +10,7 @@ the site use the Player instead.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -180,24 +181,24 @@ def write_video(
             "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(target),
         ]  # fmt: skip
         with open(Path(folder) / "errors", "w+b") as errors:
-            with subprocess.Popen(
-                command, stdin=subprocess.PIPE, stderr=errors
-            ) as encoder:
+            # when it has stopped, the pipe breaks, here or as it is closed
+            with (
+                contextlib.suppress(BrokenPipeError),
+                subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stderr=errors
+                ) as encoder,
+            ):
                 assert encoder.stdin is not None
                 elapsed, written = 0.0, 0
-                try:
-                    for frame in film.frames:
-                        x, y = frame.corner
-                        rows, columns = frame.index.shape
-                        shown[y : y + rows, x : x + columns] = frame.index
-                        elapsed += frame.milliseconds / 1000
-                        picture = palette[shown].tobytes()
-                        while written < max(1, round(elapsed * fps)):
-                            encoder.stdin.write(picture)
-                            written += 1
-                    encoder.stdin.close()
-                except BrokenPipeError:
-                    pass  # it has stopped, and says why
+                for frame in film.frames:
+                    x, y = frame.corner
+                    rows, columns = frame.index.shape
+                    shown[y : y + rows, x : x + columns] = frame.index
+                    elapsed += frame.milliseconds / 1000
+                    picture = palette[shown].tobytes()
+                    while written < max(1, round(elapsed * fps)):
+                        encoder.stdin.write(picture)
+                        written += 1
             errors.seek(0)
             reason = errors.read().decode(errors="replace").strip().splitlines()
         if encoder.returncode:
@@ -288,7 +289,12 @@ def _film(
         )
 
     def rgb(name: Any) -> np.ndarray:
-        return np.array(ImageColor.getrgb(css_color(name))[:3], dtype=float)
+        try:
+            return np.array(ImageColor.getrgb(css_color(name))[:3], dtype=float)
+        except ValueError:
+            raise InputError(
+                f"{name!r} is no colour that a {kind} can have: use a name or #rrggbb"
+            ) from None
 
     palette = _palette(*map(rgb, (background, color, pen or color, RULE_COLOR)))
 
