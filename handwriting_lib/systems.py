@@ -465,6 +465,8 @@ def write_page(
     )  # fmt: skip
     if page is not None and page.writer is not None and model is None:
         writer = page.writer
+        if precision != "float32":
+            writer = writer_of(page.writer.model, precision)
     else:
         writer = writer_of(
             model_of(style) if model is None else find_model(model), precision

@@ -213,7 +213,10 @@ def read(content: bytes, name: str) -> tuple[list[Drawing], dict[str, int]]:
     if content.startswith((b"PK\x03\x04", b"\x93NUMPY")):
         return stroke_arrays.read(content, name), {}
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # as Windows saves "Unicode"
-        content = content.decode("utf-16", "replace").encode()
+        text = content.decode("utf-16", "replace")
+        if text.lstrip("\ufeff").lstrip().startswith("<"):  # which names its encoding
+            return _read_xml(content, name), {}
+        content = text.encode()
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:4096]
     if start.startswith(b"<"):
         return _read_xml(content, name), {}

@@ -230,17 +230,20 @@ def _on_paper(
         float(torch.cat(strokes)[:, 1].max() - torch.cat(strokes)[:, 1].min())
         for strokes in fitted.lines
     )
-    wide_bodies = fitted.width / BODY_PIXELS - 2 * MARGIN
+    wide_bodies = fitted.width / BODY_PIXELS - 2 * MARGIN  # of the widest line
     body = min(
         PAPER_BODY,
         room / max(wide_bodies, 1.0),
         (down - 2 * margin) / max(tall / BODY_PIXELS, 1.0),
     )
-    wide = parse_length(width, "width") if width else fitted.width / BODY_PIXELS * body
-    if wide - 2 * MARGIN * body > across:
-        raise InputError(f"width {width!r} is more than the paper's {across:g} mm")
+    if width:
+        asked = parse_length(width, "width")
+        if asked > across:
+            raise InputError(f"width {width!r} is more than the paper's {across:g} mm")
+        body = asked / max(wide_bodies, 1e-9)
+    wide = fitted.width / BODY_PIXELS * body
     stack = lay_out(inks, width=f"{wide!r}mm", unit=unit, line_width=line_width)
-    corner = MARGIN * wide / fitted.width * BODY_PIXELS  # the stack's own margin
+    corner = MARGIN * body  # the stack's own margin
     left = margin if wide - 2 * corner <= room else (across - wide) / 2 + corner
     sheets: list[Sheet] = []
     start = 0.0

@@ -8,6 +8,7 @@ with its last word. Whether a line is complete is read from the cross-attention:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -183,6 +184,12 @@ class Prime(NamedTuple):
 
     text: str
     pairs: Tensor
+
+    @property
+    def name(self) -> str:
+        """The text and a mark of the tokens, which tells hands of one text apart."""
+        mark = hashlib.sha256(self.pairs.numpy().tobytes()).hexdigest()[:8]
+        return f"{self.text} ({mark})"
 
 
 def make_prime(model: Model, words: Sequence[Sample], gap: float = 1.3) -> Prime:

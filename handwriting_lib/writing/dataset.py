@@ -185,7 +185,7 @@ def write_dataset(
                 done.lines += len(lines)
                 done.incomplete += sum(not line.complete for line in lines)
                 bar.update(len(lines))
-            if waiting:
+            if waiting or found:
                 _in_order(place)
     done.seconds = time.monotonic() - begin
     return done
@@ -267,12 +267,11 @@ def _draw(
     scale = look.size / BODY_PIXELS
     name = f"{number:08d}.png"
     colors: Any = {"color": look.color, "background": look.paper}
-    png = to_png(ink, resolution=scale, **colors, **drawn)
-    _write(place / name, png)
-    layout = lay_out(ink, **drawn)
-    xy = torch.cat(list(layout.lines[0])) * scale  # (T, 2)
-    side = layout.width * scale, layout.height * scale
-    boxes = _boxes(line, xy, layout.line_width * scale / 2, side)
+    sheet = lay_out(ink, **drawn)
+    _write(place / name, to_png(sheet, resolution=scale, **colors))
+    xy = torch.cat(list(sheet.lines[0])) * scale  # (T, 2)
+    side = sheet.width * scale, sheet.height * scale
+    boxes = _boxes(line, xy, sheet.line_width * scale / 2, side)
     row = {
         "file_name": name, "text": line.text, "hand": _name(look.hand),
         "seed": line.seed, "number": number, "complete": line.complete,
@@ -363,7 +362,13 @@ def _rows_of(place: Path) -> set[int]:
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             write_whole(rows, whole)
-    return {json.loads(row)["number"] for row in whole.splitlines()}
+    try:
+        return {json.loads(row)["number"] for row in whole.splitlines()}
+    except (ValueError, KeyError, TypeError):
+        raise DatasetError(
+            f"{rows} has a damaged row: remove the folder {place}, and the same "
+            "call writes it again"
+        ) from None
 
 
 def _append(place: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -376,8 +381,9 @@ def _in_order(place: Path) -> None:
     """Sort the rows of a shard by the numbers of their lines."""
     with _told(place / ROWS):
         rows = (place / ROWS).read_bytes().splitlines(keepends=True)
-        rows.sort(key=lambda row: json.loads(row)["number"])
-        write_whole(place / ROWS, b"".join(rows))
+        ordered = sorted(rows, key=lambda row: json.loads(row)["number"])
+        if ordered != rows:
+            write_whole(place / ROWS, b"".join(ordered))
 
 
 def _write(file: Path, content: bytes) -> None:

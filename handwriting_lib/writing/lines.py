@@ -88,11 +88,14 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         lines: the complete lines that were written until then, in order.
+        numbers: which of the lines asked for they are, from 0.
     """
 
-    def __init__(self, lines: Sequence[Line], wanted: int) -> None:
+    def __init__(
+        self, lines: Sequence[Line], wanted: int, numbers: Sequence[int] = ()
+    ) -> None:
         super().__init__(f"interrupted: {len(lines)} of {wanted} lines were finished")
-        self.lines = list(lines)
+        self.lines, self.numbers = list(lines), list(numbers)
 
 
 class Drawn(NamedTuple):
@@ -250,5 +253,6 @@ def write_lines(
             draw_batch(range(first, min(first + BATCH, len(jobs))))
     except KeyboardInterrupt:
         complete = [line for line in finished() if line.complete]
-        raise Interrupted(complete, len(jobs)) from None
+        numbers = [i for i in sorted(done) if done[i].complete]
+        raise Interrupted(complete, len(jobs), numbers) from None
     return finished()

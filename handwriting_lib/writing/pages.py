@@ -27,7 +27,6 @@ from ..ink import offsets_to_positions
 from .level import Level, levelled, measure_level, typical_level
 from .lines import Interrupted, Line, Writer, line_generator, write_lines
 from .paper import PageLayout, Paragraph, break_lines, paragraphs, pieces
-from .styles import Style
 from .words import Box, box_of, characters_of, words_of
 
 FORMAT = "handwriting_lib.page.1"
@@ -319,9 +318,12 @@ def write_page(
         PageInterrupted: the user pressed Ctrl-C; it has what was finished.
     """
     found, replaced = paragraphs(text, ascii)
+    named = style
+    if style is not None and not isinstance(style, str | Path):
+        named = writer.choose_style(style).name
     manner = Manner(
-        style if style is None else style.name if isinstance(style, Style)
-        else str(style), bias, temperature, seed, redraws, writer.model.fingerprint(),
+        None if named is None else str(named), bias, temperature, seed, redraws,
+        writer.model.fingerprint(),
     )  # fmt: skip
     whole = _joined(found)
     if page is None:
@@ -362,12 +364,10 @@ def write_page(
                     positions=[piece.first for piece in batch],
                 )
             except Interrupted as stop:
-                whole_ones = []  # those before the first that is not finished
-                for piece, line in zip(batch, stop.lines, strict=False):
-                    if line.text != piece.text:
-                        break
-                    whole_ones.append(line)
-                page = extended(page, whole_ones)
+                count = 0  # of those before the first that is not finished
+                while stop.numbers[count : count + 1] == [count]:
+                    count += 1
+                page = extended(page, stop.lines[:count])
                 raise
             page = extended(page, lines)
             todo = todo[len(batch) :]
