@@ -816,9 +816,10 @@ def _add_look_options(write: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     look.add_argument(
         "--width", metavar="LENGTH",
-        help="width of the picture, or on paper of the lines, such as 170mm, 17cm or "
-        "6.5in (default: whatever a letter body of 20 pixels needs, or on paper one of "
-        "3 mm)",
+        help="width of the picture or, with --paper or --page, of the longest line, "
+        "such as 170mm, 17cm or 6.5in (default: what the ink needs if letter bodies "
+        "are 20 pixels high, with --paper 3 mm; with --page, the paper between its "
+        "margins)",
     )  # fmt: skip
     look.add_argument(
         "--line-width", metavar="LENGTH",
@@ -878,7 +879,7 @@ def _parser() -> argparse.ArgumentParser:
         "--page", metavar="FILE",
         help="UTF-8 file with a text of any length, or - for standard input, to write "
         "as a page: wrapped to lines, with its paragraphs, in one hand. With --json, "
-        "an interrupted page is gone on with",
+        "an interrupted page is continued",
     )  # fmt: skip
     _add_page_options(write)
     write.add_argument(
@@ -934,15 +935,17 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("--json", help="JSON file to save the points of all lines in")
     write.add_argument("--gif", help="GIF file to show the lines being written in")
     write.add_argument(
-        "--video", help="video file to show them in, such as .mp4, which needs ffmpeg"
+        "--video",
+        help="video file to show the lines being written in, such as lines.mp4; needs "
+        "ffmpeg or the extra video",
     )
     _add_look_options(write)
     write.add_argument(
         "--dataset", metavar="FOLDER",
         help="folder to write a data set in instead: a PNG of each line of "
         "--texts-file and its labels, with boxes of words and characters, which "
-        "datasets.load_dataset('imagefolder') reads; an interrupted one goes on, and "
-        "torchrun shares it among processes",
+        "datasets.load_dataset('imagefolder') reads; an interrupted one is continued, "
+        "and torchrun shares it among processes",
     )  # fmt: skip
     write.add_argument(
         "--vary", action="store_true",
