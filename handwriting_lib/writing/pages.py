@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..drawing.sheet import Sheet
+from ..drawing.sheet import LINE_WIDTH, Sheet
 from ..errors import InputError
 from ..ink import offsets_to_positions
 from .level import Level, levelled, measure_level, typical_level
@@ -33,7 +33,6 @@ FORMAT = "handwriting_lib.page.1"
 BATCH = 32  # pieces that are written together
 # What a hand is made from where none is chosen: text of the length that styles take.
 LEAD = "a hand for all of these lines"
-LINE_WIDTH = 0.12  # of the pen, in letter bodies
 USUAL_GAP = 1.4  # letter bodies between words, in a text without any
 NARROWEST, WIDEST = 0.3, 2.5  # gap between two words of a piece, in usual ones
 UNEVEN = 0.15  # standard deviation of the log of the gap between two pieces
