@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,7 @@ def _check_number(arguments: argparse.Namespace, lines: int, paper: str | None) 
         logging.warning("%s; the ink will be in %s", error, arguments.json)
 
 
+LEISURE = 20  # saving an unfinished page takes at most a part in so many of the time
 # What lays out a page, beside the text, and what pictures of lines and pages look like.
 PAGE_OPTIONS = ("margin", "size", "line_spacing", "indent", "wrap")
 LOOK_OPTIONS = (
@@ -283,11 +285,17 @@ def _write_page(arguments: argparse.Namespace) -> None:
     chosen = {name: getattr(arguments, name) for name in options}
     given = {name: value for name, value in chosen.items() if value is not None}
 
-    def finished(page: Page) -> None:
-        """Keep what is finished, so that a later call goes on with it."""
+    due = 0.0
+
+    def finished(page: Page, at_once: bool = False) -> None:
+        """Keep what is finished, so that a later call continues it."""
+        nonlocal due
         bar.update(len(page.words) - bar.n)
-        if arguments.json:
+        began = time.monotonic()
+        if arguments.json and (at_once or began >= due):
             write_whole(arguments.json, f"{json.dumps(page.to_json())}\n".encode())
+            now = time.monotonic()
+            due = now + LEISURE * (now - began)
 
     def written(begun: Page | None) -> Page:
         return write_page(
@@ -325,7 +333,7 @@ def _write_page(arguments: argparse.Namespace) -> None:
             if not stop.page.words:
                 raise
             page, interrupted = stop.page, stop
-        finished(page)
+        finished(page, at_once=True)
     _draw(arguments, page)
     _say_replaced(page.replaced)
     for problem in page.problems:

@@ -320,6 +320,14 @@ def test_layout_can_change_without_writing():
     assert narrow.laid_out(page.layout).to_json() == page.to_json()
 
 
+@pytest.mark.parametrize("wrap", ["greedy", "balanced"])
+def test_batches_are_laid_out_as_a_whole_page_is(monkeypatch, wrap):
+    monkeypatch.setattr(pages, "BATCH", 1)
+    page = page_of(LETTER * 3, wrap=wrap, paper="120x90")
+    assert page.words[-1].sheet > 1
+    assert page.laid_out(page.layout).to_json() == page.to_json()
+
+
 # --- words again ---------------------------------------------------------------------
 
 
@@ -367,7 +375,7 @@ def test_words_that_there_are_not(words):
 # --- interruptions and files ---------------------------------------------------------
 
 
-def test_interrupted_page_is_gone_on_with(monkeypatch):
+def test_interrupted_page_is_continued(monkeypatch):
     monkeypatch.setattr(pages, "BATCH", 2)
     seen = []
     whole = page_of(on_batch=seen.append)
@@ -389,7 +397,7 @@ def test_interrupted_page_is_gone_on_with(monkeypatch):
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"text": "other"}, {"style": "x"}])
-def test_another_page_is_not_gone_on_with(change):
+def test_another_page_is_not_continued(change):
     page = page_of()
     with pytest.raises(OtherPageError, match="another text, or was begun"):
         page_of(**{"text": LETTER, "page": page, **change})
