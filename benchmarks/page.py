@@ -40,14 +40,12 @@ OWN = ("data:", "blob:", "chrome:", "devtools:")  # these never leave the browse
 
 # Runs before the page's own scripts.
 WATCH = """
-window.watched = {shift: 0, tasks: [], shifts: []};
+window.watched = {shift: 0, tasks: []};
 new PerformanceObserver(list => list.getEntries().forEach(one => {
-  if (one.hadRecentInput) return;
-  watched.shift += one.value;
-  watched.shifts.push([one.startTime, one.value]);
+  if (!one.hadRecentInput) watched.shift += one.value;
 })).observe({type: 'layout-shift', buffered: true});
 new PerformanceObserver(list => list.getEntries().forEach(
-  one => watched.tasks.push([one.startTime, one.duration])
+  one => watched.tasks.push(one.duration)
 )).observe({type: 'longtask', buffered: true});
 """
 SEEN = """
@@ -201,13 +199,12 @@ def open_page(address: str, condition: Condition) -> Opening:
                 raise RuntimeError(f"no line after {PATIENCE:.0f} s: {seen['said']!r}")
             time.sleep(0.2)
     files = [key for key, url in addresses.items() if not url.startswith(OWN)]
-    tasks = [duration for _, duration in seen["tasks"]]
     return Opening(
         first_ink=seen["ink"] / 1000,
         first_paint=(seen["paint"] or 0) / 1000,
         layout_shift=seen["shift"],
-        longest_task=max(tasks, default=0.0),
-        long_tasks=len(tasks),
+        longest_task=max(seen["tasks"], default=0.0),
+        long_tasks=len(seen["tasks"]),
         requests=len(files),
         transfer=sum(received[key] for key in files),
         uncompressed=sum(bare[key] or received[key] for key in files),

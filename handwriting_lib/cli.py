@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,7 @@ def _check_number(arguments: argparse.Namespace, lines: int, paper: str | None) 
         logging.warning("%s; the ink will be in %s", error, arguments.json)
 
 
+LEISURE = 20  # saving an unfinished page takes at most a part in so many of the time
 # What lays out a page, beside the text, and what pictures of lines and pages look like.
 PAGE_OPTIONS = ("margin", "size", "line_spacing", "indent", "wrap")
 LOOK_OPTIONS = (
@@ -283,11 +285,17 @@ def _write_page(arguments: argparse.Namespace) -> None:
     chosen = {name: getattr(arguments, name) for name in options}
     given = {name: value for name, value in chosen.items() if value is not None}
 
-    def finished(page: Page) -> None:
-        """Keep what is finished, so that a later call goes on with it."""
+    due = 0.0
+
+    def finished(page: Page, at_once: bool = False) -> None:
+        """Keep what is finished, so that a later call continues it."""
+        nonlocal due
         bar.update(len(page.words) - bar.n)
-        if arguments.json:
+        began = time.monotonic()
+        if arguments.json and (at_once or began >= due):
             write_whole(arguments.json, f"{json.dumps(page.to_json())}\n".encode())
+            now = time.monotonic()
+            due = now + LEISURE * (now - began)
 
     def written(begun: Page | None) -> Page:
         return write_page(
@@ -325,7 +333,7 @@ def _write_page(arguments: argparse.Namespace) -> None:
             if not stop.page.words:
                 raise
             page, interrupted = stop.page, stop
-        finished(page)
+        finished(page, at_once=True)
     _draw(arguments, page)
     _say_replaced(page.replaced)
     for problem in page.problems:
@@ -816,9 +824,10 @@ def _add_look_options(write: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     look.add_argument(
         "--width", metavar="LENGTH",
-        help="width of the picture, or on paper of the lines, such as 170mm, 17cm or "
-        "6.5in (default: whatever a letter body of 20 pixels needs, or on paper one of "
-        "3 mm)",
+        help="width of the picture or, with --paper or --page, of the longest line, "
+        "such as 170mm, 17cm or 6.5in (default: what the ink needs if letter bodies "
+        "are 20 pixels high, with --paper 3 mm; with --page, the paper between its "
+        "margins)",
     )  # fmt: skip
     look.add_argument(
         "--line-width", metavar="LENGTH",
@@ -878,7 +887,7 @@ def _parser() -> argparse.ArgumentParser:
         "--page", metavar="FILE",
         help="UTF-8 file with a text of any length, or - for standard input, to write "
         "as a page: wrapped to lines, with its paragraphs, in one hand. With --json, "
-        "an interrupted page is gone on with",
+        "an interrupted page is continued",
     )  # fmt: skip
     _add_page_options(write)
     write.add_argument(
@@ -934,15 +943,17 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("--json", help="JSON file to save the points of all lines in")
     write.add_argument("--gif", help="GIF file to show the lines being written in")
     write.add_argument(
-        "--video", help="video file to show them in, such as .mp4, which needs ffmpeg"
+        "--video",
+        help="video file to show the lines being written in, such as lines.mp4; needs "
+        "ffmpeg or the extra video",
     )
     _add_look_options(write)
     write.add_argument(
         "--dataset", metavar="FOLDER",
         help="folder to write a data set in instead: a PNG of each line of "
         "--texts-file and its labels, with boxes of words and characters, which "
-        "datasets.load_dataset('imagefolder') reads; an interrupted one goes on, and "
-        "torchrun shares it among processes",
+        "datasets.load_dataset('imagefolder') reads; an interrupted one is continued, "
+        "and torchrun shares it among processes",
     )  # fmt: skip
     write.add_argument(
         "--vary", action="store_true",

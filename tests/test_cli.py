@@ -416,7 +416,7 @@ def test_ctrl_c_keeps_the_lines_that_are_finished(tmp_path, monkeypatch, capsys)
     assert [line.text for line in stop.value.lines] == texts[:4]
 
 
-def test_page_is_written_kept_and_gone_on_with(tmp_path, monkeypatch, capsys, caplog):
+def test_page_is_written_kept_and_continued(tmp_path, monkeypatch, capsys, caplog):
     from handwriting_lib.writing.sampling import MixtureWriter
 
     caplog.set_level("INFO")
@@ -433,6 +433,7 @@ def test_page_is_written_kept_and_gone_on_with(tmp_path, monkeypatch, capsys, ca
 
     monkeypatch.setattr(MixtureWriter, "draw", counted)
     monkeypatch.setattr("handwriting_lib.writing.pages.BATCH", 1)
+    monkeypatch.setattr("handwriting_lib.cli.LEISURE", 0)
     letter = tmp_path / "letter.txt"
     letter.write_bytes("\ufeffDear Ann,\r\n\r\ncaf\u00e9\r\nAnn\r\n".encode())
     command = [
@@ -459,8 +460,12 @@ def test_page_is_written_kept_and_gone_on_with(tmp_path, monkeypatch, capsys, ca
     assert pdf.read_bytes().startswith(b"%PDF")
     assert len(calls) == 3
     assert json.loads(page.read_text())["layout"]["width"] == 50
+    # and where saving takes long beside writing, it is done less often
+    monkeypatch.setattr("handwriting_lib.cli.LEISURE", 1e9)
+    kept.clear()
     assert main([*command, "--seed", "2"]) == 0
     assert len(calls) == 6
+    assert kept == [4, 2, 2] and json.loads(page.read_text())["missing"] == []
 
 
 def test_bad_input_to_a_page(tmp_path, capsys):

@@ -284,31 +284,37 @@ def int8(found: Found) -> dict[str, str]:
     """What weights of one byte cost."""
     whole, byte = found["rows"][:2]
     cost = byte["nats_per_point"] - whole["nats_per_point"]
-    read = [percent(row["legibility"]["mean"]["value"]) for row in (whole, byte)]
-    luck = chance(byte["difference"]["mean"])
     return {
         "int8-model": found["model"],
         "int8-ink": training_ink(found["model"]),
         "int8-cost": (
             f"{'add' if cost >= 0 else 'save'} {abs(cost):.4f} nats per point on "
-            f"held-out lines, and of the characters of {found['texts']} texts "
-            f"{read[1]} are misread instead of {read[0]}{luck}"
+            f"held-out lines. Averaged over {found['texts']} lines, "
+            + misread_of(whole["legibility"], byte["legibility"], byte["difference"])
         ),
         "int8-command": found["command"],
     }
 
 
+def misread_of(whole: Found, byte: Found, difference: Found) -> str:
+    """How much of a line is misread with weights of four bytes and of one."""
+    four, one = (percent(read["mean"]["value"]) for read in (whole, byte))
+    low, high = (100 * difference["mean"][end] for end in ("low", "high"))
+    return (
+        f"the share of misread characters per line is {one} with int8 and {four} with "
+        f"float32; the 95 % interval of the difference runs from {low:+.1f} to "
+        f"{high:+.1f} percentage points"
+    )
+
+
 def int8_in_hands(found: Found) -> dict[str, str]:
-    """What weights of one byte cost where a page goes on in a reader's own hand."""
-    read = [percent(found[kind]["mean"]["value"]) for kind in ("int8", "float32")]
-    mean = found["difference"]["mean"]
-    low, high = (100 * mean[end] for end in ("low", "high"))
+    """What weights of one byte cost where a page writes in a reader's own hand."""
     return {
         "int8-hands": (
-            f"In the hands of {found['hands']} held-out writers, each made of one line "
-            f"with the same weights, as a page does, {read[0]} of the characters of "
-            f"{found['hands'] * found['texts']} lines are misread instead of "
-            f"{read[1]}: between {low:.1f} and {high:.1f} points more, at 95 %"
+            f"In the hands of {found['hands']} held-out writers, each made from one "
+            "line with the same weights, as a page makes them, and averaged over "
+            f"{found['hands'] * found['texts']} lines, "
+            + misread_of(found["float32"], found["int8"], found["difference"])
         ),
         "int8-hands-command": found["command"],
     }

@@ -1,8 +1,8 @@
-"""Figures that move: what the network attends to and expects while a line is written.
+"""Films of what the network attends to and expects while a line is written.
 
-They are GIFs made of matplotlib figures, which need the optional extra `gif`
-(`pip install handwriting-lib[gif]`): celluloid takes a picture of each frame. Chapters
-07, 09, 10 and 11 show them. The writing of ink alone is in `animation.py`.
+They are GIFs of matplotlib figures, whose frames celluloid records, and need the
+optional extra `gif` (`pip install handwriting-lib[gif]`). Chapters 07, 09, 10 and 11
+show them. `animation.py` draws ink alone as it is written.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from .plots import BLUE, VERMILLION, _heat, in_body_units
 
 MOST_FRAMES = 400
 INCHES, DOTS = 6.4, 100  # width of a film, and its pixels per inch
-# Offsets from the pen, dx and dy, for which a density is drawn, in letter-body heights,
-# and the side of a cell of its grid.
+# The range of the offsets dx and dy from the pen for which a density is drawn, and the
+# side of a cell of its grid, in letter-body heights.
 NEAR = ((-2.0, 4.0), (-1.25, 1.25))
 CELL = 0.04
 MARGIN = 1.0  # letter-body heights around the ink
-# Colours of the palette of a film, and frames that it is chosen from.
+# Number of colours in the palette of a film, and of frames that it is chosen from.
 COLOURS, PALETTE_FRAMES = 64, 8
 TEXT_INCHES = 0.9  # height of the bars over the text
-HOLD = 1.5  # seconds for which the last frame stays
+HOLD = 1.5  # seconds that the last frame is shown
 
 
 class Film:
@@ -75,8 +75,8 @@ def animate_phi(line: Any, *, frames: int = 60, fps: float = 10.0) -> Film:
         fps: frames per second.
 
     Returns:
-        The film: the ink so far above, and below it each character of the text with
-        its weight in the window as a bar. The last bar is the end slot's.
+        The film: above, the ink so far; below, each character of the text and a bar for
+        its weight in the window. The last bar is that of the end slot.
 
     Raises:
         ValueError: the shapes do not match, or a number is out of its range.
@@ -122,22 +122,22 @@ def animate_mixture(
     frames: int = 60,
     fps: float = 10.0,
 ) -> Film:
-    """Show where the network expects the next point while a line is written.
+    """Show where the network expects the next point, while a line is written.
 
     Args:
         line: a line that `write` returned with `keep_output=True`, or anything with
             `ink` `(T, 3)` and `output` `(T, 6M + 1)`, the raw output after each point.
-        normalisation: that of the model which wrote the line; None if the offsets of
+        normalisation: that of the model that wrote the line; None if the offsets of
             the output are in letter-body heights.
         bias: at least 0; see `StrokeMixture.from_output`.
         frames: number of frames, at most one for each point.
         fps: frames per second.
 
     Returns:
-        The film: the ink so far above, and below it the neighbourhood of the pen with
-        the density of the next point. The colours of each frame run from 0 to the
-        largest density in it, by the cube root, so that narrow densities and wide ones
-        are both visible.
+        The film: above, the ink so far; below, the neighbourhood of the pen with the
+        density of the next point. The colours of each frame run from 0 to the largest
+        density in it, on a scale of cube roots, so that narrow and wide densities are
+        both visible. Shades of different frames therefore cannot be compared.
 
     Raises:
         ValueError: the line has no output, the shapes do not match, or a number is out
@@ -236,11 +236,11 @@ def _film(
     frames: int,
     fps: float,
 ) -> Film:
-    """Take a picture at each of some points, and join them to a GIF.
+    """Draw frames at points spread evenly over the line, and join them into a GIF.
 
     Args:
-        draw: draws the frame of a point on two Axes.
-        prepare: sets up the Axes, before the first frame.
+        draw: draws the frame of a point on the two Axes.
+        prepare: sets up the two Axes before the first frame.
         xy: `(T, 3)` positions of the ink on the upper Axes.
         below: height of the lower Axes in inches.
         label: as in `Film`.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..ink import check_ink, letter_body_height, to_strokes
-from .sheet import PER_INCH, Sheet, parse_length, parse_paper, vary_width
+from .sheet import LINE_WIDTH, PER_INCH, Sheet, parse_length, parse_paper, vary_width
 
 # BODY_PIXELS is in pixels per letter-body height, the others in letter-body heights.
 BODY_PIXELS = 20.0
@@ -87,7 +87,7 @@ def lay_out(
     *,
     width: float | str | None = None,
     unit: float | None = None,
-    line_width: float | str = 0.12,
+    line_width: float | str = LINE_WIDTH,
 ) -> Sheet:
     """Stack lines of ink on a sheet that fits them.
 
@@ -118,7 +118,7 @@ def lay_out(
     thickness = None
     if isinstance(line_width, str):
         thickness = parse_length(line_width, "line_width") / 25.4 * PER_INCH[measure]
-        line_width = 0.12
+        line_width = LINE_WIDTH
     for name, value in (("width", width), ("unit", unit), ("line_width", line_width)):
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{name} must be a positive number, not {value}")
@@ -184,7 +184,7 @@ def lay_out_sheets(
     if hasattr(ink, "sheets"):
         sheets = list(ink.sheets())
     if sheets is None:
-        pen = 0.12 if line_width is None else line_width
+        pen = LINE_WIDTH if line_width is None else line_width
         if paper is None:
             sheets = [lay_out(ink, width=width, unit=unit, line_width=pen)]
         else:

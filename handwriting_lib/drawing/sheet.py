@@ -28,6 +28,7 @@ PAPERS = {
     "letter": (215.9, 279.4),
     "legal": (215.9, 355.6),
 }
+LINE_WIDTH = 0.12  # usual width of the pen, in letter bodies
 # The width of a stroke of variable width, in widths of the pen: the square root of how
 # slow the pen is beside its median, within these bounds.
 THINNEST, THICKEST = 0.55, 1.5
@@ -35,6 +36,7 @@ SMOOTHING = (1.0, 3.0, 4.0, 3.0, 1.0)  # weights of neighbouring points
 RULE_COLOR = "#b8c4d6"
 RULE_WIDTH = 0.01  # inches
 ARC_STEP = math.pi / 6  # of the polygons that stand for round ends
+_LENGTH = re.compile(r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[0-9]+)?)\s*([a-z]*)\s*")
 
 
 @dataclass(frozen=True)
@@ -66,29 +68,38 @@ class Sheet:
         return PER_INCH[self.unit]
 
 
-def parse_length(text: str, name: str) -> float:
-    """A length such as `"170mm"`, `"17cm"` or `"6.5in"`, in millimetres.
+def parse_length(
+    value: float | str, name: str, *, body: float | None = None, zero: bool = False
+) -> float:
+    """A length such as `"170mm"`, `"17cm"`, `"6.5in"` or 170, in millimetres.
 
     Args:
-        text: number and unit; without a unit it is in millimetres.
+        value: number and unit; without a unit it is in millimetres.
         name: what the length is for, for the message.
+        body: height of a letter body in millimetres, if lengths in letter bodies are
+            allowed, such as `"60ex"`; `ex` is CSS's unit, the height of the letter x.
+        zero: whether it may be 0.
 
     Raises:
         ValueError: it is no length, or not above 0 and at most 5000 mm.
 
     Example:
-        >>> parse_length("17cm", "width")
-        170.0
+        >>> parse_length("17cm", "width"), parse_length("60ex", "width", body=2.5)
+        (170.0, 150.0)
     """
-    match = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*(mm|cm|in|)\s*", text.lower())
-    try:
-        length = float(match[1]) * MILLIMETRES[match[2] or "mm"] if match else math.nan
-    except ValueError:  # two decimal points
-        length = math.nan
-    if not 0 < length <= MAX_SIDE:
+    units = {"": 1.0, **MILLIMETRES, **({} if body is None else {"ex": body})}
+    length = math.nan
+    if isinstance(value, str):
+        if match := _LENGTH.fullmatch(value.lower()):
+            length = float(match[1]) * units.get(match[2], math.nan)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        length = float(value)
+    if not (0 <= length <= MAX_SIDE and (length or zero)):
+        least = "from 0 to" if zero else "above 0 and at most"
+        more = " or 6.5in" if body is None else ", 6.5in or 60ex"
         raise InputError(
-            f"{name} must be a length above 0 and at most {MAX_SIDE:g} mm, such as "
-            f"170mm, 17cm or 6.5in, not {text!r}"
+            f"{name} must be a length {least} {MAX_SIDE:g} mm, such as 170mm, "
+            f"17cm{more}, not {value!r}"
         )
     return length
 

@@ -1,7 +1,7 @@
-"""Figures on densities that answer a hand: EM step by step, and the pull of a point.
+"""Interactive figures of densities: EM step by step, and the learning from a point.
 
-The equations are those of chapters 06 (EM) and 07 (the gradients of the loss, equations
-26 to 37 of Graves 2013), which show them.
+The equations are those of chapter 06 (EM) and chapter 07 (the gradients of the loss,
+equations 26 to 37 of Graves 2013), which show the figures.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from .shapes import (
     within,
 )
 
-MOST_STEPS = 5000  # of a pen that are shown; more would be slow on a phone
+MOST_STEPS = 5000  # in a cloud; more would be slow on a phone
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, "#c08a00", "#1f9bb0")
 
 
 class EMSteps(Widget):
-    """Fits a mixture to a cloud of steps by EM, one half of a round at a time.
+    """Fits a mixture to a cloud of steps by EM, half a round at a time.
 
-    The reader presses E-step and M-step in turn, or lets it run, and drags the means.
+    The reader presses E-step and M-step in turn, or lets both run, and drags the means.
 
     Args:
-        cloud: `(N, 2)` steps, from 2 to 5,000 of them.
-        means: `(M, 2)` means at the start, from 1 to 6; each component is as wide as
-            the cloud, and all weigh the same.
+        cloud: `(N, 2)` steps dx, dy, with N from 2 to 5,000.
+        means: `(M, 2)` initial means, with M from 1 to 6. At the start each component
+            is as wide as the cloud, and all have the same weight.
         window: left, right, bottom and top of what is shown; None shows the middle 95 %
-            of the cloud and some room around it.
+            of the cloud on each axis, with some room around it.
         caption: text below the figure.
 
     Raises:
@@ -112,15 +112,15 @@ class EMSteps(Widget):
 
 
 class TargetPulls(Widget):
-    """Shows what a mixture would learn from one point that the reader drags.
+    """Shows what a mixture would learn from one point, which the reader drags.
 
-    It gives the responsibility of each component and the derivatives of `-log p`, draws
-    the pull on the means as arrows, and takes single steps downhill.
+    It lists the responsibility of each component and the derivatives of `-log p`, draws
+    the pull on each mean as an arrow, and takes a step downhill at a time.
 
     Args:
         components: one to three tuples `(weight, mu x, mu y, sigma x, sigma y, rho)`,
             as in `MixtureSliders`.
-        target: initial place of the point, each number from -3 to 3.
+        target: initial x and y of the point, each from -3 to 3.
         caption: text below the figure.
 
     Raises:

@@ -1,8 +1,9 @@
-"""A clock to tune by hand: one LSTM cell that reads nothing and looks at itself.
+"""A clock to tune by hand: one LSTM cell with peepholes and without any input.
 
-The cell is that of Graves 2013, equations 7 to 11, without an input and without what
-its gates see of its output; the task is the timed spikes of Gers, Schraudolph and
-Schmidhuber 2002. Chapter 05 shows it.
+The cell is that of Graves 2013, equations 7 to 11, without inputs and without recurrent
+weights, so that its gates see nothing but the cell itself. Its task is that of Gers,
+Schraudolph and Schmidhuber 2002, to put out spikes at equal intervals. Chapter 05 shows
+it.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from .shapes import PURPLE, VERMILLION, polyline, svg, within
 
 
 class ClockTuner(Widget):
-    """Shows when a cell ticks whose step, limit and peepholes the reader moves.
+    """Shows when a cell ticks; the reader moves its step, its limit and its peepholes.
 
-    The input gate is open, so each point adds `step` to the cell. The output gate opens
-    and the forget gate shuts where the cell passes `limit`, the more sharply the larger
-    their peepholes are.
+    The input gate is open, so each point adds `step` to the cell. When the cell passes
+    `limit`, the output gate opens and the forget gate shuts, more sharply with larger
+    peepholes.
 
     Args:
         step: initial step per point, from 0.02 to 0.5.
         limit: initial limit, from 0.1 to 3.
         peepholes: initial peepholes of the output gate and, with its sign changed, of
             the forget gate, from 0 to 200.
-        period: number of points between ticks that the reader is asked for.
+        period: points from tick to tick, to which the reader is asked to tune the
+            clock; at least 2.
         caption: text below the figure.
 
     Raises:
@@ -34,7 +36,7 @@ class ClockTuner(Widget):
 
     Example:
         >>> ClockTuner(period=12)
-        <ClockTuner: a clock out of one cell, to tick at every 12 points>
+        <ClockTuner: a clock made of one cell, to tick every 12 points>
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class ClockTuner(Widget):
             within(f"the peephole of the {gate} gate", look, 0, 200)
         if period < 2:
             raise InputError(f"period must be at least 2 points, not {period}")
-        label = f"a clock out of one cell, to tick at every {period} points"
+        label = f"a clock made of one cell, to tick every {period} points"
         c, teeth, ticks = 0.0, [], []
         for t in range(48):
             f = _gate(-peepholes[1] * (c - limit))

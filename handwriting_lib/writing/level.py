@@ -1,11 +1,11 @@
-"""Level a written line: its baseline, letter-body height and slant, and their removal.
+"""Level a written line: measure its baseline, size and slant, and give it the hand's.
 
-A page is written in pieces, which are to stand on the same rule in the same size and
-slant. What is measured comes from letters that are known by their characters: the
-baseline from the lowest points of letters without a descender, the letter-body height
-from the letters that have nothing else, and the slant from the strokes that go down.
-All three are medians, so that a letter that is taken for its neighbour does no harm,
-and they count the less, the fewer letters there are.
+A page is written in pieces, which have to stand on level rules in one size and slant.
+The characters of the points are known, so the baseline is measured from the lowest
+points of letters without a descender, and the letter-body height from letters that have
+no ascender either. The slant comes from all strokes that go down. All three are
+medians, so that a letter that is taken for its neighbour does no harm. Size and slant
+are corrected less in a line with few letters, whose measures are less certain.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from torch import Tensor
 from ..ink import offsets_to_positions
 from .lines import Line
 
-# Letters that stand on the baseline, and those with nothing above the letter body. Not
-# f and z, which reach below it in joined hands.
+# Letters that stand on the baseline, those of them that are no higher than the letter
+# body, and the tall ones. Not f and z, which reach below the baseline in joined hands.
 STANDING = frozenset("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
 BODIES = frozenset("acemnorsuvwx")
 TALL = frozenset("ABCDEFGHKLMNPRSTUVWXYZ0123456789bdhkl")
-TALL_IN_BODIES = 1.9  # typical height of a tall letter, where no other tells the body
-LEAST_POINTS = 3  # that a letter is measured by
+TALL_IN_BODIES = 1.9  # typical height of a tall letter, for lines without any other
+LEAST_POINTS = 3  # a letter with fewer is not measured
 STEEPEST = 0.2  # tangent of the steepest line that is levelled
 SHORTEST = 6.0  # letter bodies: the slope of a shorter line is not measured
-DOUBT = 2.0  # so many letters count as much as what was expected before
-LARGEST_CHANGE = 1.35  # of the size
-LARGEST_SHEAR = 0.3
+DOUBT = 2.0  # n letters are trusted by n / (n + DOUBT)
+LARGEST_CHANGE = 1.35  # a factor of the size
+LARGEST_SHEAR = 0.3  # a change of the slant, x per y
 
 Values = npt.NDArray[np.float64]
 
@@ -47,7 +47,7 @@ class Level:
         slope: y of the baseline per x.
         body: letter-body height.
         slant: x per y of the strokes that go down; positive leans to the right.
-        letters: number of letters that the body comes from.
+        letters: number of letters from which the body was measured.
     """
 
     base: float
@@ -58,11 +58,12 @@ class Level:
 
 
 def measure_level(line: Line, characters: Tensor) -> Level:
-    """Measure where a written line stands.
+    """Measure the baseline, the letter-body height and the slant of a written line.
 
     Args:
-        line: ink in letter-body heights with its text.
-        characters: `(T,)` the character of each point (`words.characters_of`).
+        line: a line with its text, the ink in letter-body heights.
+        characters: `(T,)` the index in the text of each point's character
+            (`words.characters_of`).
     """
     xy = offsets_to_positions(line.ink)[:, :2].double().numpy()  # (T, 2)
     of = characters.numpy()
@@ -100,9 +101,9 @@ def measure_level(line: Line, characters: Tensor) -> Level:
 
 
 def typical_level(levels: Sequence[Level]) -> Level:
-    """The size and slant of a hand: the medians over its lines, by their letters.
+    """The size and slant of a hand: medians over its lines, weighted by their letters.
 
-    A hand of which nothing could be measured has a letter body of 1 and no slant.
+    If no line could be measured, the letter body is 1 and the slant 0.
     """
     known = [one for one in levels if one.letters]
     if not known:
@@ -114,12 +115,15 @@ def typical_level(levels: Sequence[Level]) -> Level:
 
 
 def levelled(xy: Tensor, level: Level, hand: Level) -> Tensor:
-    """Put a line on y = 0, with a letter body of 1 and the slant of its hand.
+    """Move a line to y = 0, scale its letter body to 1 and give it its hand's slant.
 
     Args:
         xy: `(T, 2)` positions, y up.
-        level: what `measure_level` found in the line.
-        hand: what is usual in it (`typical_level`).
+        level: the level of the line (`measure_level`).
+        hand: the level of its hand (`typical_level`).
+
+    Returns:
+        `(T, 2)` positions in letter bodies.
     """
     trust = level.letters / (level.letters + DOUBT)
     change = (level.body / hand.body) ** trust
@@ -135,7 +139,7 @@ def levelled(xy: Tensor, level: Level, hand: Level) -> Tensor:
 
 
 def _slope(low: Values) -> float:
-    """The slope of a baseline through points `(n, 2)`: the median of all pairs'."""
+    """The slope of a baseline through `(n, 2)` points: the median over all pairs."""
     x, y = low.T
     first, second = np.triu_indices(len(low), 1)
     across = x[second] - x[first]
@@ -147,7 +151,7 @@ def _slope(low: Values) -> float:
 
 
 def _slant(xy: Values, ends: npt.NDArray[np.bool_]) -> float:
-    """The median of x per y over the pen's way down, by its length."""
+    """The median of x per y over the steps that go down, weighted by their height."""
     step = np.diff(xy, axis=0)[~ends[:-1]]
     down = step[(step[:, 1] < 0) & (np.abs(step[:, 0]) < -1.5 * step[:, 1])]
     if not len(down):
@@ -162,7 +166,7 @@ def _weighted_median(values: Values, weights: Values) -> float:
 
 
 def _unwritten_base(text: str, xy: Values) -> float:
-    """The baseline of a line without any letter that stands on one, such as "..."."""
+    """The baseline of a line in which no letter shows it, such as "..."."""
     low, high = float(xy[:, 1].min()), float(xy[:, 1].max())
     if set(text) & set("-~=+*<>:^'\"`"):  # in the middle of the letter body or above
         raised = 1.4 if set(text) <= set(" '\"`^") else 0.5

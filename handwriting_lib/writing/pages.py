@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..drawing.sheet import Sheet
+from ..drawing.sheet import LINE_WIDTH, Sheet
 from ..errors import InputError
 from ..ink import offsets_to_positions
 from .level import Level, levelled, measure_level, typical_level
@@ -33,7 +33,6 @@ FORMAT = "handwriting_lib.page.1"
 BATCH = 32  # pieces that are written together
 # What a hand is made from where none is chosen: text of the length that styles take.
 LEAD = "a hand for all of these lines"
-LINE_WIDTH = 0.12  # of the pen, in letter bodies
 USUAL_GAP = 1.4  # letter bodies between words, in a text without any
 NARROWEST, WIDEST = 0.3, 2.5  # gap between two words of a piece, in usual ones
 UNEVEN = 0.15  # standard deviation of the log of the gap between two pieces
@@ -341,9 +340,9 @@ def write_page(
 
     def extended(page: Page, lines: Sequence[Line]) -> Page:
         """The page with more pieces written."""
-        first = len(plan) - len(todo)
+        first, done = len(plan) - len(todo), len(page.words)
         page = _add(page, lines, plan[first : first + len(lines)], first)
-        return page.replace(words=_lay(page.words, begins, layout, seed))
+        return page.replace(words=_lay(page.words, begins, layout, seed, done))
 
     try:
         if page.style is None:
@@ -591,6 +590,7 @@ def _lay(
     begins: Mapping[int, bool],
     layout: PageLayout,
     seed: int,
+    done: int = 0,
 ) -> list[PageWord]:
     """Place words in lines.
 
@@ -600,13 +600,20 @@ def _lay(
             begins a paragraph as well.
         layout: where lines go.
         seed: what the unevenness of the lines is drawn from.
+        done: number of words that are placed already. They stay, except those of the
+            last line of the text, which may go on.
     """
     size = layout.size
-    widths = [word.width * size for word in words]
-    gaps = [word.gap * size for word in words]
     firsts = [number for number in begins if number < len(words)]
-    placed: list[PageWord] = []
+    since = max((number for number in firsts if number < done), default=0)
+    firsts = [number for number in firsts if number >= since]
+    placed = list(words[:since])
     line, row, sheet = 0, 0, 0
+    if placed:
+        before = placed[-1]
+        line, row, sheet = before.line + 1, _row(before, layout) + 1, before.sheet
+    widths = [0.0] * since + [word.width * size for word in words[since:]]
+    gaps = [word.gap * size for word in words]
     for first, last in zip(firsts, [*firsts[1:], len(words)], strict=True):
         indent = layout.indent if begins[first] else 0.0
         if begins[first] and first and row:  # a blank line, but not at the top

@@ -1,20 +1,19 @@
-"""From a text and a sheet of paper to lines: lengths, paragraphs and line breaks.
+"""From a text and a sheet of paper to lines: layout, paragraphs and line breaks.
 
-Lengths are in millimetres, or in letter bodies where a unit `ex` says so, which is what
-CSS calls the height of the letter x. Lines are broken at spaces alone, either greedily,
-as people do, or so that they are about equally long.
+Lengths are in millimetres, or in letter bodies (`60ex`). Lines are broken at spaces
+alone, either greedily, as people do, or so that they are about equally long.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..alphabet import encode, fold, missing
-from ..drawing.sheet import MILLIMETRES, parse_paper
+from ..drawing.sheet import parse_length, parse_paper
 from ..errors import InputError
 from .lines import MAX_TEXT_LENGTH
 
@@ -26,38 +25,7 @@ PIECE = 45
 ASCENT, DESCENT = 2.2, 1.2
 WRAPS = ("greedy", "balanced")
 
-_NUMBER = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 _LINE_END = re.compile("\r\n?|[\n\x0b\x0c\x85\u2028\u2029]")
-
-
-def length(value: Any, name: str, body: float | None = None) -> float:
-    """A length in millimetres.
-
-    Args:
-        value: a number of millimetres, or a string such as `"170mm"`, `"17cm"`,
-            `"6.5in"`, or `"60ex"` for 60 letter bodies.
-        name: what it is the length of, for the message.
-        body: the letter body in millimetres, where `ex` may be used.
-
-    Raises:
-        ValueError: it is no length.
-
-    Example:
-        >>> length("17cm", "width"), length("60ex", "width", body=2.5)
-        (170.0, 150.0)
-    """
-    units = {"": 1.0, **MILLIMETRES} | ({} if body is None else {"ex": body})
-    if isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
-        unit = found[2].lower()
-        if unit in units:
-            return float(found[1]) * units[unit]
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if 0 <= value < math.inf:
-            return float(value)
-    bodies = "" if body is None else ', or in letter bodies, such as "60ex"'
-    raise InputError(
-        f'{name} must be in millimetres, such as 170 or "17cm"{bodies}; it is {value!r}'
-    )
 
 
 @dataclass(frozen=True)
@@ -111,16 +79,17 @@ def page_layout(
     if not isinstance(paper, str):
         paper = "x".join(map(str, paper)) if isinstance(paper, Sequence) else f"{paper}"
     across, down = parse_paper(paper)
+    length = partial(parse_length, zero=True)  # what is too small is refused below
     body = length(size, "size")
     if not SMALLEST <= body <= LARGEST:
         raise InputError(
             f"size, the height of a letter x, must be from {SMALLEST} to {LARGEST:g} "
             f"mm, not {size!r}"
         )
-    edge = length(margin, "margin", body)
-    longest = across - 2 * edge if width is None else length(width, "width", body)
-    pitch = length(line_spacing, "line_spacing", body)
-    inset = length(indent, "indent", body)
+    edge = length(margin, "margin", body=body)
+    longest = across - 2 * edge if width is None else length(width, "width", body=body)
+    pitch = length(line_spacing, "line_spacing", body=body)
+    inset = length(indent, "indent", body=body)
     if not body <= pitch <= down:
         raise InputError(
             f"line_spacing must be at least a letter body, {body:g} mm, and at most "

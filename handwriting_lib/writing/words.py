@@ -1,14 +1,14 @@
 """Which points of a written line belong to which word, and to which character.
 
 The weights phi of the window (Graves 2013, eq. 46) say what the network attends to at
-each point. They run ahead of the pen, and a dot or a bar that waits for the end of its
-word is drawn when the window has left the word, so that phi alone is not enough. Words
-are sets of whole strokes that follow one another from left to right with gaps between
-them: `words_of` sorts the strokes by their place along the line and cuts them into
-words where phi and the gaps agree best, by dynamic programming.
+each point. But they run ahead of the pen, and a dot or a bar that is added at the end
+of a word is drawn when the window has already left the word, so phi alone is not
+enough. Words consist of whole strokes and follow one another from left to right with
+gaps between them. So `words_of` sorts the strokes by their place along the line, and
+cuts them into words where phi and the gaps agree best, by dynamic programming.
 
-Judged on synthetic ink, whose characters are known, and read by `unipen-400`: see
-`benchmarks/results/pages.json`.
+`benchmarks/results/pages.json` records how often this is right on synthetic ink, whose
+characters are known, with the weights of `unipen-400`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from ..errors import InputError
 from ..ink import offsets_to_positions
 from .lines import Line
 
-# The least probability that a point is said to have in any word, so that a late dot
-# does not cost more than its place along the line is worth.
+# Added to the probability of each point in each word, so that a dot which is drawn late
+# costs no more than its place along the line is worth.
 FLOOR = 0.02
-# Points of a stroke say much the same: n of them count as n to this power.
+# The points of a stroke are not independent: n of them count as n to this power.
 AGREEMENT = 0.7
-# Nats that a gap of one letter-body height between two words is worth, and the widest
-# gap that counts.
+# What a gap between two words is worth, in nats per letter-body height, and the width
+# above which a gap is worth no more.
 GAP_WORTH = 12.0
 WIDEST_GAP = 2.0  # letter-body heights
 
@@ -55,9 +55,10 @@ class Word:
     Attributes:
         text: the word.
         index: its number in the line, from 0.
-        start: the index in the line's text of its first character.
-        points: `(n,)` int64, the rows of the line's ink that are its own, in order.
-        box: what they cover, in letter-body heights from the line's first point, y up.
+        start: the index of its first character in the line's text.
+        points: `(n,)` int64, the rows of the line's ink that belong to it, in order.
+        box: the rectangle around them, in letter-body heights from the line's first
+            point, y up.
     """
 
     text: str
@@ -73,10 +74,13 @@ def box_of(xy: Tensor) -> Box:
 
 
 def words_of(line: Line) -> list[Word]:
-    """The words of a line, with their points: every point belongs to one of them.
+    """The words of a line with their points; every point belongs to one word.
 
     Args:
         line: a written line, or any ink with its text and phi.
+
+    Returns:
+        The words in the order of the text.
 
     Raises:
         ValueError: ink, text and phi do not belong together.
@@ -106,7 +110,7 @@ def characters_of(line: Line, words: list[Word] | None = None) -> Tensor:
 
     Args:
         line: as in `words_of`.
-        words: what `words_of` gives for it; None finds them.
+        words: the words of the line (`words_of`); None computes them.
     """
     before = _before(line.phi)
     owner = torch.empty(len(before), dtype=torch.long)
@@ -117,7 +121,7 @@ def characters_of(line: Line, words: list[Word] | None = None) -> Tensor:
 
 
 def _spans(line: Line) -> list[tuple[int, int]]:
-    """Where the words of the text begin and end."""
+    """The first index in the text of each word, and the index after its last."""
     shape = (len(line.ink), len(line.text) + 1)
     if tuple(line.phi.shape) != shape or not line.text.strip() or not len(line.ink):
         raise InputError(
@@ -128,7 +132,7 @@ def _spans(line: Line) -> list[tuple[int, int]]:
 
 
 def _before(phi: Tensor) -> Tensor:
-    """The weights at the prediction of each point; the first has but its own."""
+    """Phi where each point was predicted; the first point was not, and has its own."""
     return torch.cat([phi[:1], phi[:-1]]).cpu()
 
 

@@ -8,6 +8,8 @@ from nbformat import NotebookNode
 from page_repairs import name
 from places import REPOSITORY
 
+from tests.seen import contrast
+
 
 def test_markdown_code_in_docstrings():
     assert literal("`a`, two `Sample`s") == "``a``, two ``Sample``\\ s"
@@ -57,16 +59,7 @@ def test_links_can_be_read_on_the_ground_of_an_exercise():
     for _ in range(2):
         tint = (68, 138, 255)
         ground = [0.9 * g + 0.1 * t for g, t in zip(ground, tint, strict=True)]
-
-    def luminance(color):
-        parts = [one / 255 for one in color]
-        linear = [
-            p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
-        ]
-        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-    words = luminance([int(link[i : i + 2], 16) for i in (1, 3, 5)])
-    assert (luminance(ground) + 0.05) / (words + 0.05) >= 4.5
+    assert contrast(link, ground) >= 4.5
 
 
 def test_what_has_words_on_it_is_named_by_them():

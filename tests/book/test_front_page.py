@@ -18,6 +18,7 @@ from places import BOOK
 from project import read_project
 
 import handwriting_lib as hw
+from tests.seen import SHIFTS
 
 pytest.importorskip("selenium")
 import build_book
@@ -45,13 +46,6 @@ const look = () => {
   done([mark.startTime, hands ? [...hands.options].map(one => one.textContent) : null]);
 };
 look();
-"""
-SHIFTS = """
-const done = arguments[0];
-new PerformanceObserver(list => done(
-  list.getEntries().reduce((sum, one) => sum + one.value, 0)
-)).observe({type: 'layout-shift', buffered: true});
-setTimeout(() => done(0), 500);
 """
 
 

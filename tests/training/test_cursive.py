@@ -14,7 +14,6 @@ from handwriting_lib.systems import fit, task_of
 from handwriting_lib.tokens.strokes import StrokeTokens
 from handwriting_lib.training.config import ConfigError, Recipe, TrainingConfig
 from handwriting_lib.training.cursive import (
-    CursiveSettings,
     CursiveTask,
     make_stroke_batch,
     measure,
@@ -185,7 +184,3 @@ def test_a_corpus_without_words_is_refused():
     lines = load_corpus("synthetic", samples=4, seed=1)
     with pytest.raises(ConfigError, match="words"):
         task_of(config(), prepare_words(lines, config()))
-
-
-def test_the_defaults_are_those_of_the_chapter():
-    assert CursiveSettings().words == (2, 5)

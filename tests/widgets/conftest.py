@@ -78,6 +78,22 @@ class Page:
         assert found is not None, label
         return found
 
+    def button(self, words: str, widget: int = 0):
+        """A button by the words on it."""
+        found = self.run(
+            "return [...roots[arguments[0]].querySelectorAll('button')]"
+            ".find(one => one.textContent === arguments[1])",
+            widget,
+            words,
+        )
+        assert found is not None, words
+        return found
+
+    def press(self, *words: str) -> None:
+        """Press buttons of the first widget, one after another."""
+        for one in words:
+            self.button(one).click()
+
     def slide(self, label: str, value: float, widget: int = 0) -> None:
         """Move a slider as a hand does."""
         self.run(

@@ -102,14 +102,6 @@ def test_it_goes_on_as_in_torch(run_module, request, kind, scribble):
     assert ((draws.mean(0) - mean).abs() < 4 * error).all()
 
 
-def press(page, words):
-    page.run(
-        "[...roots[0].querySelectorAll('button')]"
-        ".find(one => one.textContent === arguments[0]).click()",
-        words,
-    )
-
-
 def rows(page):
     return page.run("return roots[0].querySelectorAll('option').length")
 
@@ -139,7 +131,7 @@ def test_thirty_futures_of_any_point(show, reader, scribble, narrow):
         page.slider(label).send_keys(Keys.END)
         seen.add(told())
         assert page.pictures() != before, label
-    press(page, "Thirty others")
+    page.press("Thirty others")
     seen.add(told())
     assert len(seen) == 4
     ActionChains(page.driver).move_to_element(page.find("canvas")).click().perform()
@@ -161,18 +153,18 @@ def test_a_line_branches_where_it_is_pressed(show, free, narrow):
     assert page.pictures() != before
     page.slider("Points ahead").send_keys(Keys.HOME)
     page.slider("Point").send_keys(Keys.HOME)
-    press(page, "Branch here")
+    page.press("Branch here")
     wait(lambda: rows(page) == 3 and points(page) == 21)
     for _ in range(4):
-        press(page, "Branch here")
+        page.press("Branch here")
     assert rows(page) == 6
     assert "5 branches are enough" in page.find("[role=status]").text
     for _ in range(6):
-        press(page, "Remove")
+        page.press("Remove")
     assert rows(page) == 1
     assert "no branch to remove" in page.find("[role=status]").text
     before = page.pictures()
-    press(page, "Start over")
+    page.press("Start over")
     wait(lambda: points(page) == 21)
     assert page.pictures() != before
 
@@ -232,21 +224,21 @@ def test_the_window_is_taken_by_hand(show, reader, narrow):
         return int(page.find("output").text.split()[0])
 
     assert told() == 1
-    press(page, "Hold")
+    page.press("Hold")
     hold = page.find("button[aria-pressed=true]")
     assert hold.text == "Hold"
     for words in ("Ten points", "Back", "Skip"):
         before = told(), page.pictures()
-        press(page, words)
+        page.press(words)
         assert told() == before[0] + 10 and page.pictures() != before[1]
     page.find(".character:nth-child(2)").click()
     assert told() == 41
     hold.send_keys(Keys.SPACE)
     assert hold.get_attribute("aria-pressed") == "false"
     page.slider("speed of κ").send_keys(Keys.END)
-    press(page, "Play")  # to the end at once, because less motion was asked for
+    page.press("Play")  # to the end at once, because less motion was asked for
     assert "the end" in page.find("output").text or told() == 1200
-    press(page, "Start over")
+    page.press("Start over")
     assert told() == 1
 
 
@@ -289,7 +281,7 @@ def test_five_rows_are_written_anew(show, reader):
 
     assert len(told()) == 5 and page.drawn()
     seen = [page.pictures()]
-    press(page, "Another seed")
+    page.press("Another seed")
     wait(lambda: page.pictures()[-1] != seen[0][-1])
     page.slider("sharpen by b").send_keys(Keys.HOME)
     told()

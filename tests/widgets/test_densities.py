@@ -140,14 +140,6 @@ def test_they_show_and_every_slider_moves_them(show, figures, narrow):
             assert page.pictures(k) != before, label
 
 
-def press(page, words):
-    page.run(
-        "[...roots[0].querySelectorAll('button')]"
-        ".find(one => one.textContent === arguments[0]).click()",
-        words,
-    )
-
-
 @pytest.mark.slow
 def test_em_goes_step_by_step_and_plays(show, figures):
     from selenium.webdriver import ActionChains
@@ -157,19 +149,19 @@ def test_em_goes_step_by_step_and_plays(show, figures):
             for k, one in enumerate(("E-step", "M-step"))}  # fmt: skip
     assert step["E-step"].is_enabled() and not step["M-step"].is_enabled()
     before = page.pictures()
-    press(page, "E-step")
+    page.press("E-step")
     assert "Round 0: " in page.find("output").text
     assert page.pictures() != before
     assert step["M-step"].is_enabled() and not step["E-step"].is_enabled()
-    press(page, "M-step")
-    press(page, "Play")  # to the end at once, because less motion was asked for
+    page.press("M-step")
+    page.press("Play")  # to the end at once, because less motion was asked for
     assert "Round 61: " in page.find("output").text
     plane = page.find("canvas")
     ActionChains(page.driver).move_to_element(plane).click().perform()
     assert "Moved by hand" in page.find("[role=status]").text
     assert step["E-step"].is_enabled()
     where = page.slider("μ x").get_attribute("value")
-    press(page, "Another start")
+    page.press("Another start")
     assert page.slider("μ x").get_attribute("value") != where
     assert "Round" not in page.find("output").text
 
@@ -179,10 +171,10 @@ def test_a_component_that_collapses_is_told(show):
     """Three steps and three components, each on one of them."""
     three = torch.tensor(MEANS)
     page = show(EMSteps(three, three), reduced=True)
-    press(page, "Play")
+    page.press("Play")
     assert "has collapsed" in page.find("[role=status]").text
-    press(page, "Start again")
-    press(page, "E-step")
+    page.press("Start again")
+    page.press("E-step")
     assert "Round 0: " in page.find("output").text
 
 
@@ -203,8 +195,8 @@ def test_a_target_is_dragged_and_learnt_from(show, figures):
 
     losses = [loss()]
     for _ in range(3):
-        press(page, "Learn from it")
+        page.press("Learn from it")
         losses.append(loss())
     assert losses[1] < losses[0] and losses[-1] < losses[0] - 0.5
-    press(page, "Start again")
+    page.press("Start again")
     assert loss() == losses[0]

@@ -19,6 +19,7 @@ from handwriting_lib.widgets import (
 )
 from handwriting_lib.widgets.own_ink import OWN_INK, _layers_of
 
+from .conftest import wait
 from .test_pad import NO_STORAGE, Hand
 
 SLIDERS = {
@@ -169,7 +170,7 @@ def test_gates_are_moved_while_a_cell_reads(show, raw):
     page = show(GateHandles(ink), reduced=True)
     page.slide("forget gate f", 0.9)
     for _ in range(3):
-        Hand(page, None).press("Ten points")
+        page.press("Ten points")
     page.slide("input gate i", 0)
     page.slide("forget gate f", 1)
     page.slide("output gate o", 0.5)
@@ -184,8 +185,26 @@ def test_gates_are_moved_while_a_cell_reads(show, raw):
     numbers = [float(one.replace("\u2212", "-")) for one in found.groups()]
     assert numbers == pytest.approx([c, 0.5 * math.tanh(c)], abs=0.02)
     assert said(page).startswith(f"Point {len(ink)} of {len(ink)}")
-    Hand(page, None).press("Start over")
+    page.press("Start over")
     assert said(page).startswith("Press Play")
+
+
+@pytest.mark.slow
+def test_a_line_that_is_read_asks_for_no_more_frames(show, scribble):
+    """A clock that one of its steps pauses does not run on unseen."""
+    page = show(GateHandles(scribble("an", 30).ink))
+    page.press("Play")
+    wait(lambda: said(page).startswith("Point 30 of 30"))
+    frames = page.driver.execute_async_script(
+        """
+        const done = arguments[0], ask = window.requestAnimationFrame;
+        let count = 0;
+        window.requestAnimationFrame = work => (count += 1, ask(work));
+        setTimeout(() => done(count), 300);
+        """
+    )
+    assert frames == 0
+    assert page.find("button.play").text == "Play"
 
 
 @pytest.mark.slow
@@ -210,7 +229,7 @@ def test_a_hand_may_write_its_own_line(show, figures, name):
     stored = json.loads(page.driver.execute_script(f"return localStorage['{STORED}']"))
     assert len(stored["strokes"]) == 3
     page = show(figures[name])  # it is there in the next figure
-    Hand(page, None).press("Take my line")
+    page.press("Take my line")
     assert said(page) not in (given[1], own)
     page.driver.execute_script("localStorage.clear()")
 
@@ -221,7 +240,7 @@ def test_what_another_script_stored_is_left_alone(show, figures, content):
     page = show(figures["thinning"])
     page.driver.execute_script(f"localStorage['{STORED}'] = arguments[0]", content)
     page = show(figures["thinning"])
-    Hand(page, None).press("Write my own line")
+    page.press("Write my own line")
     page.driver.execute_script("localStorage.clear()")
 
 

@@ -207,17 +207,10 @@ class Hand:
         self.send("Touch", type=f"touch{kind}", touchPoints=points)
 
     def button(self, label: str) -> Any:
-        found = self.page.run(
-            "return [...roots[0].querySelectorAll('button')]"
-            ".find(one => one.textContent === arguments[0])",
-            label,
-        )
-        assert found is not None, label
-        return found
+        return self.page.button(label)
 
     def press(self, *labels: str) -> None:
-        for label in labels:
-            self.button(label).click()
+        self.page.press(*labels)
 
     def text(self, selector: str) -> str:
         return self.page.run(

@@ -20,6 +20,7 @@ from handwriting_lib.alphabet import fold, missing
 from handwriting_lib.widgets import Studio
 from handwriting_lib.widgets.studio import FOLDER, MODEL, MODULES, write_pack
 from handwriting_lib.writing import styles as styles_module
+from tests.seen import SHIFTS
 
 from .conftest import wait
 from .typed import TYPED
@@ -639,13 +640,6 @@ def test_a_site_has_each_network_once(driver, tmp_path, monkeypatch):
     console(driver)
 
 
-SHIFTS = """
-const done = arguments[0];
-new PerformanceObserver(list => done(
-  list.getEntries().reduce((sum, one) => sum + one.value, 0)
-)).observe({type: 'layout-shift', buffered: true});
-setTimeout(() => done(0), 500);
-"""
 PIXELS = """
 const [canvas] = roots[0].querySelectorAll('canvas');
 const {width, height} = canvas;

@@ -41,30 +41,37 @@ def test_a_line_alone_is_as_in_a_batch(model):
         assert alone.problem == together[i].problem
 
 
-def test_the_cache_changes_nothing(model):
-    """Draw the same line from the whole network at every point."""
-    net, text = model.network, "d e"
-    noise = torch.rand(200, 2, generator=line_generator(7, 0, 1))
-    batch, pairs = pad_texts([text]), torch.zeros(1, 1, 2, dtype=torch.long)
-    with torch.no_grad():
-        for t in range(60):
+def by_the_whole_network(net, text, begin, noise):
+    """Ink of at most so many points, from all tokens so far at every point."""
+    batch, pairs, tokens = pad_texts([text]), begin[None], net.tokens
+    spaces = text.count(" ")
+    for one in noise:
+        with torch.no_grad():
             out = net(pairs, *batch)
             angle, shot = pairs[0, -1].tolist()
-            lifted = shot % 2 == 1 and angle < net.tokens.angles
-            ended = int((pairs[0, :, 0] == net.tokens.word).sum())
-            allowed = torch.ones(net.tokens.angles + 2, dtype=torch.bool)
-            allowed[net.tokens.word] = lifted and ended == 0
-            allowed[net.tokens.end] = lifted and ended == 1
-            angle = Decoding().pick(out.angles[:, -1], noise[t, :1], allowed)
+            lifted = shot % 2 == 1 and angle < tokens.angles
+            ended = int((pairs[0, :, 0] == tokens.word).sum())
+            allowed = torch.ones(tokens.angles + 2, dtype=torch.bool)
+            allowed[tokens.word] = lifted and ended < spaces
+            allowed[tokens.end] = lifted and ended == spaces
+            angle = Decoding().pick(out.angles[:, -1], one[:1], allowed)
             shots = net.shots_after(out.hidden[:, -1], angle)
-            shot = Decoding().pick(shots, noise[t, 1:])
-            if int(angle) == net.tokens.end:
-                break
-            if int(angle) == net.tokens.word:
-                shot = torch.tensor([net.tokens.no_shot])
-            pairs = torch.cat([pairs, torch.stack([angle, shot], 1)[None]], 1)
-    ink = net.tokens.decode(pairs[0])
-    (line,) = draw(model, [text], [0])
+            shot = Decoding().pick(shots, one[1:])
+        if int(angle) == tokens.end:
+            break
+        if int(angle) == tokens.word:
+            shot = torch.tensor([tokens.no_shot])
+        pairs = torch.cat([pairs, torch.stack([angle, shot], 1)[None]], 1)
+    return pairs[0]
+
+
+def test_the_cache_changes_nothing(model):
+    """Draw the same line from the whole network at every point."""
+    noise = torch.rand(200, 2, generator=line_generator(7, 0, 1))[:60]
+    begin = torch.zeros(1, 2, dtype=torch.long)
+    pairs = by_the_whole_network(model.network, "d e", begin, noise)
+    ink = model.network.tokens.decode(pairs)
+    (line,) = draw(model, ["d e"], [0])
     torch.testing.assert_close(line.ink[: len(ink), :2], ink[:, :2])
     assert len(ink) > 5
 
@@ -116,17 +123,20 @@ def test_a_written_line_gives_its_hand(model):
 
 
 def test_a_line_goes_on_from_its_prime(model):
-    """Its first point is drawn after all of the prime has been read."""
-    net, prime = model.network, make_prime(model, [word()])
-    noise = torch.rand(1, 2, generator=line_generator(7, 0, 1))
-    with torch.no_grad():
-        out = net(prime.pairs[None], *pad_texts(["oh d"]))
-        allowed = torch.arange(net.tokens.angles + 2) < net.tokens.angles
-        angle = Decoding().pick(out.angles[:, -1], noise[:, 0], allowed)
-        shot = Decoding().pick(net.shots_after(out.hidden[:, -1], angle), noise[:, 1])
-    generators = [line_generator(7, 0, 1)]
-    (line,) = CursiveWriter(model).draw(["d"], generators, prime, 0.0, 1.0)
-    assert line.ink[0].tolist() == [0.0, 0.0, float(shot % 2)] or len(line.ink) == 1
+    """Each point is drawn after all of the prime and all points before it."""
+    prime, text = make_prime(model, [word()]), "d e f g h i"
+    inks = []
+    for position in range(3):
+        noise = torch.rand(40, 2, generator=line_generator(7, position, 1))
+        pairs = by_the_whole_network(model.network, f"oh {text}", prime.pairs, noise)
+        ink = model.network.tokens.decode(pairs[len(prime.pairs) :])
+        generators = [line_generator(7, position, 1)]
+        (line,) = CursiveWriter(model).draw([text], generators, prime, 0.0, 1.0)
+        torch.testing.assert_close(line.ink[: len(ink), :2], ink[:, :2])
+        torch.testing.assert_close(line.ink[: len(ink) - 1, 2], ink[:-1, 2])
+        inks.append(ink)
+    assert min(map(len, inks)) > 5
+    assert not torch.equal(inks[0][:6], inks[1][:6])
 
 
 def test_bias_and_temperature_pull_together(model):

@@ -320,6 +320,14 @@ def test_layout_can_change_without_writing():
     assert narrow.laid_out(page.layout).to_json() == page.to_json()
 
 
+@pytest.mark.parametrize("wrap", ["greedy", "balanced"])
+def test_batches_are_laid_out_as_a_whole_page_is(monkeypatch, wrap):
+    monkeypatch.setattr(pages, "BATCH", 1)
+    page = page_of(LETTER * 3, wrap=wrap, paper="120x90")
+    assert page.words[-1].sheet > 1
+    assert page.laid_out(page.layout).to_json() == page.to_json()
+
+
 # --- words again ---------------------------------------------------------------------
 
 
@@ -367,7 +375,7 @@ def test_words_that_there_are_not(words):
 # --- interruptions and files ---------------------------------------------------------
 
 
-def test_interrupted_page_is_gone_on_with(monkeypatch):
+def test_interrupted_page_is_continued(monkeypatch):
     monkeypatch.setattr(pages, "BATCH", 2)
     seen = []
     whole = page_of(on_batch=seen.append)
@@ -389,7 +397,7 @@ def test_interrupted_page_is_gone_on_with(monkeypatch):
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"text": "other"}, {"style": "x"}])
-def test_another_page_is_not_gone_on_with(change):
+def test_another_page_is_not_continued(change):
     page = page_of()
     with pytest.raises(OtherPageError, match="another text, or was begun"):
         page_of(**{"text": LETTER, "page": page, **change})
@@ -436,13 +444,15 @@ def test_damaged_pages_are_refused():
         ({"paper": (1e9, 100)}, "side of the paper"),
         ({"size": 0}, "size.*0.3"),
         ({"size": 1e9}, "size"),
-        ({"size": float("nan")}, "size must be in millimetres.*nan"),
-        ({"size": "2ex"}, "size must be in millimetres"),
+        ({"size": float("nan")}, "size must be a length from 0 to 5000 mm.*nan"),
+        ({"size": "2ex"}, "size must be a length.*6.5in, not '2ex'"),
         ({"width": "-5"}, "width must be"),
         ({"width": 500}, "wider than the paper"),
         ({"width": 5}, "too short for letters"),
         ({"margin": 150}, "too short|no room|wider"),
-        ({"margin": "two"}, "margin must be.*'two'"),
+        ({"margin": "two"}, "margin must be.*or 60ex, not 'two'"),
+        ({"margin": "1e999"}, "margin must be a length.*'1e999'"),
+        ({"indent": True}, "indent must be a length.*True"),
         ({"indent": "170mm"}, "too short"),
         ({"line_spacing": 0}, "line_spacing"),
         ({"line_spacing": 1e9}, "line_spacing"),

@@ -57,6 +57,8 @@ function isDark(element) {
   return 0.299 * r + 0.587 * g + 0.114 * b > 140;
 }
 
+export const FRAME = 12; // milliseconds that work may take before the page is drawn again
+
 /** Whether the reader asked for less motion. */
 export function reducedMotion() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -447,7 +449,7 @@ export function onDrag(element, found) {
 
 /** A labelled slider; `element`, and `value` to read and set. `format(value)` is shown
  * beside it and read out. */
-export function slider({ label, min, max, step, value, format = String, onInput }) {
+export function slider({ label, min, max, step, value, format = String, onInput = () => {} }) {
   const shown = node("span", { class: "value", "aria-hidden": "true" });
   const input = node("input", { type: "range", min, max, step, "aria-label": label });
   const show = () => {
@@ -565,8 +567,10 @@ export function clock({ stage, length, rate, onStep, onState = () => {} }) {
     onStep(Math.floor(at));
   };
   const tick = (now) => {
+    const own = frame;
     set(at + (rate() * Math.min(now - last, 250)) / 1000);
     last = now;
+    if (frame !== own) return; // onStep has paused the clock
     if (at >= length - 1) pause();
     else frame = requestAnimationFrame(tick);
   };
@@ -594,6 +598,9 @@ export function clock({ stage, length, rate, onStep, onState = () => {} }) {
     },
     get at() {
       return Math.floor(at);
+    },
+    get playing() {
+      return frame !== 0;
     },
   };
 }

@@ -17,9 +17,11 @@ export function mount(host, data) {
   let made = 0; // rows, the removed ones too: no future comes twice
   let growing = null;
 
+  const inkOfRow = ({ path }) => inkSoFar(path, ({ x, y, end }) => [x, y, end]);
+
   /** Where the rows lie, one below the other: all as large, and all begin at the left. */
   const layOut = (width) => {
-    const boxes = rows.map(({ path }) => inkOf(path.map(({ x, y, end }) => [x, y, end])).box);
+    const boxes = rows.map((row) => inkOfRow(row).box);
     const left = Math.min(0, ...boxes.map((box) => box.left));
     const across = Math.max(14, ...boxes.map((box) => box.right)) - left + 2 * MARGIN;
     const scale = Math.min(30, width / across);
@@ -38,9 +40,10 @@ export function mount(host, data) {
     height: (width) => layOut(width).height,
     draw(context, { width, colors }) {
       const { places } = layOut(width);
-      rows.forEach(({ path, fork }, k) => {
+      rows.forEach((row, k) => {
+        const { path, fork } = row;
         const place = places[k];
-        const ink = inkOf(path.map(({ x, y, end }) => [x, y, end]));
+        const ink = inkOfRow(row);
         const wide = Math.max(1.4, 0.1 * place.scale);
         if (fork) drawInk(context, ink, place, { to: fork + 1, color: colors.faint, width: wide });
         drawInk(context, ink, place, { from: fork, color: colors[ROW_COLORS[k]], width: wide });
@@ -141,10 +144,9 @@ export function mount(host, data) {
       show();
     },
   });
-  const length = slider({ label: "Points ahead", min: 20, max: 240, step: 10, value: 100, onInput() {} });
+  const length = slider({ label: "Points ahead", min: 20, max: 240, step: 10, value: 100 });
   const bias = slider({
     label: "bias b", min: 0, max: 3, step: 0.1, value: data.bias, format: (v) => v.toFixed(1),
-    onInput() {},
   });
   stage.root.append(
     node("div", { class: "panel" }, paper.element),

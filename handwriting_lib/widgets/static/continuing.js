@@ -1,7 +1,5 @@
 // How a network goes on from any point: a state, and the output that belongs to it.
 
-const FRAME_TIME = 12; // milliseconds of work in a frame
-
 /** Two numbers that are even in [0, 1) and two that are normal, for a draw. */
 function fourNumbers(random) {
   const radius = Math.sqrt(-2 * Math.log(1 - random()));
@@ -45,7 +43,7 @@ function* goOn(engine, { x, y, known }, { indices = [], bias, random }) {
 function inFrames(stage, step, most = () => Infinity) {
   let frame = 0;
   const tick = () => {
-    const until = performance.now() + FRAME_TIME;
+    const until = performance.now() + FRAME;
     frame = 0;
     for (let left = most(); step(); left -= 1) {
       if (left > 1 && performance.now() < until) continue;

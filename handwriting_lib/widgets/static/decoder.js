@@ -3,7 +3,6 @@
 // composes them. arithmetic.js computes the products of matrices and vectors.
 
 const NORM_EPSILON = 1e-5; // of torch's LayerNorm
-const BREATH = 12; // milliseconds after which the page may do other things
 const DECODER_FORMATS = ["handwriting_lib.model.2", "handwriting_lib.int8.1"];
 
 /** Shapes of the tensors of a decoder, by name. */
@@ -258,7 +257,7 @@ export async function composeSentence(
   const breathe = async () => {
     if (performance.now() < until) return;
     await new Promise((resolve) => setTimeout(resolve));
-    until = performance.now() + BREATH;
+    until = performance.now() + FRAME;
   };
   for (let draw = 1; draw <= redraws + 1; draw++) {
     const uniform = uniformNumbers(seed, 0, draw);

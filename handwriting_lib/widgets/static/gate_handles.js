@@ -86,10 +86,7 @@ export function mount(host, data) {
   let made = 0;
   const walk = clock({
     stage, length: 1e6, rate: () => data.rate,
-    onState(playing) {
-      walk.playing = playing;
-      play.show(playing);
-    },
+    onState: (playing) => play.show(playing),
     onStep(at) {
       const going = read(at - made);
       made = at;
@@ -116,7 +113,6 @@ export function mount(host, data) {
 
   const handles = GATE_HANDLES.map(([, label], k) => slider({
     label, min: 0, max: 1, step: 0.01, value: data.gates[k], format: (v) => v.toFixed(2),
-    onInput() {},
   }));
   handles.forEach(({ input }, k) => (input.style.accentColor = `var(--${GATE_HANDLES[k][2]})`));
   const source = ownInk(stage, { given: pointsOf(unpackInk(data.ink)), onInk: take });

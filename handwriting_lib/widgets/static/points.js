@@ -87,5 +87,14 @@ function inkOf(points) {
   return makeInk(...[0, 1, 2].map((axis) => points.map((point) => point[axis])));
 }
 
+const inks = new WeakMap();
+
+/** The same for a list that only grows, made anew when it has grown: frames ask for it
+ * several times. `position(entry)` gives `[x, y, end]`. */
+function inkSoFar(list, position = (entry) => entry) {
+  if (inks.get(list)?.length !== list.length) inks.set(list, inkOf(list.map(position)));
+  return inks.get(list);
+}
+
 /** Ink to draw as positions. */
 const pointsOf = ({ x, y, end }) => Array.from(x, (v, i) => [v, y[i], end[i] > 0.5 ? 1 : 0]);

@@ -51,10 +51,10 @@ export function mount(host, data) {
 
   const papers = SHARPENED.map(([words], k) => picture(stage, {
     label: `"${data.text}", sharpened: ${words}`,
-    height: (width) => (rows[k]?.length ? view(inkOf(rows[k]).box, width, { most: 22 }).height : 60),
+    height: (width) => (rows[k]?.length ? view(inkSoFar(rows[k]).box, width, { most: 22 }).height : 60),
     draw(context, { width, colors }) {
       if (!rows[k]?.length) return;
-      const ink = inkOf(rows[k]);
+      const ink = inkSoFar(rows[k]);
       drawInk(context, ink, view(ink.box, width, { most: 22 }), { color: colors.ink });
     },
   }));

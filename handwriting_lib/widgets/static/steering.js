@@ -74,10 +74,10 @@ export function mount(host, data) {
 
   const paper = picture(stage, {
     label: `The network writes "${data.text}"`,
-    height: (width) => (writing?.points.length ? wrap(inkOf(writing.points), width, { most: 28 }).height : 90),
+    height: (width) => (writing?.points.length ? wrap(inkSoFar(writing.points), width, { most: 28 }).height : 90),
     draw(context, { width, colors }) {
       if (!writing?.points.length) return;
-      const ink = inkOf(writing.points);
+      const ink = inkSoFar(writing.points);
       const place = wrap(ink, width, { most: 28 });
       drawInk(context, ink, place, { color: colors.ink });
       const last = ink.length - 1;
@@ -125,18 +125,14 @@ export function mount(host, data) {
     }
     if (walk.playing) return walk.pause();
     walk.seek(0);
-    walk.made = 0;
     walk.play();
   });
+  let made = 0;
   const walk = clock({
-    stage, length: 1e6, rate: () => POINTS_A_SECOND,
-    onState(playing) {
-      walk.playing = playing;
-      play.show(playing);
-    },
+    stage, length: 1e6, rate: () => POINTS_A_SECOND, onState: play.show,
     onStep(at) {
-      const going = write(at - (walk.made ?? at));
-      walk.made = at;
+      const going = write(at - made);
+      made = at;
       if (!going) walk.pause();
     },
   });
@@ -164,7 +160,6 @@ export function mount(host, data) {
   });
   const speed = slider({
     label: "speed of κ", min: 0, max: 2, step: 0.05, value: 1, format: (v) => `${v.toFixed(2)} ×`,
-    onInput() {},
   });
   const bias = slider({
     label: "bias b", min: 0, max: 3, step: 0.1, value: data.bias, format: (v) => v.toFixed(1),

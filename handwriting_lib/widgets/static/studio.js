@@ -16,7 +16,6 @@ const PARAGRAPH = 1.8; // more than that before a paragraph
 const BASELINE = 0.2; // the share of a line's points that lie below it
 const CHARACTER = 1.4; // letter-body heights, a guess until the ink is there
 const OWN_HAND = "its own"; // "any" in Python: each line has another
-const FRAME = 12; // milliseconds of a frame that writing at once may take
 const LONGEST_TYPED = 4000;
 const RANGES = { bias: [0, 2.5], temperature: [0.2, 1.5] };
 const NO_ROOM = { text: null, boxes: [], bases: [] };
