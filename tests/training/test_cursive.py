@@ -16,6 +16,7 @@ from handwriting_lib.training.config import ConfigError, Recipe, TrainingConfig
 from handwriting_lib.training.cursive import (
     CursiveSettings,
     CursiveTask,
+    aligned_head,
     make_stroke_batch,
     measure,
     prepare_words,
@@ -189,3 +190,23 @@ def test_a_corpus_without_words_is_refused():
 
 def test_the_defaults_are_those_of_the_chapter():
     assert CursiveSettings().words == (2, 5)
+
+
+def test_the_head_that_follows_the_characters(words):
+    """One that looks where a perfect one would look is found among others."""
+    task = CursiveTask(config(), words)
+    known = task.aligned
+    assert all(word.character_of_point is not None for word in known)
+
+    class Knowing(torch.nn.Module):
+        tokens, offsets = StrokeTokens(), torch.zeros(1)
+
+        def attention_maps(self, pairs, text, text_mask):
+            maps = torch.zeros(len(pairs), 2, 3, pairs.shape[1], text.shape[1])
+            maps[..., 0] = 0.5
+            for i, word in enumerate(known):
+                at = word.character_of_point[1:]
+                maps[i, 1, 2, torch.arange(len(at)), at] = 1.0
+            return maps
+
+    assert aligned_head(Knowing(), known) == (1, 2)
