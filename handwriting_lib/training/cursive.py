@@ -395,10 +395,14 @@ class CursiveTask(Task):
             inks, [gap * math.exp(one * half) for one in gaps], steps.tolist()
         )
 
-    def batch(self, step: int) -> StrokeBatch:
+    def drawn(self, step: int) -> tuple[list[Joined], list[str]]:
+        """The lines of a step's batch as ink in letter-body heights, and their texts.
+
+        Args:
+            step: number of the step, which decides the draw with the recipe's seed.
+        """
         recipe = self.config.recipe
-        seed = recipe.seed * 1_000_003 + step
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(self._seed(step))
         is_words, which, rate = torch.rand(3, generator=generator).tolist()
         pool = self.pools[-1 if which < recipe.synthetic_share else 0]
         if is_words < recipe.word_share_at(step):
@@ -415,7 +419,13 @@ class CursiveTask(Task):
             ink, ends = self._joined(inks, text, generator)
             ink = augment(ink, self.config.augmentation, generator)
             lines.append(Joined(ink, ends))
-        return make_stroke_batch(lines, texts, self.tokens, seed)
+        return lines, texts
+
+    def _seed(self, step: int) -> int:
+        return self.config.recipe.seed * 1_000_003 + step
+
+    def batch(self, step: int) -> StrokeBatch:
+        return make_stroke_batch(*self.drawn(step), self.tokens, self._seed(step))
 
     def _held_out(self, words: list[Sample]) -> dict[str, list[StrokeBatch]]:
         """The validation batches: single words of all lengths, and combinations."""
