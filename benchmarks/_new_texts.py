@@ -14,6 +14,7 @@ import argparse
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import handwriting_lib as hw
 from handwriting_lib.evaluation.report import letters
@@ -25,8 +26,10 @@ SHORT = ((1, 33), (2, 33), (3, 34))  # words of a text, and the number of texts
 LONG = ((20, 67), (40, 67), (80, 66))  # characters, and the number of texts
 SEED = 19
 # what the shipped networks have read of synthetic ink
-SYNTHETIC = ({"samples": 6000, "seed": 1, "writers": 400},
-             {"samples": 4000, "seed": 1, "writers": 400, "kinds": ("word",)})  # fmt: skip
+SYNTHETIC: tuple[dict[str, Any], ...] = (
+    {"samples": 6000, "seed": 1, "writers": 400},
+    {"samples": 4000, "seed": 1, "writers": 400, "kinds": ("word",)},
+)
 
 
 def read() -> list[str]:

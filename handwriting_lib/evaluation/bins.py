@@ -10,11 +10,15 @@ that the bins cover the plane and their probabilities add up to 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from ..alphabet import pad_texts
 from ..data.transforms import Normalisation
 from ..parts.mixture import StrokeMixture
 from ..tokens.strokes import StrokeTokens
@@ -86,3 +90,39 @@ def bin_log_prob(
         inside = torch.logsumexp(density + area.flatten(1).log(), -1)
         found.append(inside + one.end_log_prob(shot[rows] % 2))
     return torch.cat(found)
+
+
+@torch.no_grad()
+def mixture_nats(
+    network: Any,
+    normalisation: Normalisation,
+    lines: Sequence[Tensor],
+    texts: Sequence[str],
+    tokens: StrokeTokens,
+    nodes: int = NODES,
+) -> list[Tensor]:
+    """What each point of lines in tokens costs a network that predicts offsets.
+
+    The network reads the ink that the tokens decode to, without the marks that end
+    words, which it does not know.
+
+    Args:
+        network: with a mixture at its output, on the CPU, that reads a text.
+        normalisation: of the network.
+        lines: `(N, 2)` int64 tokens each.
+        texts: of the lines.
+        tokens: the bins.
+        nodes: as in `bin_log_prob`.
+
+    Returns:
+        For each line, the nats of each of its points but the first.
+    """
+    points = [line[line[:, 0] < tokens.angles] for line in lines]
+    ink = pad_sequence([tokens.decode(line) for line in points], batch_first=True)
+    read = normalisation.apply(ink)[:, :-1]
+    mixture = network(read, *pad_texts(texts)).mixture()
+    lengths = torch.tensor([len(line) - 1 for line in points])
+    asked = torch.arange(read.shape[1]) < lengths[:, None]  # (B, T - 1)
+    named = torch.cat([line[1:] for line in points])
+    found = bin_log_prob(mixture[asked], named, tokens, normalisation, nodes)
+    return list((-found).split(lengths.tolist()))

@@ -31,9 +31,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 import handwriting_lib as hw
+from handwriting_lib.alphabet import decode
 from handwriting_lib.data.batches import Batch, make_batch
 from handwriting_lib.data.transforms import Normalisation, measure_normalisation
-from handwriting_lib.evaluation.bins import bin_log_prob
+from handwriting_lib.evaluation.bins import mixture_nats
 from handwriting_lib.training.cursive import (
     CursiveData,
     CursiveTask,
@@ -81,34 +82,24 @@ class Mixture(Recorded):
         return batch_loss(network, batch)
 
     def validate(self, network: torch.nn.Module, device: torch.device) -> float:
-        totals = [
-            sum(self.nats(network, change(batch)) for batch in self.held_out["words"])
-            for change in (lambda batch: batch, StrokeBatch.without_text)
-        ]
-        points = sum(int(self.asked(batch).sum()) for batch in self.held_out["words"])
-        self.rows.append([round(float(total) / points, 3) for total in totals])
-        return self.rows[-1][0]
+        """As `measure` does for tokens, on the ink that the tokens stand for."""
+        row = []
+        for change in (lambda batch: batch, StrokeBatch.without_text):
+            nats = torch.cat([
+                nats for batch in self.held_out["words"]
+                for nats in self.nats(network, change(batch))
+            ])  # fmt: skip
+            row.append(round(float(nats.mean()), 3))
+        self.rows.append(row)
+        return row[0]
 
-    def asked(self, batch: StrokeBatch) -> torch.Tensor:
-        """`(B, T)` bool, true where a point is to be predicted."""
-        return batch.mask & (batch.pairs[:, 1:, 0] < self.tokens.angles)
-
-    @torch.no_grad()
-    def nats(self, network: torch.nn.Module, batch: StrokeBatch) -> torch.Tensor:
-        """The nats of all points of a batch, on ink that was rounded to tokens."""
-        pairs = batch.pairs
-        table = torch.zeros(self.tokens.angles + 2, self.tokens.radii + 1, 2)
-        table[:-2, :-1] = self.tokens.offsets()
-        offset = table[pairs[..., 0], pairs[..., 1] // 2]
-        offset[:, 0] = 0
-        ink = torch.cat([offset, (pairs[..., 1:] % 2).to(offset)], -1)
-        out = network(
-            self.normalisation.apply(ink)[:, :-1], batch.text, batch.text_mask
-        )
-        asked = self.asked(batch)
-        return -bin_log_prob(
-            out.mixture()[asked], pairs[:, 1:][asked], self.tokens, self.normalisation
-        ).sum()
+    def nats(self, network: torch.nn.Module, batch: StrokeBatch) -> list[torch.Tensor]:
+        rows = zip(batch.pairs, batch.mask.sum(1).tolist(), strict=True)
+        texts = zip(batch.text, batch.text_mask.sum(1).tolist(), strict=True)
+        return mixture_nats(
+            network, self.normalisation, [pairs[:n] for pairs, n in rows],
+            [decode(text[: n - 1]) for text, n in texts], self.tokens,
+        )  # fmt: skip
 
     def model(self, network: torch.nn.Module, about: Mapping[str, Any]) -> hw.Model:
         return hw.Model(network, self.normalisation, self.config.thinning, about=about)
