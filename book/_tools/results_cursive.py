@@ -82,7 +82,7 @@ def cursive_words(result: Mapping[str, Any]) -> dict[str, str]:
                 "difference",
             ],
             writing,
-        ),  # fmt: skip
+        ),
         "cursive-others": table(head, others),
         "cursive-judged": _judged(cursive, synthesis, better),
         "cursive-cache": f"{cached / plain:.1f}",
