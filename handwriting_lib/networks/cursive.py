@@ -117,11 +117,14 @@ class CursiveState(NamedTuple):
         text: the characters, as the layers see them.
         layers: the key-value cache of each layer.
         track: where the pen is, `(B,)` each.
+        mask: `(B, N)` bool, true for the N positions of the cache that hold a token of
+            the row; None if all of them do.
     """
 
     text: Characters
     layers: tuple[KeyValues, ...]
     track: Track
+    mask: Tensor | None = None
 
     def select(self, rows: Tensor) -> CursiveState:
         """The state of some rows of the batch."""
@@ -133,6 +136,7 @@ class CursiveState(NamedTuple):
             ),
             tuple(KeyValues(k[rows], v[rows]) for k, v in self.layers),
             Track(*(part[rows] for part in self.track)),
+            None if self.mask is None else self.mask[rows],
         )
 
 
@@ -210,11 +214,12 @@ class Layer(nn.Module):
         text: Characters,
         known: KeyValues,
         cache: KeyValues | None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, KeyValues]:
         def dropped(part: Tensor) -> Tensor:
             return dropout(part, self.dropout, self.training)
 
-        mixed, cache = self.ink(self.norm_ink(x), cache)
+        mixed, cache = self.ink(self.norm_ink(x), cache, mask)
         x = x + dropped(mixed)
         at = self.norm_text(x)
         x = x + dropped(self.text.look(at, known, bias=self.bias(at, track, text)))
@@ -370,6 +375,7 @@ class CursiveDecoder(nn.Module):
         text_mask: Tensor | None = None,
         following: Tensor | None = None,
         state: CursiveState | None = None,
+        lengths: Tensor | None = None,
     ) -> CursiveOutput:
         """The scores of the next angle at each token, and of the next shot.
 
@@ -382,17 +388,27 @@ class CursiveDecoder(nn.Module):
             following: `(B, T)` int64, the angle or mark that follows each token, for
                 which the scores of the shots are wanted.
             state: the state to continue from; None begins a line.
+            lengths: `(B,)` number of tokens of each row, the others being padding; the
+                state returned is that after each row's own last token. None reads all
+                T of them. Not with a state.
         """
+        (batch, length), mask = pairs.shape[:2], None
         if state is None:
             assert text is not None and text_mask is not None
+            if lengths is not None:
+                mask = torch.arange(length, device=pairs.device) < lengths[:, None]
             characters, caches = self.read(text, text_mask), None
         else:
+            assert lengths is None
             characters, caches = state.text, state.layers
+            if state.mask is not None:
+                new = state.mask.new_ones(batch, length)
+                mask = torch.cat([state.mask, new], 1)  # (B, N + T)
         track = self.follow(pairs, state and state.track)
         x, after = self._embed(pairs, track), []
         for i, layer in enumerate(self.layers):
             x, cache = layer(
-                x, track, characters, characters.known[i], caches and caches[i]
+                x, track, characters, characters.known[i], caches and caches[i], mask
             )
             after.append(cache)
         hidden = self.norm(x)
@@ -400,9 +416,7 @@ class CursiveDecoder(nn.Module):
             hidden,
             self.angles(hidden),
             None if following is None else self.shots_after(hidden, following),
-            CursiveState(
-                characters, tuple(after), Track(*(part[:, -1] for part in track))
-            ),
+            CursiveState(characters, tuple(after), _last(track, lengths), mask),
         )
 
     def shots_after(self, hidden: Tensor, angle: Tensor) -> Tensor:
@@ -444,6 +458,14 @@ class CursiveDecoder(nn.Module):
             maps.append(layer.text.look_weights(at, known, bias))  # type: ignore[operator,union-attr]
             x, _ = layer(x, track, characters, known, None)
         return torch.stack(maps, 1)
+
+
+def _last(track: Track, lengths: Tensor | None) -> Track:
+    """Where the pen is after the last token of each row, `(B,)` each."""
+    if lengths is None:
+        return Track(*(part[:, -1] for part in track))
+    at = lengths[:, None] - 1
+    return Track(*(part.gather(1, at)[:, 0] for part in track))
 
 
 def _before(marked: Tensor) -> Tensor:

@@ -198,7 +198,7 @@ class MultiHeadAttention(nn.Module):
         return self.output(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def forward(
-        self, x: Tensor, cache: KeyValues | None = None
+        self, x: Tensor, cache: KeyValues | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, KeyValues]:
         """Causal self-attention: each position sees itself and what came before.
 
@@ -206,6 +206,8 @@ class MultiHeadAttention(nn.Module):
             x: `(B, T, D)` the positions that are new.
             cache: the cache that the call for the earlier positions returned, or None
                 at the beginning.
+            mask: `(B, S)` bool over the positions of the cache and the new ones, false
+                for those that nothing may read; None lets all of them be read.
 
         Returns:
             `(B, T, D)`, and the cache with the new positions appended. A call never
@@ -217,7 +219,7 @@ class MultiHeadAttention(nn.Module):
             key = torch.cat([cache.keys, key], 2)
             value = torch.cat([cache.values, value], 2)
         known = KeyValues(key, value)
-        return self._attend(query, known, None, causal=True), known
+        return self._attend(query, known, mask, causal=True), known
 
     def weights(self, x: Tensor) -> Tensor:
         """`(B, heads, T, T)`: how much each position of `x` reads from each other one.

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 FINENESS = 3  # how much less words are thinned for keeping than when they are drawn
 LARGEST = 128  # lines in a batch
+ALIGNED = 64  # synthetic words that show which head follows the characters
 # What the text is replaced by when it is taken away: a letter that says nothing.
 BLANK = int(encode("e")[0])
 
@@ -232,6 +233,35 @@ def measure(
     return Measured(*shares.tolist())
 
 
+@torch.no_grad()
+def aligned_head(network: nn.Module, words: Sequence[Sample]) -> tuple[int, int]:
+    """Find the head whose most attended character is most often the true one.
+
+    Args:
+        network: a `CursiveDecoder`.
+        words: in letter-body heights and thinned, with `character_of_point`; synthetic
+            ink knows it.
+
+    Returns:
+        The numbers of its layer and of the head in it, from 0.
+    """
+    decoder: Any = network
+    batch = make_stroke_batch(
+        [Joined(word.ink, []) for word in words],
+        [word.text for word in words],
+        decoder.tokens,
+    ).to(decoder.offsets.device)
+    maps = decoder.attention_maps(batch.pairs[:, :-2], batch.text, batch.text_mask)
+    found = maps.argmax(-1).cpu()  # (B, layers, heads, T - 1)
+    right = torch.zeros(maps.shape[1:3], dtype=torch.long)
+    for word, at in zip(words, found, strict=True):
+        true = word.character_of_point
+        assert true is not None
+        right += (at[..., : len(true) - 1] == true[1:]).sum(-1)
+    layer, head = divmod(int(right.argmax()), right.shape[1])
+    return layer, head
+
+
 @dataclass(frozen=True)
 class CursiveData:
     """Words in letter-body heights.
@@ -338,6 +368,8 @@ class CursiveTask(Task):
             made = _prepared(_words(corpus), config, FINENESS)
             self.pools.append(_Pool(made, recipe.points_per_batch, config.thinning))
         self.targets = sum(self.pools[0].words.lengths)
+        known = load_corpus("synthetic", samples=ALIGNED, seed=9, kinds=("word",))
+        self.aligned = _prepared(_words(known), config, 1)
         self.held_out = self._held_out(data.validation)
 
     @classmethod
@@ -363,10 +395,14 @@ class CursiveTask(Task):
             inks, [gap * math.exp(one * half) for one in gaps], steps.tolist()
         )
 
-    def batch(self, step: int) -> StrokeBatch:
+    def drawn(self, step: int) -> tuple[list[Joined], list[str]]:
+        """The lines of a step's batch as ink in letter-body heights, and their texts.
+
+        Args:
+            step: number of the step, which decides the draw with the recipe's seed.
+        """
         recipe = self.config.recipe
-        seed = recipe.seed * 1_000_003 + step
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(self._seed(step))
         is_words, which, rate = torch.rand(3, generator=generator).tolist()
         pool = self.pools[-1 if which < recipe.synthetic_share else 0]
         if is_words < recipe.word_share_at(step):
@@ -383,7 +419,13 @@ class CursiveTask(Task):
             ink, ends = self._joined(inks, text, generator)
             ink = augment(ink, self.config.augmentation, generator)
             lines.append(Joined(ink, ends))
-        return make_stroke_batch(lines, texts, self.tokens, seed)
+        return lines, texts
+
+    def _seed(self, step: int) -> int:
+        return self.config.recipe.seed * 1_000_003 + step
+
+    def batch(self, step: int) -> StrokeBatch:
+        return make_stroke_batch(*self.drawn(step), self.tokens, self._seed(step))
 
     def _held_out(self, words: list[Sample]) -> dict[str, list[StrokeBatch]]:
         """The validation batches: single words of all lengths, and combinations."""
@@ -439,6 +481,8 @@ class CursiveTask(Task):
         return sum(points) / len(points)
 
     def model(self, network: nn.Module, about: Mapping[str, Any]) -> Model:
+        head = aligned_head(network, self.aligned)
+        about = {**about, "aligned_head": list(head)}
         return Model(network, thinning=self.config.thinning, about=about)
 
 

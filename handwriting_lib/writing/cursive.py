@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ..alphabet import pad_texts
 from ..data.joining import join_words
@@ -30,6 +31,10 @@ from .words import words_of
 # Characters with a part that people write after the word: dots, bars and accents. Of
 # capitals and signs any stroke may come late.
 LATE = frozenset("fijtxz")
+# Words that the network knows together, as it was trained; and how many of those before
+# a piece of a long text it sees with it.
+TOGETHER, RUNNING = 5, 2
+HAND_GAP = 1.3  # between the words of a hand, in letter-body heights
 
 
 def check_attention(phi: Tensor, text: str) -> str:
@@ -85,6 +90,8 @@ class CursiveWriter(Writer):
                 "weights: leave precision out"
             )
         self.model = model
+        head = model.about.get("aligned_head")  # see training.cursive.aligned_head
+        self.head = None if head is None else (int(head[0]), int(head[1]))
 
     def choose_style(self, style: Any | str | Path | None) -> Prime | None:
         """A hand, from a word or several words that it wrote; see `make_prime`."""
@@ -125,53 +132,135 @@ class CursiveWriter(Writer):
         """Draw each text once.
 
         The scores are multiplied by 1 + bias, as those of the mixture's components are
-        (Graves 2013, section 5.4), and divided by the temperature.
+        (Graves 2013, section 5.4), and divided by the temperature. The network knows
+        lines of a few words, so a longer text is written in pieces, each after the hand
+        and the last words before it.
         """
         network: Any = self.model.network
+        decoding = Decoding(temperature / (1 + bias))
         training = network.training
         network.eval()  # dropout would go on otherwise
+        lines = [_Unfinished(text, network, style) for text in texts]
         try:
-            before = "" if style is None else style.text + " "
-            whole = [before + one for one in texts]
-            text, text_mask = (part.to(self.model.device) for part in pad_texts(whole))
-            bounds = [length_bound(one) for one in texts]
-            noise = torch.nn.utils.rnn.pad_sequence(
-                [
-                    torch.rand(bound, 2, generator=generator)
-                    for bound, generator in zip(bounds, generators, strict=True)
+            while waiting := [i for i, line in enumerate(lines) if line.is_unfinished]:
+                pieces = [lines[i].next_piece() for i in waiting]
+                noise = [
+                    torch.rand(length_bound(piece.text), 2, generator=generators[i])
+                    for i, piece in zip(waiting, pieces, strict=True)
                 ]
-            ).to(text.device)  # (T, B, 2)
-            # without a prime, the pen is put down and that is all
-            begin = (
-                torch.zeros(1, 2, dtype=torch.long) if style is None else style.pairs
-            )
-            begin = begin.to(text.device)
-            rows, finished = _write(
-                network, text, text_mask, begin, noise,
-                torch.tensor(bounds, device=text.device),
-                Decoding(temperature / (1 + bias)),
-            )  # fmt: skip
-            full = torch.nn.utils.rnn.pad_sequence(
-                [torch.cat([begin, row]) for row in rows], batch_first=True
-            )
-            maps = network.attention_maps(full, text, text_mask).mean((1, 2)).cpu()
+                written = _write(network, pieces, noise, decoding, self.head)
+                for i, piece, one in zip(waiting, pieces, written, strict=True):
+                    lines[i].add(piece, one)
         finally:
             network.train(training)
-        drawn = []
-        for i, (one, row) in enumerate(zip(texts, rows, strict=True)):
-            # each token was drawn at the one before it
-            at = torch.arange(len(begin) - 1, len(begin) - 1 + len(row))
-            if style is None:  # the first point is ink, and was not drawn
-                at, row = torch.cat([at[:1], at]), torch.cat([begin, row])
-            row = row.cpu()
-            ink = network.tokens.decode(row)
-            ink[-1, 2] = 1
-            at = at[row[:, 0] < network.tokens.angles]  # marks are no points
-            phi = maps[i, at, len(before) : len(before) + len(one) + 1]
-            problem = "" if finished[i] else "did not end within the length bound"
-            problem = problem or check_attention(phi, one)
-            drawn.append(Drawn(ink, phi, None, problem))
-        return drawn
+        return [line.drawn() for line in lines]
+
+
+class _Piece(NamedTuple):
+    """What is written next: `text`, after the tokens `(N, 2)` of the words `before`."""
+
+    before: str
+    pairs: Tensor
+    text: str
+
+
+class _Written(NamedTuple):
+    """A piece as it came out.
+
+    Attributes:
+        pairs: `(N, 2)` its tokens, without the mark that ends the text.
+        phi: `(N, U)` the weights of its characters and the end slot at each token.
+        is_finished: whether the mark that ends the text came.
+    """
+
+    pairs: Tensor
+    phi: Tensor
+    is_finished: bool
+
+
+class _Unfinished:
+    """A line that is written piece by piece.
+
+    Args:
+        text: of the line.
+        network: a `CursiveDecoder`.
+        style: the hand, or None.
+    """
+
+    def __init__(self, text: str, network: Any, style: Prime | None) -> None:
+        self.text, self.network, self.style = text, network, style
+        self.left = text.split(" ")
+        self.words: list[Tensor] = []  # rows x, y, end of stroke of each word
+        self.phi: list[Tensor] = []
+        self.is_unfinished, self.has_ended = True, True
+        self.pen = torch.zeros(2)
+        if style is not None:
+            self.pen = offsets_to_positions(network.tokens.decode(style.pairs))[-1, :2]
+
+    def next_piece(self) -> _Piece:
+        """The next words, and those before that the network shall see."""
+        hand = [] if self.style is None else self.style.text.split(" ")
+        running = min(RUNNING, len(self.words), max(1, TOGETHER - 1 - len(hand)))
+        count = max(1, TOGETHER - len(hand) - running)
+        text = " ".join(self.left[:count])
+        done = self.text.split(" ")[: -len(self.left)]
+        before = " ".join([*hand, *done[len(done) - running :]])
+        if not running:
+            # without a hand, the pen is put down and that is all
+            put_down = torch.zeros(1, 2, dtype=torch.long)
+            return _Piece(
+                before, put_down if self.style is None else self.style.pairs, text
+            )
+        ends, tokens = [], self.network.tokens
+        rows = self.words[-running:]
+        if self.style is not None:
+            first = offsets_to_positions(tokens.decode(self.style.pairs))
+            gap = HAND_GAP + float(first[:, 0].max() - torch.cat(rows)[:, 0].min())
+            move = torch.tensor([gap, 0.0, 0.0])
+            marks = self.style.pairs[:, 0] == tokens.word
+            at = marks.nonzero()[:, 0] - torch.arange(int(marks.sum())) - 1
+            ends = at.tolist()
+            rows = [first, *(row + move for row in rows)]
+        for row in rows[len(rows) - running : -1]:
+            ends.append((ends[-1] if ends else -1) + len(row))
+        ink = positions_to_offsets(torch.cat(rows))
+        mark = torch.tensor([[tokens.word, tokens.no_shot]])
+        return _Piece(before, torch.cat([tokens.encode(ink, ends), mark]), text)
+
+    def add(self, piece: _Piece, written: _Written) -> None:
+        """Put a piece behind what there is."""
+        network, (pairs, phi, finished) = self.network, written
+        put_down = not self.words and self.style is None
+        if put_down:  # the first point is ink, and was not drawn
+            pairs = torch.cat([piece.pairs, pairs])
+            phi = torch.cat([phi[:1], phi])
+        is_mark = pairs[:, 0] >= network.tokens.angles
+        offset = network.offsets.cpu()[pairs[:, 0], pairs[:, 1] // 2]  # (N, 2)
+        if put_down:
+            offset[0] = 0
+        at = self.pen + offset.cumsum(0)
+        rows = torch.cat([at, (pairs[:, 1:] % 2).to(at)], 1)
+        cuts = is_mark.nonzero()[:, 0] + 1
+        for part in torch.tensor_split(torch.arange(len(pairs)), cuts):
+            part = part[~is_mark[part]]
+            if len(part):
+                self.words.append(rows[part])
+        self.pen = self.words[-1][-1, :2]
+        start = len(self.text) - len(" ".join(self.left))
+        whole = phi.new_zeros(len(phi), len(self.text) + 1)
+        whole[:, start : start + phi.shape[1]] = phi
+        self.phi.append(whole[~is_mark])
+        self.left = self.left[len(piece.text.split(" ")) :]
+        self.has_ended = finished
+        self.is_unfinished = finished and bool(self.left)
+
+    def drawn(self) -> Drawn:
+        """The line, and what is wrong with it."""
+        rows, phi = torch.cat(self.words), torch.cat(self.phi)
+        ink = positions_to_offsets(rows)
+        ink[-1, 2] = 1
+        problem = "" if self.has_ended else "did not end within the length bound"
+        return Drawn(ink, phi, None, problem or check_attention(phi, self.text))
 
 
 class Prime(NamedTuple):
@@ -192,7 +281,7 @@ class Prime(NamedTuple):
         return f"{self.text} ({mark})"
 
 
-def make_prime(model: Model, words: Sequence[Sample], gap: float = 1.3) -> Prime:
+def make_prime(model: Model, words: Sequence[Sample], gap: float = HAND_GAP) -> Prime:
     """Set words of one writer side by side, for a line to go on from.
 
     Args:
@@ -231,25 +320,38 @@ def _ended(point: Tensor) -> Tensor:
 
 def _write(
     network: Any,
-    text: Tensor,
-    text_mask: Tensor,
-    begin: Tensor,
-    noise: Tensor,
-    limits: Tensor,
+    pieces: Sequence[_Piece],
+    noises: Sequence[Tensor],
     decoding: Decoding,
-) -> tuple[list[Tensor], list[bool]]:
-    """The tokens `(N, 2)` that go on from `begin`, and whether the end token came.
+    head: tuple[int, int] | None,
+) -> list[_Written]:
+    """Write pieces together.
 
-    They are those of each line after `begin` and before the end token.
+    Args:
+        network: a `CursiveDecoder`, in evaluation mode.
+        pieces: what to write, and after what.
+        noises: `(n, 2)` numbers from 0 to below 1 for each, two for each token; no
+            more tokens are drawn.
+        decoding: how tokens are drawn.
+        head: the layer and the head whose weights are returned; None averages all.
     """
-    tokens, device = network.tokens, text.device
-    batch = len(text)
-    pair = begin[-1].expand(batch, 2)
-    written = []
+    tokens, device = network.tokens, network.offsets.device
+    whole = [f"{one.before} {one.text}".strip() for one in pieces]
+    text, text_mask = (part.to(device) for part in pad_texts(whole))
+    begins = [one.pairs.to(device) for one in pieces]
+    lengths = torch.tensor([len(begin) for begin in begins], device=device)
+    limits = torch.tensor([len(noise) for noise in noises], device=device)
+    noise = pad_sequence(list(noises)).to(device)  # (T, B, 2)
+    batch = len(pieces)
     ids = torch.arange(batch, device=device)  # lines that are still written
+    pair = torch.stack([begin[-1] for begin in begins])
+    written = []
     length = limits.clone()
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
-    out = network(begin.expand(batch, -1, 2), text, text_mask)
+    out = network(
+        pad_sequence(begins, batch_first=True), text, text_mask, lengths=lengths
+    )
+    hidden, angles = out.hidden[ids, lengths - 1], out.angles[ids, lengths - 1]
     state = out.state
     last = state.text.word.masked_fill(~text_mask, 0).amax(1)  # (B,) number of a word
     for t in range(len(noise)):
@@ -260,15 +362,13 @@ def _write(
         )
         allowed[:, tokens.word] = lifted & ~is_last
         allowed[:, tokens.end] = lifted & is_last
-        angle = decoding.pick(out.angles[:, -1], noise[t, ids, 0], allowed)
-        shot = decoding.pick(
-            network.shots_after(out.hidden[:, -1], angle), noise[t, ids, 1]
-        )
+        angle = decoding.pick(angles, noise[t, ids, 0], allowed)
+        shot = decoding.pick(network.shots_after(hidden, angle), noise[t, ids, 1])
         is_mark = angle >= tokens.angles
         pair = torch.stack([angle, torch.where(is_mark, tokens.no_shot, shot)], 1)
-        whole = pair.new_zeros(batch, 2)
-        whole[ids] = pair
-        written.append(whole)
+        row = pair.new_zeros(batch, 2)
+        row[ids] = pair
+        written.append(row)
         ended = (angle == tokens.end) & ~finished[ids]  # some read on: see below
         length[ids[ended]] = t
         finished[ids[ended]] = True
@@ -280,8 +380,17 @@ def _write(
         # a line that has ended reads on until it leaves; nothing of it is kept
         read = torch.where((pair[:, :1] == tokens.end), pair.new_tensor([0, 0]), pair)
         out, state = network.step(read, state)
-    rows = torch.stack(written, 1)  # (B, T, 2)
-    return (
-        [row[:n] for row, n in zip(rows, length.clamp_max(rows.shape[1]), strict=True)],
-        finished.tolist(),
-    )
+        hidden, angles = out.hidden[:, -1], out.angles[:, -1]
+    drawn = torch.stack(written, 1)  # (B, T, 2)
+    rows = [row[:n] for row, n in zip(drawn, length.tolist(), strict=True)]
+    full = [torch.cat(two) for two in zip(begins, rows, strict=True)]
+    maps = network.attention_maps(pad_sequence(full, batch_first=True), text, text_mask)
+    maps = (maps.mean((1, 2)) if head is None else maps[:, head[0], head[1]]).cpu()
+    found = []
+    for i, (piece, row) in enumerate(zip(pieces, rows, strict=True)):
+        # each token was drawn at the one before it
+        at = torch.arange(len(row)) + len(piece.pairs) - 1
+        start = len(piece.before) + bool(piece.before)
+        phi = maps[i, at, start : start + len(piece.text) + 1]
+        found.append(_Written(row.cpu(), phi, bool(finished[i])))
+    return found

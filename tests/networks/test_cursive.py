@@ -78,6 +78,22 @@ def test_padding_changes_nothing(guide):
     torch.testing.assert_close(whole[:1, :15], alone)
 
 
+def test_lines_of_two_lengths_begin_together():
+    net = network()
+    pairs, text = tokens(net), pad_texts(TEXTS)
+    lengths = torch.tensor([9, 14])
+    with torch.no_grad():
+        whole = net(pairs, *text).angles
+        state = net(pairs[:, :14], *text, lengths=lengths).state
+        following = torch.stack([pairs[0, 9:14], pairs[1, 14:19]])
+        rest = net(following, state=state).angles
+        other = net(following[:, :2], state=state).state
+        stepped, _ = net.step(following[:, 2], other)
+    torch.testing.assert_close(rest[0], whole[0, 9:14])
+    torch.testing.assert_close(rest[1], whole[1, 14:19])
+    torch.testing.assert_close(stepped.angles[:, 0], rest[:, 2])
+
+
 def test_nothing_is_read_from_the_future():
     net = network()
     pairs, text = tokens(net), pad_texts(TEXTS)

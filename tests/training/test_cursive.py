@@ -15,6 +15,7 @@ from handwriting_lib.tokens.strokes import StrokeTokens
 from handwriting_lib.training.config import ConfigError, Recipe, TrainingConfig
 from handwriting_lib.training.cursive import (
     CursiveTask,
+    aligned_head,
     make_stroke_batch,
     measure,
     prepare_words,
@@ -184,3 +185,22 @@ def test_a_corpus_without_words_is_refused():
     lines = load_corpus("synthetic", samples=4, seed=1)
     with pytest.raises(ConfigError, match="words"):
         task_of(config(), prepare_words(lines, config()))
+
+def test_the_head_that_follows_the_characters(words):
+    """One that looks where a perfect one would look is found among others."""
+    task = CursiveTask(config(), words)
+    known = task.aligned
+    assert all(word.character_of_point is not None for word in known)
+
+    class Knowing(torch.nn.Module):
+        tokens, offsets = StrokeTokens(), torch.zeros(1)
+
+        def attention_maps(self, pairs, text, text_mask):
+            maps = torch.zeros(len(pairs), 2, 3, pairs.shape[1], text.shape[1])
+            maps[..., 0] = 0.5
+            for i, word in enumerate(known):
+                at = word.character_of_point[1:]
+                maps[i, 1, 2, torch.arange(len(at)), at] = 1.0
+            return maps
+
+    assert aligned_head(Knowing(), known) == (1, 2)

@@ -7,7 +7,13 @@ import handwriting_lib as hw
 from handwriting_lib.alphabet import pad_texts
 from handwriting_lib.corpora import load_corpus
 from handwriting_lib.networks.cursive import CursiveConfig, CursiveDecoder
-from handwriting_lib.writing.cursive import CursiveWriter, check_attention, make_prime
+from handwriting_lib.writing.cursive import (
+    CursiveWriter,
+    _Unfinished,
+    _Written,
+    check_attention,
+    make_prime,
+)
 from handwriting_lib.writing.decode import Decoding
 from handwriting_lib.writing.lines import Line, line_generator
 
@@ -85,6 +91,40 @@ def test_every_line_says_what_it_is(model):
         assert line.complete == (not line.problem)
     again = hw.write(["ab cd", "e"], model, samples=3, redraws=0, seed=3)
     assert all(torch.equal(a.ink, b.ink) for a, b in zip(lines, again, strict=True))
+
+
+LONG = "a b c d e f g ab c d ef g"
+
+
+def test_a_long_text_is_written_in_pieces(model):
+    together = draw(model, [LONG, "ab", LONG], range(3))
+    (alone,) = draw(model, [LONG], [2])
+    torch.testing.assert_close(alone.ink, together[2].ink)
+    torch.testing.assert_close(alone.phi, together[2].phi)
+    assert alone.phi.shape == (len(alone.ink), len(LONG) + 1)
+    # the guide lets a point look at its own word alone, and words come in order
+    before = torch.tensor([LONG[:i].count(" ") for i in range(len(LONG))] + [11])
+    assert before[alone.phi.argmax(1)].unique_consecutive().tolist() == list(range(12))
+
+
+def test_a_piece_follows_the_hand_and_the_last_words(model):
+    prime = make_prime(model, [word("oh")])
+    line = _Unfinished(LONG, model.network, prime)
+    assert line.next_piece() == (prime.text, prime.pairs, "a b c d")
+    tokens = model.network.tokens
+    point = torch.tensor([[0, 2 * 5 + 1]])  # to the right, and the pen is lifted
+    mark = torch.tensor([[tokens.word, tokens.no_shot]])
+    pairs = torch.cat([point, mark] * 3 + [point])
+    line.add(line.next_piece(), _Written(pairs, torch.zeros(7, 8), True))
+    before, pairs, text = line.next_piece()
+    assert (before, text) == ("oh c d", "e f")
+    assert (pairs[:, 0] == tokens.word).sum() == 3
+    assert pairs[: len(prime.pairs)].tolist() == prime.pairs.tolist()
+    place = hw.offsets_to_positions(tokens.decode(pairs))
+    gap = place[-2, 0] - place[: len(prime.pairs) - 1, 0].max()
+    assert float(gap) == pytest.approx(1.3, rel=0.3)  # a bin is as wide
+    # a hand's height is that of the line: what was added moved along it alone
+    assert float(place[-1, 1]) == pytest.approx(float(line.words[-1][0, 1]), abs=0.3)
 
 
 def word(text="oh", seed=1):
