@@ -12,7 +12,8 @@ the ink in the order of the file. `save` writes an `.npz` that keeps everything 
 `Sample` has.
 
 Nothing is unpickled. The `.npz` files of sketch-rnn hold object arrays, which are
-pickles and can run arbitrary code when they are loaded; the error gives a line that converts one.
+pickles and can run arbitrary code when they are loaded; the error gives a line that
+converts one.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from .samples import check_samples
 MARK = "handwriting_lib.ink"  # in the files that `save` writes
 TEXT_KEYS = ("text", "texts", "label", "labels", "word", "words")
 WHY_NO_PICKLE = (
-    "Python pickles, which can run arbitrary code when they are loaded, so they are not "
-    "read: convert the file where it comes from, or, if you trust it, with"
+    "Python pickles, which can run arbitrary code when they are loaded, so they are "
+    "not read: convert the file where it comes from, or, if you trust it, with"
 )
 CONVERT = (
     'python -c "import numpy as np; d = np.load({name!r}, allow_pickle=True, '
