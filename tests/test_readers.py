@@ -68,19 +68,32 @@ FIRST_SEED = time.time_ns() if "FUZZ_EXAMPLES" in os.environ else 0
 
 
 @contextlib.contextmanager
-def bounded():
-    """Let an input take so much memory and no more, and only the library's errors."""
+def limited():
+    """Let what runs take so much memory and no more."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
-    begin = time.process_time()
     try:
-        with contextlib.suppress(HandwritingError):
-            yield
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@contextlib.contextmanager
+def in_time():
+    """Let an input take so much time and no more, and only the library's errors."""
+    begin = time.process_time()
+    with contextlib.suppress(HandwritingError):
+        yield
     assert time.process_time() - begin < SECONDS
+
+
+@contextlib.contextmanager
+def bounded():
+    """Bound the time and the memory of one input."""
+    with limited(), in_time():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +298,7 @@ def told(chance):
 
 def ink_of(file, said):
     """Read a file of ink, and check that what comes of it is ink."""
-    with bounded():
+    with in_time():
         for sample in formats.load(file, **said).samples:
             assert sample.ink.isfinite().all() and len(sample.ink)
             assert sample.points_per_second is None or sample.points_per_second > 0
@@ -488,15 +501,16 @@ INKS = {
 def test_ink(folder, kind):
     """Every file of ink, however damaged, ends in ink or in an error of the library."""
     name, make = INKS[kind]
-    for seed in range(FIRST_SEED, FIRST_SEED + EXAMPLES):
-        chance = random.Random(seed)
-        content, said = make(chance), told(chance)
-        at = name if kind != "any bytes" else name + chance.choice(["", *ENDINGS])
-        try:
-            ink_of(write(folder, at, content), said)
-        except BaseException as error:
-            error.add_note(f"{kind}, seed {seed}: {said} {content!r}")
-            raise
+    with limited():
+        for seed in range(FIRST_SEED, FIRST_SEED + EXAMPLES):
+            chance = random.Random(seed)
+            content, said = make(chance), told(chance)
+            at = name if kind != "any bytes" else name + chance.choice(["", *ENDINGS])
+            try:
+                ink_of(write(folder, at, content), said)
+            except BaseException as error:
+                error.add_note(f"{kind}, seed {seed}: {said} {content!r}")
+                raise
 
 
 @pytest.mark.parametrize(
@@ -508,7 +522,8 @@ def test_ink(folder, kind):
     ],
 )
 def test_ink_found_before(folder, name, content):
-    ink_of(write(folder, name, content), {})
+    with limited():
+        ink_of(write(folder, name, content), {})
 
 
 def release(root, segments, pen, other):
