@@ -68,7 +68,8 @@ check: lint types  ## Lint, types and the fast tests, in under three minutes
 
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## Try 20,000 inputs on every reader of outside data: half an hour
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) --timeout 7200 --durations=0 -p no:logging tests/test_readers.py
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) --timeout 7200 --durations=0 -p no:logging \
+		tests/test_readers.py
 
 .PHONY: mutants
 mutants: $(INSTALLED)  ## Change 300 places one by one; list those that no test notices: hours
