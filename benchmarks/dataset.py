@@ -16,12 +16,6 @@ at random, beside one that was left alone. In addition to `command`, `commit` an
                             a line's picture, boxes and files take
     memory                  characters of a line, peaks in MB by the number of lines,
                             and their ratio
-    boxes                   model that reads; lines of synthetic ink, whose characters
-                            are known; share of the points that are in the right
-                            character; for words and for characters: how many there
-                            are, the share that has a box, and, of the overlap with the
-                            true box (the area that both have, divided by that of
-                            either), the mean and the share above .5 and above .9
     kills                   lines; times that the process was killed; times that its
                             rows had been growing when it was; whether the names, the
                             texts and all other labels are the same at the end; largest
@@ -47,16 +41,10 @@ import numpy as np
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib.data.transforms import Limits, prepare
-from handwriting_lib.drawing.layout import BODY_PIXELS, lay_out
-from handwriting_lib.evaluation.measures import attention
 from handwriting_lib.writing import dataset
-from handwriting_lib.writing.lines import BATCH, Line
-from handwriting_lib.writing.words import characters_of, words_of
+from handwriting_lib.writing.lines import BATCH
 
 MODEL, SMALL, KILLS = "unipen-184", 1000, 10
-READER = "unipen-256"  # which was trained on no synthetic ink
-SYNTHETIC: dict[str, Any] = {"samples": 160, "seed": 7, "writers": 80}
 CHILD = f"""
 import sys, torch
 import handwriting_lib as hw
@@ -88,7 +76,6 @@ def run(rounds: int, lines: int) -> dict[str, Any]:
         result = {
             "title": "Data sets",
             "model": MODEL,
-            "boxes": boxes(),
             "speed": speed(rounds, folder),
             "kills": kills(6 * BATCH, folder),
             "memory": memory(lines, folder),
@@ -170,68 +157,6 @@ def spent_on_drawing(write: Callable[[Path], object], folder: Path) -> float:
     return spent
 
 
-# --- boxes ---------------------------------------------------------------------------
-
-
-def boxes() -> dict[str, Any]:
-    """Boxes in pictures of synthetic ink, beside those of its known characters."""
-    corpus = prepare(
-        hw.load_corpus("synthetic", **SYNTHETIC), limits=Limits(max_points=700)
-    )
-    samples = [s for s in corpus.samples if s.character_of_point is not None]
-    overlaps: dict[str, list[float]] = {"words": [], "characters": []}
-    wrong = points = 0
-    look = dataset.Look()
-    for sample, phi in zip(
-        samples, attention(hw.load_pretrained(READER), samples), strict=True
-    ):
-        line = Line(sample.text, 0, sample.ink, True, "", 1, 1, phi)
-        sheet = lay_out(sample.ink, unit=1.0, line_width=look.line_width)
-        xy = torch.cat(list(sheet.lines[0])) * look.size / BODY_PIXELS
-        pen = sheet.line_width * look.size / BODY_PIXELS / 2
-        found = dataset._boxes(line, xy, pen, (float("inf"), float("inf")))
-        true = sample.character_of_point
-        words = words_of(line)
-        owner = characters_of(line, words)
-        wrong += int((owner != true).sum())
-        points += len(true)
-        starts = torch.tensor([word.start for word in words])
-        within = torch.bucketize(true, starts, right=True) - 1
-        for kind, of, mine, given in (
-            ("words", within, range(len(words)), found["words"]),
-            ("characters", true, owner.unique().tolist(), found["characters"]),
-        ):
-            boxes = dict(zip(mine, (one["box"] for one in given), strict=True))
-            for i in of.unique().tolist():
-                own = xy[of == i]
-                right = [*(own.amin(0) - pen).tolist(), *(own.amax(0) + pen).tolist()]
-                overlaps[kind].append(overlap(boxes[i], right) if i in boxes else 0.0)
-    return {
-        "model": READER,
-        "lines": len(samples),
-        "right points": round(1 - wrong / points, 5),
-    } | {kind: told(np.array(shares)) for kind, shares in overlaps.items()}
-
-
-def told(shares: Any) -> dict[str, float]:
-    """How many overlaps there are, and how large they are."""
-    return {
-        "number": len(shares),
-        "found": round(float((shares > 0).mean()), 5),
-        "mean": round(float(shares.mean()), 5),
-        "above .5": round(float((shares > 0.5).mean()), 5),
-        "above .9": round(float((shares > 0.9).mean()), 5),
-    }
-
-
-def overlap(one: list[float], two: list[float]) -> float:
-    """The area that two boxes have in common, divided by the area of either."""
-    sides = [min(one[k + 2], two[k + 2]) - max(one[k], two[k]) for k in (0, 1)]
-    common = max(0.0, sides[0]) * max(0.0, sides[1])
-    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (one, two)]
-    return common / (sum(areas) - common)
-
-
 # --- kills ---------------------------------------------------------------------------
 
 
@@ -285,7 +210,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 def table(result: Mapping[str, Any]) -> str:
     """Format the results for a terminal."""
     lines = [f"{result['title']}: {result['model']}, load {result['load']}"]
-    for part in ("boxes", "speed", "memory", "kills"):
+    for part in ("speed", "memory", "kills"):
         lines += ["", f"{part}:"]
         lines += [f"    {name:20} {value}" for name, value in result[part].items()]
     return "\n".join(lines)
