@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from ..ink import Sample
-from .archives import MAX_FILE_BYTES, CorpusError, write_ink
+from .archives import MAX_FILE_BYTES, ZIP_METHODS, CorpusError, write_ink
 from .drawn import Drawing
 from .json_points import as_number, show
 from .samples import check_samples
@@ -185,6 +185,11 @@ def _members(content: bytes, name: str) -> dict[str, np.ndarray]:
             raise CorpusError(
                 f"{name} holds more than the {MAX_FILE_BYTES:,} bytes that a file of a "
                 "corpus may have: divide it"
+            )
+        if other := [i for i in infos if i.compress_type not in ZIP_METHODS]:
+            raise CorpusError(
+                f"{name} is compressed by method {other[0].compress_type}, or damaged: "
+                "save it again with np.savez"
             )
         for info in infos:
             key = info.filename.removesuffix(".npy")
