@@ -99,7 +99,8 @@ def read_files(
         UnicodeDecodeError,  # zipfile, of a name that is not the UTF-8 it claims
         OSError,
     ) as error:
-        reason = str(error).partition("\n")[0] or "out of memory"  # tarfile lists every format it tried
+        # tarfile lists every format it tried
+        reason = str(error).partition("\n")[0] or "out of memory"
         raise CorpusError(
             f"{path} is damaged or cut short ({reason}): download or copy it again"
         ) from error
