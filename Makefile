@@ -5,6 +5,7 @@
 #   PIP_ARGS    added to every `pip install`, a mirror for example
 #   TORCH_ARGS  added where torch alone is installed, such as the index of its CPU build
 #   PORT        where `make serve` listens
+#   FUZZ_EXAMPLES  how many inputs `make fuzz` tries on each reader
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,6 +19,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 TORCH_ARGS ?=
 PORT ?= 8000
+FUZZ_EXAMPLES ?= 20000
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -66,7 +68,8 @@ check: lint types  ## Lint, types and the fast tests, in under three minutes
 
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## Try 20,000 inputs on every reader of outside data: half an hour
-	FUZZ_EXAMPLES=20000 $(RUN) -m pytest -ra --timeout 7200 tests/test_readers.py
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) --timeout 7200 --durations=0 -p no:logging \
+		tests/test_readers.py
 
 .PHONY: mutants
 mutants: $(INSTALLED)  ## Change 300 places one by one; list those that no test notices: hours

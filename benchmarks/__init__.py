@@ -4,9 +4,9 @@
 which holds the command, the commit, the machine and every figure. Absolute times differ
 from machine to machine and from minute to minute, so every round measures each row
 once, and the ratio is what counts. A benchmark is a module of this folder with a
-function `run(rounds) -> Result`. `characters`, `int8`, `ladder`, `legibility`
-and `pages` measure likelihood, legibility or evenness as well as speed, or instead of
-it; their docstrings describe their results.
+function `run(rounds) -> Result`. `boxes`, `characters`, `dataset`, `int8`,
+`ladder`, `legibility` and `pages` measure likelihood, legibility, evenness or memory as
+well as speed, or instead of it; their docstrings describe their results.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def _look(arguments: argparse.Namespace) -> dict[str, Any]:
 def _check_look(arguments: argparse.Namespace) -> None:
     """Refuse sizes and colours that cannot be, before any line is written."""
     from .drawing.animation import find_ffmpeg
-    from .drawing.sheet import parse_length, parse_paper
+    from .drawing.sheet import check_dpi, parse_length, parse_paper
 
     if arguments.line_width:
         parse_length(arguments.line_width, "--line-width")
@@ -145,8 +145,8 @@ def _check_look(arguments: argparse.Namespace) -> None:
         parse_length(arguments.width, "--width")
     if arguments.paper:
         parse_paper(arguments.paper)
-    if arguments.dpi is not None and not 1 <= arguments.dpi <= 10_000:
-        raise UsageError(f"--dpi must be between 1 and 10000, not {arguments.dpi:g}")
+    if arguments.dpi is not None:
+        check_dpi(arguments.dpi, "--dpi")
     if arguments.layers and not (arguments.out or "x.svg").lower().endswith(".svg"):
         raise UsageError("--layers is for SVG alone: let --out end in .svg")
     if arguments.video:

@@ -23,6 +23,8 @@ from ..errors import InputError
 # Far above the 4 MB of the largest file in a corpus that the library knows; a small
 # archive can claim gigabytes.
 MAX_FILE_BYTES = 256 * 2**20
+# LZMA is not among them: its header can ask for gigabytes.
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 TAR_ENDINGS = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 
 
@@ -73,6 +75,12 @@ def read_files(
                                 f"{info.filename} in {path} is encrypted: unpack the "
                                 "archive with its password and give the folder"
                             )
+                        if info.compress_type not in ZIP_METHODS:
+                            raise CorpusError(
+                                f"{info.filename} in {path} is compressed by method "
+                                f"{info.compress_type}, or damaged: pack it again as a "
+                                "usual zip, or give the folder"
+                            )
                         yield info.filename, zipped.read(info)
         else:
             raise CorpusError(
@@ -85,12 +93,14 @@ def read_files(
         lzma.LZMAError,
         zlib.error,
         EOFError,
+        MemoryError,  # of an .xz that asks for more than there is
         NotImplementedError,  # a compression that zipfile lacks
         IndexError,  # zipfile, of an entry without a name
         UnicodeDecodeError,  # zipfile, of a name that is not the UTF-8 it claims
         OSError,
     ) as error:
-        reason = str(error).partition("\n")[0]  # tarfile lists every format it tried
+        # tarfile lists every format it tried
+        reason = str(error).partition("\n")[0] or "out of memory"
         raise CorpusError(
             f"{path} is damaged or cut short ({reason}): download or copy it again"
         ) from error

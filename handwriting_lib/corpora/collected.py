@@ -183,10 +183,9 @@ def _entry(
             "use ink that a person wrote, saved with the pad's Save file"
         )
     text: str | None = None
-    if is_bank or word is not None or not set(TEXTS).isdisjoint(entry):
+    told = not set(TEXTS).isdisjoint(entry) or look_up(entry, TEXTS)[1] is not None
+    if is_bank or word is not None or told:
         text = text_of(entry, TEXTS, where, word)
-    elif look_up(entry, TEXTS)[1] is not None:  # in its metadata
-        text = text_of(entry, TEXTS, where, None)
     drawing = Drawing(NO_INK, text, where, source, y=y)
     if why_not(text):
         return drawing

@@ -47,8 +47,8 @@ def load(
 ) -> Corpus:
     """Read a file of ink, or all of those in a folder or archive.
 
-    What a file does not say, and the caller neither, is told from its content where
-    that is possible; what is assumed or looks wrong is logged.
+    What neither the file nor the caller says is inferred from the ink where that is
+    possible; what is assumed or looks wrong is logged.
 
     Args:
         path: path of a file, folder or archive.

@@ -12,7 +12,8 @@ the ink in the order of the file. `save` writes an `.npz` that keeps everything 
 `Sample` has.
 
 Nothing is unpickled. The `.npz` files of sketch-rnn hold object arrays, which are
-pickles and can run code when they are loaded; the error gives a line that converts one.
+pickles and can run arbitrary code when they are loaded; the error gives a line that
+converts one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import numpy as np
 import torch
 
 from ..ink import Sample
-from .archives import MAX_FILE_BYTES, CorpusError, write_ink
+from .archives import MAX_FILE_BYTES, ZIP_METHODS, CorpusError, write_ink
 from .drawn import Drawing
 from .json_points import as_number, show
 from .samples import check_samples
@@ -37,8 +38,8 @@ from .samples import check_samples
 MARK = "handwriting_lib.ink"  # in the files that `save` writes
 TEXT_KEYS = ("text", "texts", "label", "labels", "word", "words")
 WHY_NO_PICKLE = (
-    "Python pickles, which can run any program when they are loaded, so they are not "
-    "read: convert the file where it comes from, or, if you trust it, with"
+    "Python pickles, which can run arbitrary code when they are loaded, so they are "
+    "not read: convert the file where it comes from, or, if you trust it, with"
 )
 CONVERT = (
     'python -c "import numpy as np; d = np.load({name!r}, allow_pickle=True, '
@@ -184,6 +185,11 @@ def _members(content: bytes, name: str) -> dict[str, np.ndarray]:
             raise CorpusError(
                 f"{name} holds more than the {MAX_FILE_BYTES:,} bytes that a file of a "
                 "corpus may have: divide it"
+            )
+        if other := [i for i in infos if i.compress_type not in ZIP_METHODS]:
+            raise CorpusError(
+                f"{name} is compressed by method {other[0].compress_type}, or damaged: "
+                "save it again with np.savez"
             )
         for info in infos:
             key = info.filename.removesuffix(".npy")

@@ -104,7 +104,7 @@ def _include_name(argument: bytes) -> str:
     return name.replace("\\", "/").lower().removeprefix("include/")
 
 
-def _read_segments(category: str, content: bytes) -> Iterator[Segment]:
+def read_segments(category: str, content: bytes) -> Iterator[Segment]:
     includes = tuple(
         _include_name(argument)
         for keyword, argument in _lines_of(content)
@@ -282,8 +282,8 @@ def clean_label(label: str) -> str:
     return label
 
 
-def _strokes(
-    spans: Iterable[Span], points: _Points
+def strokes_of(
+    spans: Iterable[Span], points: PenReadings
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Yield the pen-down pieces of a segment: component, first point, readings."""
     for span in spans:
@@ -300,8 +300,12 @@ def _strokes(
         yield span.component, span.first, xy[span.first : last]
 
 
-class _Points:
-    """The readings of a pen file's components, parsed on first access."""
+class PenReadings:
+    """The readings of a pen file's components, parsed on first access.
+
+    Args:
+        components: those that `read_components` gives.
+    """
 
     def __init__(self, components: list[Component]) -> None:
         self.components = components
@@ -326,7 +330,7 @@ def _check_one_line(strokes: list[np.ndarray]) -> None:
 class _Labels:
     """The character segment that each pen reading belongs to (category 3)."""
 
-    def __init__(self, segments: Iterable[Segment], points: _Points) -> None:
+    def __init__(self, segments: Iterable[Segment], points: PenReadings) -> None:
         self.owner: dict[int, np.ndarray] = {}  # component -> label index of each point
         spans = []
         for segment in segments:
@@ -381,7 +385,7 @@ def _samples_of(
     skipped: Counter[str],
 ) -> Iterator[Sample]:
     """Yield the samples of all segments that refer to one pen file."""
-    points = _Points(components)
+    points = PenReadings(components)
     labels = _Labels(letters, points) if letters else None
     for segment in group:
         try:
@@ -395,7 +399,7 @@ def _samples_of(
             kind = segment.kind
             if kind == "line" and " " not in text:  # a TEXT segment of one word
                 kind = "word" if len(text) > 1 else "character"
-            pieces = list(_strokes(spans, points))
+            pieces = list(strokes_of(spans, points))
             if not pieces:
                 raise Skip("no pen-down point")
             strokes = [xy for _, _, xy in pieces]
@@ -448,7 +452,7 @@ def read(path: str | Path) -> Corpus:
         if match := _INCLUDE.search(name):
             files[match[1].lower()] = content
         elif (match := _DATA.search(name)) and match[1].lower() in CATEGORIES:
-            segments.extend(_read_segments(match[1].lower(), content))
+            segments.extend(read_segments(match[1].lower(), content))
     if not files or not segments:
         raise CorpusError(
             f"{path} holds no UNIPEN release: it must have a folder data/ with the "

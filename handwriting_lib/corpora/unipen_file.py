@@ -15,13 +15,13 @@ import numpy as np
 from .archives import CorpusError
 from .drawn import Drawing, from_runs
 from .unipen import (
+    PenReadings,
     Skip,
-    _Points,
-    _read_segments,
-    _strokes,
     clean_label,
     parse_delineation,
     read_components,
+    read_segments,
+    strokes_of,
 )
 
 
@@ -40,18 +40,18 @@ def read(content: bytes, name: str) -> tuple[list[Drawing], dict[str, int]]:
             f"{name} has no .PEN_DOWN with points: {why}give a whole release as "
             "unipen:PATH, or the file with the pen's readings"
         )
-    points = _Points(components)
+    points = PenReadings(components)
     rate = components[down[0]].rate
     about = {"y": "up", "rate": rate if rate and 0 < rate < 1000 else None,
              "writer": components[down[0]].writer or "unknown"}  # fmt: skip
     drawings: list[Drawing] = []
     skipped: dict[str, int] = defaultdict(int)
-    for segment in _read_segments("", content):
+    for segment in read_segments("", content):
         where = f"{name}: segment {segment.delineation}"
         try:
             text = clean_label(segment.label)
             spans = parse_delineation(segment.delineation)
-            runs = [xy for _, _, xy in _strokes(spans, points)]
+            runs = [xy for _, _, xy in strokes_of(spans, points)]
             if not runs:
                 raise Skip("no pen-down point")
         except (Skip, ValueError) as reason:

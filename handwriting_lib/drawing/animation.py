@@ -28,7 +28,7 @@ import numpy as np
 from ..atomic import check_folder, write_whole
 from ..errors import InputError, MissingPackageError
 from .layout import MAX_MOVING_PIXELS, check_sides, css_color, lay_out_sheets
-from .sheet import PER_INCH, RULE_COLOR, Sheet, stroke_widths
+from .sheet import PER_INCH, RULE_COLOR, Sheet, check_dpi, stroke_widths
 
 # Each pixel of a frame is the mean of OVERSAMPLE x OVERSAMPLE pixels of the canvas.
 OVERSAMPLE = 4
@@ -268,8 +268,7 @@ def _film(
         raise InputError(f"fps must be above 0 and at most 50, not {fps}")
     if not 0 <= hold <= 600:
         raise InputError(f"hold must be between 0 and 600 seconds, not {hold}")
-    if not 1 <= dpi <= 10_000:
-        raise InputError(f"dpi must be between 1 and 10000, not {dpi}")
+    check_dpi(dpi)
     size = (
         math.ceil(max(s.width * dpi / s.per_inch for s in sheets)),
         math.ceil(max(s.height * dpi / s.per_inch for s in sheets)),

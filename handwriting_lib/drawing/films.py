@@ -25,7 +25,7 @@ from ..data.transforms import Normalisation
 from ..errors import InputError, MissingPackageError
 from ..ink import check_ink, offsets_to_positions
 from ..parts.mixture import StrokeMixture
-from .plots import BLUE, VERMILLION, _heat, in_body_units
+from .plots import BLUE, VERMILLION, heat_colors, in_body_units
 
 MOST_FRAMES = 400
 INCHES, DOTS = 6.4, 100  # width of a film, and its pixels per inch
@@ -178,7 +178,7 @@ def animate_mixture(
             np.cbrt(density / density.max()),
             origin="lower",
             extent=(left, right, low, high),
-            cmap=_heat(),
+            cmap=heat_colors(),
             vmin=0.0,
             vmax=1.0,
             interpolation="bilinear",

@@ -11,7 +11,7 @@ from ..atomic import write_whole
 from ..errors import InputError
 from .layout import lay_out_sheets
 from .png import RESOLUTION, to_pdf, to_png
-from .sheet import PER_INCH
+from .sheet import PER_INCH, check_dpi
 from .svg import to_svg
 
 ENDINGS = (".svg", ".png", ".pdf")
@@ -74,8 +74,7 @@ def save(
         raise InputError(
             f"{path}: the name of a picture must end in .svg, .png or .pdf"
         )
-    if not 1 <= dpi <= 10_000:
-        raise InputError(f"dpi must be between 1 and 10000, not {dpi}")
+    check_dpi(dpi)
     if background == "auto":
         background = "white" if ending == ".png" else None
     sheets: Any = lay_out_sheets(

@@ -48,7 +48,7 @@ def _axes(ax: Axes | None, width: float, height: float) -> Axes:
     return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def _heat() -> Colormap:
+def heat_colors() -> Colormap:
     """A colour map from white to dark red, so that a density of zero is invisible."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -310,7 +310,7 @@ def plot_mixture(
         origin="lower",
         extent=(low[0], high[0], low[1], high[1]),
         interpolation="bilinear",
-        cmap=_heat(),
+        cmap=heat_colors(),
         norm=PowerNorm(1 / 3, vmin=0, vmax=float(density.max()) or 1.0),
     )
     if show_ink:
@@ -412,7 +412,7 @@ def plot_density(
         origin="lower",
         extent=extent,
         interpolation="bilinear",
-        cmap=_heat(),
+        cmap=heat_colors(),
         vmin=0,
         aspect="equal",
     )

@@ -131,6 +131,20 @@ def parse_paper(paper: str) -> tuple[float, float]:
     return width, height
 
 
+def check_dpi(dpi: float, name: str = "dpi") -> None:
+    """Refuse a number of pixels per inch that no picture has.
+
+    Args:
+        dpi: pixels per inch.
+        name: what it is called, for the message.
+
+    Raises:
+        ValueError: it is not between 1 and 10000.
+    """
+    if not 1 <= dpi <= 10_000:
+        raise InputError(f"{name} must be between 1 and 10000, not {dpi:g}")
+
+
 def vary_width(sheet: Sheet) -> Sheet:
     """The sheet with strokes whose width follows the pen's speed: fast is thin.
 

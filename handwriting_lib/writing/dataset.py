@@ -42,7 +42,7 @@ from ..drawing.png import to_png
 from ..drawing.svg import to_svg
 from ..errors import InputError
 from ..ink import slant
-from .lines import BATCH, Line, Writer, _as_written, write_lines
+from .lines import BATCH, Line, TooLongError, Writer, as_written, write_lines
 from .words import characters_of, words_of
 
 ABOUT = "dataset.json"  # what a set was written with
@@ -156,7 +156,7 @@ def write_dataset(
                     done.before += 1
                     continue
                 try:
-                    written = _as_written(text, number + 1, ascii).text
+                    written = as_written(text, number + 1, ascii).text
                 except InputError as error:
                     reason = _reason(error, text)
                     done.left_out[reason] = done.left_out.get(reason, 0) + 1
@@ -250,7 +250,7 @@ def _reason(error: InputError, text: Any) -> str:
     """Why a text cannot be written, in words that many texts share."""
     if not isinstance(text, str):
         return "no text"
-    if "too long" in str(error):
+    if isinstance(error, TooLongError):
         return "a text too long for one line"
     return "a text with characters that the model lacks"
 

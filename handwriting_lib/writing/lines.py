@@ -83,6 +83,10 @@ class Line:
         }
 
 
+class TooLongError(InputError):
+    """A text has more characters than a line; it is for several."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Writing was interrupted, with Ctrl-C for example.
 
@@ -157,19 +161,24 @@ def line_generator(seed: int, position: int, draw: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-def _as_written(text: Any, number: int, ascii: bool) -> Folded:
+def as_written(text: Any, number: int, ascii: bool) -> Folded:
     """A text folded, without spaces that no hand writes, and checked.
 
+    Args:
+        text: the text that was asked for.
+        number: its number among the texts, for the message.
+        ascii: as in `write_lines`.
+
     Raises:
-        ValueError: it is no string, empty, too long, or has a character that no model
-            writes.
+        TooLongError: it has more than `MAX_TEXT_LENGTH` characters.
+        ValueError: it is no string, empty, or has a character that no model writes.
     """
     if not isinstance(text, str):
         raise InputError(f"text {number} must be a string, not {text!r}")
     folded, replaced = fold(text, accents=ascii)
     folded = " ".join(part for part in folded.split(" ") if part)
     if len(folded) > MAX_TEXT_LENGTH:
-        raise InputError(
+        raise TooLongError(
             f"a text of {len(folded)} characters is too long for one line: "
             f"{MAX_TEXT_LENGTH} is the most; break it into several"
         )
@@ -199,7 +208,7 @@ def write_lines(
         Interrupted: the user pressed Ctrl-C; it has the lines that were finished.
     """
     folded = [
-        _as_written(text, number, ascii)
+        as_written(text, number, ascii)
         for number, text in enumerate([texts] if isinstance(texts, str) else texts, 1)
     ]
     if not folded:

@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from handwriting_lib.corpora import formats
 from handwriting_lib.corpora.archives import CorpusError, read_files
 
 FILES = {"a.txt": b"first", "sub/b.txt": b"second" * 500, "sub/empty": b""}
@@ -123,6 +124,15 @@ def test_an_encrypted_archive_says_so(tmp_path):
     path.write_bytes(content)
     with pytest.raises(CorpusError, match=r"a\.dat in .* is encrypted: unpack"):
         list(read_files(path))
+
+
+@pytest.mark.parametrize("ending", ["zip", "npz"])
+def test_a_compression_that_may_ask_for_gigabytes_is_refused(tmp_path, ending):
+    path = tmp_path / f"ink.{ending}"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.npy", b"content")
+    with pytest.raises(CorpusError, match=r"ink.* is compressed by method 14"):
+        formats.load(path)
 
 
 def test_nothing_there_and_not_an_archive(tmp_path):

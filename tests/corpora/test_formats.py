@@ -378,7 +378,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         (tmp_path / f"ink{protocol}.pkl").write_bytes(pickle.dumps(Trap(), protocol))
     (tmp_path / "ink").write_bytes(pickle.dumps(Trap()))
     for file in sorted(tmp_path.iterdir()):
-        with pytest.raises(CorpusError, match="pickles, which can run any program"):
+        with pytest.raises(CorpusError, match="pickles, which can run arbitrary code"):
             load_corpus(file)
 
 

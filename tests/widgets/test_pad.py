@@ -633,6 +633,7 @@ BAD = [
     (document(entry(strokes=[[[1, 2], [1, 2, 3, 4, 5]]])), "point 2 is [1,2,3,4,5]"),
     (document(entry(strokes=[[[TAG, 2]]])), "point 1: x is"),
     (document(entry(strokes=[[[1, True]]])), "point 1: y is true"),
+    (document(entry(strokes=[[{"x": 1}]])), "point 1: y is missing"),
     (document(entry(strokes=[[[1, 2, "0"]]])), 't is "0"'),
     (document(entry(writer=3)), "writer is 3"),
     (document(entry(kind="page")), 'kind is "page"'),
@@ -649,6 +650,9 @@ GOOD = [
     document(entry("a"), entry("b"), y="up"),
     document(entry("Zürich"), entry(" "), entry("b")),
     document(entry("it\u2019s \u201cso\u201d\u2026\u200b")),
+    {"samples": [entry()]},
+    document(entry(strokes=[[{"x": 1, "y": 2, "time": 0}, {"x": 1, "y": 3, "t": 9}]])),
+    document(entry(strokes=[[{"x": 1, "y": 2, "pressure": 0.5}]])),
 ]
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import random
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,13 +221,10 @@ def test_killed_ten_times(
     monkeypatch.setattr(dataset, "_append", torn)
     monkeypatch.setattr(dataset, "_write", dies(dataset._write))
     monkeypatch.setattr(dataset, "_in_order", dies(dataset._in_order))
-    kills = 0
-    while kills < 10:
-        left = chance.randint(1, 6)
-        try:
+    for _ in range(10):
+        left = chance.randint(1, 7)
+        with pytest.raises(SystemExit):
             write_dataset(TEXTS, tmp_path / "killed", Scribe(), **how)
-        except SystemExit:
-            kills += 1
     left = 0
     last = Scribe()
     write_dataset(TEXTS, tmp_path / "killed", last, **how)
@@ -253,6 +253,39 @@ def test_two_processes_write_the_set_of_one(
     assert lines == [10, 17]
     assert listing(tmp_path / "one") == listing(tmp_path / "two")
     assert rows(tmp_path / "one") == rows(tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_torchrun_writes_the_set_of_one_process(tmp_path: Path) -> None:
+    texts = [f"{i:02d}" for i in range(13)]
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import sys\nimport handwriting_lib as hw\n"
+        "from handwriting_lib.writing import dataset\n"
+        "dataset.SHARD = 4\n"
+        f"done = hw.write_dataset({texts}, sys.argv[1], 'unipen-184', style='any',\n"
+        "                        ink=True, vary=True, quiet=True)\n"
+        "open(f'{sys.argv[1]}-{done.lines}', 'w').close()\n"
+    )
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for name, before in (("one", []), ("two", launch)):
+        done = subprocess.run(
+            [sys.executable, *before, str(script), str(tmp_path / name)],
+            env=os.environ
+            | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr
+    assert {f.name for f in tmp_path.glob("*-*")} == {"one-13", "two-8", "two-5"}
+    assert listing(tmp_path / "one") == listing(tmp_path / "two")
+    one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
+    assert [row["text"] for row in two] == texts
+    for a, b in zip(one, two, strict=True):
+        ink = [np.array(row.pop("strokes")) for row in (a, b)]
+        assert np.abs(ink[0] - ink[1]).max() < 1e-3
+        assert a == b
 
 
 def test_memory_does_not_grow_with_the_set(
@@ -286,6 +319,33 @@ def test_somebody_elses_files(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be written"):
         write_dataset(TEXTS, folder / "mine.txt", Scribe())
     assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_an_unwritable_folder(tmp_path: Path, small: None, stub: None) -> None:
+    folder = tmp_path / "set"
+    write_dataset(TEXTS[:4], folder, Scribe())
+    before = rows(folder)
+    shard = folder / "00000"
+    (tmp_path / "away").mkdir()
+    for name in ("metadata.jsonl", "dataset.json"):  # a folder stands in its place
+        file = shard / name if name.startswith("meta") else folder / name
+        file.rename(tmp_path / "away" / name)
+        file.mkdir()
+        with pytest.raises(DatasetError, match="cannot be written") as told:
+            write_dataset(TEXTS, folder, Scribe())
+        assert "\n" not in str(told.value)
+        file.rmdir()
+        (tmp_path / "away" / name).rename(file)
+    if os.geteuid():  # root may write anywhere
+        for place in (shard, folder):
+            place.chmod(0o500)
+        with pytest.raises(DatasetError, match="cannot be written"):
+            write_dataset(TEXTS, folder, Scribe())
+        with pytest.raises(DatasetError, match="cannot be written"):
+            write_dataset(TEXTS, folder / "new", Scribe())
+        for place in (folder, shard):
+            place.chmod(0o700)
+    assert rows(folder) == before
 
 
 @pytest.mark.parametrize(

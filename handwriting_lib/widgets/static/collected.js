@@ -39,7 +39,8 @@ function brief(value) {
 
 // --- what a pad saves -------------------------------------------------------------
 
-function readPad(name, { format, version, samples, y = "down" }, fold) {
+function readPad(name, contents, fold) {
+  const { format = FORMAT, version = VERSION, samples, y = "down" } = contents;
   if (format !== FORMAT || version !== VERSION) {
     throw Error(
       `${name}: the format is ${brief(format)}, version ${brief(version)}: it must be ` +
@@ -79,7 +80,10 @@ function readEntry(entry, where, y) {
   return { text: entry.text, strokes, extra: readExtra(entry, strokes, where) };
 }
 
-function readPoint(point, here, y) {
+function readPoint(given, here, y) {
+  const point = isObject(given)
+    ? [given.x, given.y, given.t ?? given.time ?? given.timestamp ?? null]
+    : given;
   if (!Array.isArray(point) || point.length < 2 || point.length > 4) {
     throw Error(`${here} is ${brief(point)}: it must be [x, y], [x, y, t] or four numbers`);
   }
