@@ -17,7 +17,7 @@ take it about as long as `heads` takes for all.
 
     python book/_tools/experiments/14_order.py unipen:PATH
 
-takes some 35 minutes of one core. Rows that are in the file already are not run again.
+takes some 20 minutes of one core. Rows that are in the file already are not run again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from handwriting_lib.data.batches import LengthBuckets
 from handwriting_lib.networks.character import Layer, sinusoids
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "14_order.json"
-UPDATES, WARM, RATE, POINTS = 800, 40, 3e-3, 2000
+UPDATES, WARM, RATE, POINTS = 600, 40, 3e-3, 2000
 WIDTH, LAYERS, HEADS, LONGEST = 64, 2, 4, 512
 TRAIN, HELD_OUT, SEEDS = 12_000, 300, (1, 2, 3)
 ARMS = (
