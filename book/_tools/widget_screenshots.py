@@ -130,6 +130,15 @@ def thinning():
     return ThinningSliders(hw.scale_by_writer(corpus.samples)[0])
 
 
+def bins():
+    """A line through tokens and back."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import BinSliders
+
+    corpus = hw.load_corpus("synthetic", samples=1, seed=3, texts=["quiz at twelve"])
+    return BinSliders(hw.prepare(corpus).samples[0])
+
+
 def memory():
     """What one unit remembers of a line."""
     import handwriting_lib as hw
@@ -216,8 +225,8 @@ def halves():
 
 KINDS = (
     player, ink, activations, optimisers, window, mixture, gates, studio, hands, pad,
-    own_hand, attention, composing, thinning, memory, arrows, gate_handles, timing, em,
-    pull, futures, branches, handle, halves,
+    own_hand, attention, composing, thinning, bins, memory, arrows, gate_handles,
+    timing, em, pull, futures, branches, handle, halves,
 )  # fmt: skip
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}
 

@@ -21,7 +21,13 @@ from .continuing import BiasByHalves, Branches, Futures, WindowHandle
 from .densities import EMSteps, TargetPulls
 from .host import Widget
 from .own_hand import OwnHand
-from .own_ink import GateHandles, MemorySlider, StepArrows, ThinningSliders
+from .own_ink import (
+    BinSliders,
+    GateHandles,
+    MemorySlider,
+    StepArrows,
+    ThinningSliders,
+)
 from .pad import Pad
 from .player import Player
 from .studio import Studio
@@ -31,6 +37,7 @@ __all__ = [
     "ActivationShapes",
     "AttentionView",
     "BiasByHalves",
+    "BinSliders",
     "Branches",
     "ClockTuner",
     "EMSteps",

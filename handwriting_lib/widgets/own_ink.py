@@ -1,8 +1,8 @@
 """Figures on the reader's own ink: a line is given, and the reader may write another.
 
 What the reader writes stays in the browser, where every one of these figures finds it.
-They belong to chapters 01 (thinning), 02 (a fixed memory), 03 (recurrence) and 04 (the
-gates of an LSTM cell).
+They belong to chapters 01 (thinning), 02 (a fixed memory), 03 (recurrence), 04 (the
+gates of an LSTM cell) and 14 (tokens).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..files.models import Model
 from ..ink import Sample, check_ink
 from ..networks.feedforward import FeedforwardPredictor
+from ..tokens.strokes import StrokeTokens
 from ..writing.lines import Line
 from .host import Widget, pack, pack_ink
 from .player import POINTS_PER_SECOND, in_letter_bodies
@@ -92,6 +93,46 @@ class ThinningSliders(_InkFigure):
         data = {"distance": distance, "angle": angle}
         label = "which points stay"
         super().__init__(("thinning",), line, data, label=label, caption=caption)
+
+
+class BinSliders(_InkFigure):
+    """Turns a line into tokens and back while the reader moves the number of bins.
+
+    Args:
+        line: thinned line from `write`, `Sample` or ink `(T, 3)`, in any unit.
+        tokens: the bins that are shown first, of 4 to 128 angles and 4 to 64 radii;
+            None takes 24 and 12.
+        make_up: whether at first each offset is measured from where the tokens so far
+            have led, so that errors do not add up, or from where the pen was.
+        caption: text below the figure.
+
+    Raises:
+        ValueError: `line` is not a line of ink, or there are more or fewer bins.
+
+    Example:
+        >>> import torch
+        >>> BinSliders(torch.tensor([[0., 0., 0.], [3., 4., 1.]]))
+        <BinSliders: ink through tokens: 2 points of ink>
+    """
+
+    def __init__(
+        self,
+        line: Line | Sample | Tensor,
+        tokens: StrokeTokens | None = None,
+        make_up: bool = True,
+        *,
+        caption: str = "",
+    ) -> None:
+        tokens = StrokeTokens(24, 12) if tokens is None else tokens
+        within("angles", tokens.angles, 4, 128)
+        within("radii", tokens.radii, 4, 64)
+        data = {
+            **dataclasses.asdict(tokens),
+            "makeUp": make_up,
+            "thinning": dataclasses.asdict(Thinning()),
+        }
+        label = "ink through tokens"
+        super().__init__(("bins",), line, data, label=label, caption=caption)
 
 
 class StepArrows(_InkFigure):

@@ -9,6 +9,7 @@ import handwriting_lib as hw
 from handwriting_lib import widgets as package
 from handwriting_lib.widgets import (
     AttentionView,
+    BinSliders,
     EMSteps,
     Futures,
     GateHandles,
@@ -65,6 +66,7 @@ def test_every_control_is_reached_and_moved_by_keyboard(show, model, line):
     arrows = hw.FeedforwardPredictor(hw.FeedforwardConfig(points=1, hidden=4))
     special = {
         "AttentionView": lambda: AttentionView("an ink", make_decoder()),
+        "BinSliders": lambda: BinSliders(line),
         "EMSteps": lambda: EMSteps(torch.randn(40, 2), [(0.0, 0.0), (1.0, 1.0)]),
         "Futures": lambda: Futures(line),
         "GateHandles": lambda: GateHandles(line),

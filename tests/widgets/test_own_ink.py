@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -12,6 +13,7 @@ import torch
 
 import handwriting_lib as hw
 from handwriting_lib.widgets import (
+    BinSliders,
     GateHandles,
     MemorySlider,
     StepArrows,
@@ -24,6 +26,7 @@ from .test_pad import NO_STORAGE, Hand
 
 SLIDERS = {
     "thinning": ("distance d", "angle a"),
+    "bins": ("angles A", "radii R"),
     "memory": ("weight w", "Point"),
     "arrows": ("Point",),
     "gates": (),
@@ -51,6 +54,7 @@ def figures(raw):
     ink = hw.thin(raw.ink, 0.3, 1.0)[0]
     return {
         "thinning": ThinningSliders(raw),
+        "bins": BinSliders(ink),
         "memory": MemorySlider(ink),
         "arrows": StepArrows(ink, MODELS, at=20),
         "gates": GateHandles(ink),
@@ -67,6 +71,10 @@ def said(page):
     [
         (lambda ink: ThinningSliders(ink, 3), "distance must be from 0.05 to 2, not 3"),
         (lambda ink: ThinningSliders(ink, 1, 9), "angle must be from 0.25 to 3, not 9"),
+        (
+            lambda ink: BinSliders(ink, hw.StrokeTokens(220, 40)),
+            "angles must be from 4 to 128, not 220",
+        ),
         (lambda ink: MemorySlider(ink, 2), "weight must be from 0.8 to 1.1, not 2"),
         (lambda ink: MemorySlider(ink[:, :2]), "ink"),
         (
@@ -107,6 +115,38 @@ def test_the_points_that_stay_are_those_of_python(show, raw):
     page.run("roots[0].querySelector('input[type=checkbox]').click()")
     assert said(page).startswith(f"{len(hw.thin(raw.ink, 0.6)[1])} of ")
     assert not page.slider("angle a").is_enabled()
+
+
+@pytest.mark.slow
+def test_bins_are_those_of_python(show, run_module, raw):
+    """Tokens and the ink that comes back, with errors made up for and without."""
+    ink = hw.thin(raw.ink, 0.3, 1.0)[0]
+    ink[0, :2] = 0
+    # corners, which lie on the edges between two bins, and more than the longest one
+    edges = torch.tensor([[0, 0, 0], [1, 1, 0], [-1, 1, 0], [0, 0, 0], [40, -3, 1.0]])
+    for one in (ink, edges):
+        points = hw.offsets_to_positions(one.double()).tolist()
+        for tokens in (hw.StrokeTokens(4, 4), hw.StrokeTokens()):
+            given = {"points": points, "bins": dataclasses.asdict(tokens)}
+            found = run_module(
+                [*OWN_INK, "bins"],
+                "const made = throughBins(given.points, given.bins, true);"
+                "return [made.pairs, made.points];",
+                **given,
+            )
+            pairs = tokens.encode(one)
+            rows = torch.tensor(found[0])
+            assert torch.equal(rows[:, 0], pairs[:, 0])
+            assert torch.equal(rows[:, 1], pairs[:, 1] // 2)
+            back = hw.offsets_to_positions(tokens.decode(pairs))
+            torch.testing.assert_close(torch.tensor(found[1]), back)
+    page = show(BinSliders(ink, hw.StrokeTokens(16, 8)))
+    assert said(page).startswith("Each point is one of 256 pairs of tokens, 8.0 bits")
+    away = re.compile(r"back ([\d.]+) letter bodies")
+    mended = float(away.search(said(page))[1])
+    assert mended < 0.1
+    page.run("roots[0].querySelector('input[type=checkbox]').click()")
+    assert float(away.search(said(page))[1]) > 3 * mended  # errors add up
 
 
 @pytest.mark.slow
@@ -208,7 +248,7 @@ def test_a_line_that_is_read_asks_for_no_more_frames(show, scribble):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["thinning", "memory", "arrows"])
+@pytest.mark.parametrize("name", ["thinning", "bins", "memory", "arrows"])
 def test_a_hand_may_write_its_own_line(show, figures, name):
     page = show(figures[name])
     page.driver.execute_script("localStorage.clear()")
