@@ -91,7 +91,7 @@ def count(name: str, samples: list[hw.Sample]) -> dict[str, object]:
 
 def main() -> None:
     source = sys.argv[1] if len(sys.argv) > 1 else "unipen"
-    how = {"samples": 4000, "seed": 1, "writers": 400}  # as in configs/cursive.toml
+    how = {"samples": 4000, "seed": 1, "writers": 400}  # as in configs/cursive-144.toml
     rows = [
         count("unipen", hw.load_corpus(source, kinds=("word",)).samples),
         count("synthetic", hw.load_corpus("synthetic", kinds=("word",), **how).samples),

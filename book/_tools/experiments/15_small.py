@@ -2,7 +2,7 @@
 
 The record behind chapter 15, written to book/data/15_small.json. All three see the same
 single words of UNIPEN in the same batches, thinned and slanted alike: the cursive
-decoder of configs/cursive.toml, the same without its guide, and the synthesis network
+decoder of configs/cursive-144.toml, the same without its guide, and the synthesis network
 of Graves 2013 with about as many weights (`SYNTHESIS`), which is trained on the ink
 before it is rounded to tokens. At each validation, on words of held-out writers, a row
 says how many nats a point costs, with the text and without it. The unit is one for all:
@@ -149,7 +149,7 @@ def run(base: hw.TrainingConfig, data: CursiveData) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    config = hw.read_config(ROOT / "configs" / "cursive.toml")
+    config = hw.read_config(ROOT / "configs" / "cursive-144.toml")
     source = sys.argv[1] if len(sys.argv) > 1 else "unipen"
     corpus = hw.load_corpus(source, kinds=("word",))
     run(config, hw.prepare_words(corpus, config))
