@@ -28,6 +28,7 @@ from .ink import Sample
 from .networks import network_class
 from .training.config import TrainingConfig
 from .training.cursive import CursiveTask
+from .training.glyph import GlyphTask
 from .training.ink import InkTask
 from .training.loop import Progress, fit
 from .training.task import Task
@@ -111,6 +112,7 @@ SYSTEMS: dict[str, System] = {
     "character": System(TextTask, exporters={"browser": export_browser}),
     "character-lstm": System(TextTask),
     "cursive": System(CursiveTask, CursiveWriter, sample=_written),
+    "glyph": System(GlyphTask),
 }
 
 
@@ -223,7 +225,8 @@ def train(
     Args:
         config: what to train and how.
         data: prepared for its task: as `prepare_data` gives it, for networks over ink;
-            as `load_text` gives it, for networks over characters.
+            as `load_text` gives it, for networks over characters; as `load_outlines`
+            gives it, for those over outlines.
         folder: gets the checkpoint, the models and the log.
         minutes: stop after so many, at a step that `resume` continues from.
         resume: continue from the checkpoint in the folder.
