@@ -132,9 +132,7 @@ def flatten(contour: Array, tolerance: float) -> Array:
         bend = float(np.hypot(*(begin - 2 * control + end)))
         number = max(1, math.ceil(math.sqrt(bend / (4 * tolerance))))
         t = np.arange(number)[:, None] / number
-        polygon.append(
-            (1 - t) ** 2 * begin + 2 * t * (1 - t) * control + t**2 * end
-        )
+        polygon.append((1 - t) ** 2 * begin + 2 * t * (1 - t) * control + t**2 * end)
     return np.concatenate(polygon)
 
 
@@ -358,7 +356,10 @@ def _add_edges(filled: Array, begin: Array, end: Array) -> None:
     height, width = filled.shape
     limit = np.array([width - 1, height], dtype=float)
     # cut every edge wherever it passes from one pixel to the next, within the raster
-    index, cuts = [np.arange(len(begin))] * 2, [np.zeros(len(begin)), np.ones(len(begin))]
+    index, cuts = (
+        [np.arange(len(begin))] * 2,
+        [np.zeros(len(begin)), np.ones(len(begin))],
+    )
     for axis in (0, 1):
         a, b = begin[:, axis], end[:, axis]
         low = np.clip(np.floor(np.minimum(a, b)) + 1, 0, limit[axis])

@@ -33,9 +33,7 @@ from ..errors import MissingPackageError
 from ..outline import STYLES, Outline, close_contour, in_order
 from .archives import TAR_ENDINGS, CorpusError, read_files
 
-CHARACTERS = (
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,!?@#()[]"
-)
+CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,!?@#()[]"
 ENDINGS = (".ttf", ".otf", ".woff", ".woff2")
 COLLECTIONS = (".ttc", ".otc", ".dfont", ".pfb", ".eot")
 CAPITALS = 0.7  # ems: the height of a capital H
@@ -98,7 +96,9 @@ class OutlineCorpus:
 
     def __repr__(self) -> str:
         glyphs = sum(len(font.glyphs) for font in self.fonts)
-        return f"<OutlineCorpus {self.name}: {len(self.fonts)} fonts, {glyphs:,} glyphs>"
+        return (
+            f"<OutlineCorpus {self.name}: {len(self.fonts)} fonts, {glyphs:,} glyphs>"
+        )
 
     def split(self, share: float = 0.15, least: int = 2) -> FontSplit:
         """Split the fonts by family: no family is on both sides.
@@ -138,9 +138,7 @@ class FontSplit:
     validation: list[Font]
 
 
-def load_outlines(
-    source: str | Path, *, characters: str = CHARACTERS
-) -> OutlineCorpus:
+def load_outlines(source: str | Path, *, characters: str = CHARACTERS) -> OutlineCorpus:
     """Read the outlines of fonts.
 
     Args:

@@ -201,7 +201,10 @@ class GlyphTokens:
             if kind == ADVANCE:
                 advance = (x + self.lowest[0]) / self.grid
             elif kind != END:
-                at = ((x + self.lowest[0]) / self.grid, (y + self.lowest[1]) / self.grid)
+                at = (
+                    (x + self.lowest[0]) / self.grid,
+                    (y + self.lowest[1]) / self.grid,
+                )
                 points.append((*at, float(kind != CONTROL)))
         if state != "done":
             raise InputError("the program does not end: its last row must be an end")

@@ -389,9 +389,7 @@ class GlyphTask(Task):
         ConfigError: the configuration sets an option that this task does not have.
     """
 
-    def __init__(
-        self, config: TrainingConfig, data: GlyphData | OutlineCorpus
-    ) -> None:
+    def __init__(self, config: TrainingConfig, data: GlyphData | OutlineCorpus) -> None:
         recipe = config.recipe
         if recipe.clip_derivatives or recipe.character_share or recipe.synthetic_share:
             raise ConfigError(
@@ -526,9 +524,7 @@ class GlyphTask(Task):
         random = np.random.default_rng(0)
         for font in fonts:
             places = np.arange(len(font.glyphs))
-            for part in np.array_split(
-                places, -(-len(places) // VALIDATION_GLYPHS)
-            ):
+            for part in np.array_split(places, -(-len(places) // VALIDATION_GLYPHS)):
                 others = random.permutation(np.setdiff1d(places, part))
                 shown = others[: self.settings.references]
                 batches.append(
