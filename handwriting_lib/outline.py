@@ -362,8 +362,8 @@ def _add_edges(filled: Array, begin: Array, end: Array) -> None:
     )
     for axis in (0, 1):
         a, b = begin[:, axis], end[:, axis]
-        low = np.clip(np.floor(np.minimum(a, b)) + 1, 0, limit[axis])
-        high = np.clip(np.ceil(np.maximum(a, b)) - 1, -1, limit[axis])
+        low = np.maximum(np.floor(np.minimum(a, b)) + 1, 0)
+        high = np.minimum(np.ceil(np.maximum(a, b)) - 1, limit[axis])
         count = np.maximum(0, high - low + 1).astype(np.int64)
         edge = np.repeat(np.arange(len(begin)), count)
         number = np.arange(len(edge)) - np.repeat(count.cumsum() - count, count)
