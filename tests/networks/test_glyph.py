@@ -98,9 +98,7 @@ def test_step_by_step_equals_all_at_once(network, fonts):
     state = state.select(kept)
     for t in (5, 6):
         out, state = network.step(rows[kept, t], state)
-        torch.testing.assert_close(
-            out.hidden[:, 0], whole[kept, t], atol=1e-5, rtol=0
-        )
+        torch.testing.assert_close(out.hidden[:, 0], whole[kept, t], atol=1e-5, rtol=0)
 
 
 def test_scores_of_coordinates_know_what_came_before_them(network):
