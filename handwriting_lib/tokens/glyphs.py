@@ -117,12 +117,12 @@ class GlyphTokens:
     def fits(self, outline: Outline) -> bool:
         """Whether all points and the advance lie in the range, and there are points."""
         steps = self._steps(outline)
-        advance = round(outline.advance * self.grid) - self.lowest[0]
+        advance = round(outline.advance * self.grid)
         return bool(
             len(steps)
             and (steps >= 0).all()
             and (steps < (self.no_x, self.no_y)).all()
-            and 0 <= advance < self.no_x
+            and 0 <= advance < self.no_x + self.lowest[0]
         )
 
     def encode(self, outline: Outline) -> Tensor:
@@ -194,6 +194,8 @@ class GlyphTokens:
                         f"row {number}: the coordinate {value} must be between 0 and "
                         f"{most - 1}"
                     )
+            if kind == ADVANCE and x < -self.lowest[0]:
+                raise InputError(f"row {number}: the advance must not be negative")
             state = GRAMMAR[state][kind]
             if kind in (START, END) and points:
                 contours.append(np.array(points))

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 LEAST_COSINE = 0.5  # of 1 + cosine of a corner: sharper ones are not drawn out further
 UPWARD = 0.5  # how much of a change in weight goes into horizontal strokes
+RANKS = 64  # parts in which ranks are counted
 CHOICE = 4  # how many times as many fonts are drawn as a batch takes
 VALIDATION_GLYPHS = 18  # of a font in a validation batch
 
@@ -420,6 +421,11 @@ class GlyphTask(Task):
         }
         share = np.array([len(named) ** 0.5 for named in self._families.values()])
         self._styles, self._share = list(self._families), share / share.sum()
+        quantiles = (np.arange(RANKS) + 0.5) / RANKS
+        self._ranks = sum(
+            np.array([len(f.glyphs[int(q * len(f.glyphs))].rows) for q in quantiles])
+            for f in self.fonts
+        ).cumsum()  # type: ignore[union-attr]
         self.held_out = self._held_out(data.validation)
 
     @classmethod
@@ -435,27 +441,31 @@ class GlyphTask(Task):
         seed = self.config.recipe.seed * 1_000_003 + step
         random = np.random.default_rng(seed)
         settings = self.settings
-        # fonts of about one complexity, and glyphs of about one rank by length in
-        # them, so that little is padded
-        several = sorted(
-            (self._draw_font(random) for _ in range(CHOICE * settings.fonts)),
-            key=lambda font: sum(len(glyph.rows) for glyph in font.glyphs),
-        )
+        # glyphs of about one rank by length, of fonts in which they are about as long,
+        # so that little is padded; a rank comes as often as its glyphs are long, and
+        # the longer they are, the fewer a batch takes
+        at = np.searchsorted(self._ranks, random.random() * self._ranks[-1])
+        rank = (int(at) + random.random()) / len(self._ranks)
+        several = [
+            (len(font.glyphs[int(rank * len(font.glyphs))].rows), i, font)
+            for i, font in enumerate(
+                self._draw_font(random) for _ in range(CHOICE * settings.fonts)
+            )
+        ]
+        several.sort()
         begin = settings.fonts * int(random.integers(CHOICE))
-        drawn = several[begin : begin + settings.fonts]
-        rank = random.random()
-        mean = sum(
-            len(font.glyphs[int(rank * len(font.glyphs))].rows) for font in drawn
-        )
+        drawn = [font for *_, font in several[begin : begin + settings.fonts]]
+        mean = sum(length for length, *_ in several[begin : begin + settings.fonts])
         least = min(len(font.glyphs) for font in drawn)
         wanted = self.config.recipe.points_per_batch / max(1, mean)
         count = int(min(max(1, round(wanted)), max(1, least - settings.references)))
         chosen, references, changes = [], [], []
         for font in drawn:
             number = len(font.glyphs)
-            first = int(rank * (number + count - 1)) - (count - 1)
-            places = np.abs(np.arange(first, first + count))
-            places = np.where(places < number, places, 2 * number - 2 - places)
+            # mirrored at either end, so that every glyph is drawn as often
+            places = int(rank * number) - count // 2 + np.arange(count)
+            places = np.where(places < 0, -1 - places, places)
+            places = np.where(places < number, places, 2 * number - 1 - places)
             chosen.append([font.glyphs[i] for i in places])
             others = np.setdiff1d(np.arange(number), places)
             shown = 0

@@ -227,6 +227,12 @@ def _draw(
         references,
     )
     state = rules.begin(batch)
+    forward = torch.arange(tokens.no_x, device=device) >= -tokens.lowest[0]
+
+    def allowed_x(kind: Tensor) -> Tensor:
+        """`(b, X)`: everything, except for a negative advance."""
+        return forward | (kind != ADVANCE)[:, None]
+
     alive = torch.arange(batch)  # which glyphs the rows of the network's batch are
     programs: list[list[Tensor]] = [[] for _ in range(batch)]
     nats = torch.zeros(batch)
@@ -238,7 +244,7 @@ def _draw(
         own = noise[alive.to(device), t]  # (b, 3)
         kind = decoding.pick(kinds, own[:, 0], allowed)
         across = network.across(hidden, kind)
-        x = decoding.pick(across, own[:, 1])
+        x = decoding.pick(across, own[:, 1], allowed_x(kind) if grammar else None)
         up = network.up(hidden, kind, x)
         y = decoding.pick(up, own[:, 2])
         has_x, has_y = kind != END, (kind != END) & (kind != ADVANCE)

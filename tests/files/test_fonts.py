@@ -34,7 +34,7 @@ def test_a_font_comes_back_as_it_was(serif, tmp_path):
     for character, outline in serif.glyphs.items():
         back = again.glyphs[character]
         assert len(back.points) == len(outline.points)
-        assert np.abs(back.points - outline.points).max() <= 0.51 / UNITS * 1.002
+        assert np.abs(back.points - outline.points).max() <= 1 / UNITS
         assert back.advance == pytest.approx(outline.advance, abs=1 / UNITS)
 
 
@@ -45,9 +45,10 @@ def test_it_survives_fonttools_and_freetype(serif):
         names, metrics = font["name"], font["hmtx"]
         assert names.getDebugName(1) == "New" and "drawn by X" in names.getDebugName(10)
         assert "choice of whoever" in names.getDebugName(13)
-        for name, glyph in font["glyf"].glyphs.items():
+        for name in font.getGlyphOrder():
+            glyph = font["glyf"][name]
             if glyph.numberOfContours:
-                assert metrics[name][1] == font["glyf"][name].xMin
+                assert metrics[name][1] == glyph.xMin
         saved = io.BytesIO()
         font.save(saved)
         xml = io.StringIO()

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from handwriting_lib.corpora.outlines import load_outlines
 from handwriting_lib.errors import InputError
 from handwriting_lib.outline import parse
-from handwriting_lib.tokens.glyphs import CONTROL, END, GRAMMAR, KINDS, GlyphTokens
+from handwriting_lib.tokens.glyphs import (
+    ADVANCE,
+    CONTROL,
+    END,
+    GRAMMAR,
+    KINDS,
+    GlyphTokens,
+)
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts/ttf"
 TOKENS = GlyphTokens()
@@ -90,7 +97,8 @@ def test_what_the_grammar_allows_is_read(data):
     state, rows = "begin", []
     while GRAMMAR[state]:
         kind = data.draw(st.sampled_from(sorted(GRAMMAR[state])))
-        x = data.draw(st.integers(0, TOKENS.no_x - 1))
+        least = -TOKENS.lowest[0] if kind == ADVANCE else 0
+        x = data.draw(st.integers(least, TOKENS.no_x - 1))
         y = data.draw(st.integers(0, TOKENS.no_y - 1))
         rows.append((kind, x, y))
         state = GRAMMAR[state][kind]
@@ -109,6 +117,7 @@ def test_what_the_grammar_allows_is_read(data):
         ([[1, 50, 0], [2, 1, 1], [3, 2, 2], [0, 0, 0]], "row 4: no end"),
         ([[1, 50, 0], [2, 1, 1], [9, 2, 2]], "row 3: no kind 9"),
         ([[1, 50, 0], [2, 1, 999]], "row 2: the coordinate 999"),
+        ([[1, 47, 0]], "row 1: the advance must not be negative"),
     ],
 )
 def test_wrong_rows_are_told_apart(rows, told):

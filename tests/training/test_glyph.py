@@ -22,7 +22,7 @@ from handwriting_lib.training.glyph import (
     prepare_fonts,
     row_losses,
 )
-from tests.training.tiny import assert_same_losses, losses, validations
+from tests.training.tiny import assert_same_losses, log_of, losses, validations
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"grid": 16, "points": 16, "width": 32, "layers": 2, "heads": 2, "dropout": 0.0}
@@ -70,7 +70,7 @@ def test_the_loss_falls_and_a_run_goes_on(tmp_path, corpus, device):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     model = train(config(), corpus, whole, quiet=True, device=device)
     found = validations(whole)
-    assert found[30] < found[10] < losses(whole)[0] < 12
+    assert found[30] < found[10] < log_of(whole)[0]["loss"] < 12
     train(config(), corpus, parts, quiet=True, device=device, minutes=1e-9)
     train(config(), corpus, parts, quiet=True, device=device, resume=True)
     if device.type == "cpu":
