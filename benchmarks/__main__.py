@@ -83,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model",
         default="unipen-400",
-        help="model for glyphs, hands, int8 and legibility: the name of one that comes with "
-        "the library, or the path of a model file (default: %(default)s)",
+        help="model for glyphs, hands, int8 and legibility: the name of one that comes "
+        "with the library, or the path of a model file (default: %(default)s)",
     )
     parser.add_argument(
         "--seeds",
