@@ -41,7 +41,7 @@ from .data.transforms import (
 )
 from .drawing import plots as plots
 from .drawing.animation import write_gif, write_video
-from .drawing.films import Film, animate_mixture, animate_phi
+from .drawing.films import Film, animate_mixture, animate_outline, animate_phi
 from .drawing.outlines import outlines_to_svg, save_outlines
 from .drawing.picture import save
 from .drawing.plots import (
@@ -250,6 +250,7 @@ __all__ = [
     "Window",
     "WindowParameters",
     "animate_mixture",
+    "animate_outline",
     "animate_phi",
     "attention_by_hand",
     "augment",
