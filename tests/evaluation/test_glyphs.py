@@ -83,7 +83,7 @@ def test_a_copy_is_found_wherever_it_lies(sans):
 def test_a_classifier_learns_styles():
     def font(style, stem):
         box = f"M0.1 0L0.1 0.7L{0.1 + stem} 0.7L{0.1 + stem} 0Z"
-        glyphs = {c: parse(box, 0.3 + stem) for c in "abcdefgh"}
+        glyphs = {c: parse(box, 0.3 + stem) for c in "abcd"}
         return Font("x", style, "x.ttf", glyphs)
 
     fonts = [
@@ -93,7 +93,7 @@ def test_a_classifier_learns_styles():
     classifier = train_style_classifier(fonts, epochs=20, batch=16)
     for style, stem in (("serif", 0.085), ("display", 0.535)):
         told = classifier.styles(list(font(style, stem).glyphs.items()))
-        assert told == [style] * 8
+        assert told == [style] * 4
     again = train_style_classifier(fonts, epochs=20, batch=16)
     assert all(
         (a == b).all()
