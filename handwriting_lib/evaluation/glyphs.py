@@ -119,7 +119,8 @@ def nearest_overlap(
         others: `(N, SIDE, SIDE)` rasters from `fitted`.
 
     Returns:
-        The intersection over union, and the number of the glyph that has it.
+        The intersection over union, and the number of the glyph that has it; 0 of a
+        glyph without an extent.
 
     Example:
         >>> from handwriting_lib.outline import parse
@@ -129,6 +130,8 @@ def nearest_overlap(
         (1.0, 0)
     """
     best, where = 0.0, 0
+    if np.ptp(outline.points[:, :2], axis=0).max() <= 0:
+        return best, where  # all points are one
     total = others.sum((1, 2))  # (N,)
     for scale in SCALES:
         raster = fitted(outline, scale)
