@@ -179,8 +179,9 @@ class GlyphTokens:
         table = np.asarray(rows.cpu() if isinstance(rows, Tensor) else list(rows))
         if table.ndim != 2 or table.shape[1] != 3:
             raise InputError(f"a program must have rows of 3 tokens, not {table.shape}")
-        state, contours, points = "begin", [], []
-        advance = 0.0
+        state, advance = "begin", 0.0
+        contours: list[np.ndarray] = []
+        points: list[tuple[float, float, float]] = []
         for number, (kind, x, y) in enumerate(table.tolist(), 1):
             if kind not in GRAMMAR[state]:
                 name = KINDS[kind] if 0 <= kind < len(KINDS) else f"kind {kind}"
