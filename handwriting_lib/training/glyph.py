@@ -454,10 +454,11 @@ class GlyphTask(Task):
         ]
         several.sort()
         begin = settings.fonts * int(random.integers(CHOICE))
-        drawn = [font for *_, font in several[begin : begin + settings.fonts]]
-        mean = sum(length for length, *_ in several[begin : begin + settings.fonts])
+        alike = several[begin : begin + settings.fonts]
+        drawn = [font for *_, font in alike]
         least = min(len(font.glyphs) for font in drawn)
-        wanted = self.config.recipe.points_per_batch / max(1, mean)
+        # rows of one glyph of each font
+        wanted = self.config.recipe.points_per_batch / sum(length for length, *_ in alike)
         count = int(min(max(1, round(wanted)), max(1, least - settings.references)))
         chosen, references, changes = [], [], []
         for font in drawn:
