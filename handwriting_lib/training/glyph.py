@@ -457,8 +457,8 @@ class GlyphTask(Task):
         alike = several[begin : begin + settings.fonts]
         drawn = [font for *_, font in alike]
         least = min(len(font.glyphs) for font in drawn)
-        # rows of one glyph of each font
-        wanted = self.config.recipe.points_per_batch / sum(length for length, *_ in alike)
+        each = sum(length for length, *_ in alike)  # rows of one glyph of each font
+        wanted = self.config.recipe.points_per_batch / each
         count = int(min(max(1, round(wanted)), max(1, least - settings.references)))
         chosen, references, changes = [], [], []
         for font in drawn:
