@@ -15,7 +15,7 @@ from . import RESULTS, __path__, commit, machine, table
 
 # Not among `all`; page is of speed, but it needs a built book.
 NOT_OF_SPEED = (
-    "boxes", "characters", "cursive", "dataset", "hands", "int8", "ladder",
+    "boxes", "characters", "cursive", "dataset", "glyphs", "hands", "int8", "ladder",
     "legibility", "page", "pages",
 )  # fmt: skip
 
@@ -77,13 +77,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--corpus",
         default="synthetic",
         help="corpus for hands, int8, ladder, legibility and the padding of train, "
-        "such as unipen:PATH (default: %(default)s)",
+        "such as unipen:PATH, and fonts for glyphs, as fonts:PATH (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--model",
         default="unipen-400",
-        help="model for hands, int8 and legibility: the name of one that comes with "
-        "the library, or the path of a model file (default: %(default)s)",
+        help="model for glyphs, hands, int8 and legibility: the name of one that comes "
+        "with the library, or the path of a model file (default: %(default)s)",
     )
     parser.add_argument(
         "--seeds",

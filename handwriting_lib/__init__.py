@@ -23,6 +23,7 @@ from .alphabet import decode, encode, pad_texts, to_ascii
 from .corpora import load_corpus
 from .corpora.archives import CorpusError
 from .corpora.formats import save_ink
+from .corpora.outlines import Font, OutlineCorpus, load_outlines
 from .corpora.text import TextCorpus, load_text
 from .data.batches import Batch, LengthBuckets, make_batch
 from .data.joining import Joined, baseline, join_words
@@ -40,7 +41,8 @@ from .data.transforms import (
 )
 from .drawing import plots as plots
 from .drawing.animation import write_gif, write_video
-from .drawing.films import Film, animate_mixture, animate_phi
+from .drawing.films import Film, animate_mixture, animate_outline, animate_phi
+from .drawing.outlines import outlines_to_svg, save_outlines
 from .drawing.picture import save
 from .drawing.plots import (
     plot_curves,
@@ -59,6 +61,7 @@ from .evaluation.report import EvaluationSettings, evaluate
 from .evaluation.text import NGrams, cross_entropy, memorised_share
 from .fast import FusedPeepholeLSTM
 from .files.browser import browser_pack, export_browser
+from .files.fonts import save_font
 from .files.models import (
     Model,
     ModelError,
@@ -90,6 +93,8 @@ from .networks import (
     CursiveDecoder,
     FeedforwardConfig,
     FeedforwardPredictor,
+    GlyphConfig,
+    GlyphDecoder,
     NetworkOutput,
     PredictionConfig,
     PredictionNetwork,
@@ -99,6 +104,7 @@ from .networks import (
     SynthesisNetwork,
     grow,
 )
+from .outline import Outline
 from .parts.attention import KeyValues, MultiHeadAttention, attention_by_hand
 from .parts.lstm import LSTMState, PeepholeLSTM, clip_derivative, lstm_cell
 from .parts.mixture import StrokeMixture, mixture_loss
@@ -112,16 +118,19 @@ from .systems import (
     write_page,
 )
 from .tokens.characters import Vocabulary
+from .tokens.glyphs import GlyphTokens
 from .tokens.strokes import StrokeTokens
 from .training.config import TrainingConfig, read_config
 from .training.cursive import prepare_words
+from .training.glyph import prepare_fonts
 from .training.ink import batch_loss, prepare_data
 from .training.optim import GravesRMSprop, WeightNoise
 from .widgets import AttentionView, OwnHand, Pad, Player, Studio
 from .widgets.sliders import sliders
 from .writing.compose import compose
 from .writing.cursive import check_attention
-from .writing.decode import Decoding
+from .writing.decode import Decoding, Grammar
+from .writing.glyphs import Glyph, draw_font, draw_glyphs
 from .writing.lines import Line
 from .writing.pages import Page, rewrite
 from .writing.sampling import check_line, write_unconditional
@@ -190,7 +199,13 @@ __all__ = [
     "FeedforwardConfig",
     "FeedforwardPredictor",
     "Film",
+    "Font",
     "FusedPeepholeLSTM",
+    "Glyph",
+    "GlyphConfig",
+    "GlyphDecoder",
+    "GlyphTokens",
+    "Grammar",
     "GravesRMSprop",
     "HandwritingError",
     "Joined",
@@ -205,6 +220,8 @@ __all__ = [
     "NGrams",
     "NetworkOutput",
     "Normalisation",
+    "Outline",
+    "OutlineCorpus",
     "OwnHand",
     "Pad",
     "Page",
@@ -233,6 +250,7 @@ __all__ = [
     "Window",
     "WindowParameters",
     "animate_mixture",
+    "animate_outline",
     "animate_phi",
     "attention_by_hand",
     "augment",
@@ -246,6 +264,8 @@ __all__ = [
     "compose",
     "cross_entropy",
     "decode",
+    "draw_font",
+    "draw_glyphs",
     "encode",
     "evaluate",
     "export_browser",
@@ -258,6 +278,7 @@ __all__ = [
     "letter_body_height",
     "load_corpus",
     "load_model",
+    "load_outlines",
     "load_page",
     "load_pretrained",
     "load_recogniser",
@@ -271,6 +292,7 @@ __all__ = [
     "mixture_loss",
     "offsets_to_positions",
     "onnx_step",
+    "outlines_to_svg",
     "pad_texts",
     "plot_curves",
     "plot_density",
@@ -281,14 +303,17 @@ __all__ = [
     "positions_to_offsets",
     "prepare",
     "prepare_data",
+    "prepare_fonts",
     "prepare_words",
     "pretrained_names",
     "read_config",
     "read_lines",
     "rewrite",
     "save",
+    "save_font",
     "save_ink",
     "save_model",
+    "save_outlines",
     "save_sheets",
     "save_style",
     "scale_by_writer",

@@ -2,9 +2,9 @@
 
 Each command calls what the chapters of the book build: `corpus` chapter 1, `train`
 chapter 10, `write` chapters 10 to 12, `evaluate` chapters 10 to 12, `style` chapter 12
-(Graves 2013, section 5) and `compose` chapter 13. Bad input prints one sentence on
-standard error and exits with status 2, without a traceback, because the library's own
-errors already name the file or the value and say what would be right.
+(Graves 2013, section 5) and `compose` chapter 13; `font` draws type. Bad input prints
+one sentence on standard error and exits with status 2, without a traceback, because the
+library's own errors already name the file or the value and say what would be right.
 """
 
 from __future__ import annotations
@@ -483,6 +483,45 @@ def _compose(arguments: argparse.Namespace) -> None:
     sys.stdout.buffer.write(f"{text}\n".encode())
 
 
+def _font(arguments: argparse.Namespace) -> None:
+    from .drawing.outlines import save_outlines
+    from .files.fonts import save_font
+    from .files.models import find_model
+    from .writing.glyphs import draw_font
+
+    _check_folders(arguments.out, arguments.sheet)
+    for option, suffixes in (("out", (".ttf",)), ("sheet", (".svg", ".png"))):
+        file = getattr(arguments, option)
+        if file and Path(file).suffix.lower() not in suffixes:
+            raise UsageError(
+                f"--{option} must end in {' or '.join(suffixes)}, not {file!r}"
+            )
+    model = find_model(arguments.model, _device(arguments.device))
+    outlines = draw_font(
+        model,
+        style=arguments.style,
+        temperature=arguments.temperature,
+        top_p=arguments.top_p,
+        seed=arguments.seed,
+    )
+    families = len(model.about.get("families", ()))
+    trained = f", trained on the outlines of {families} families" if families else ""
+    save_font(
+        outlines,
+        arguments.out,
+        family=arguments.family or Path(arguments.out).stem[:31],
+        style=arguments.style,
+        description=f"Drawn by handwriting_lib {__version__} with the glyph decoder "
+        f"{model.name}{trained} (style {arguments.style}, temperature "
+        f"{arguments.temperature:g}, seed {arguments.seed}).",
+    )
+    if arguments.sheet:
+        listed = list(outlines.values())
+        rows = [listed[i : i + 18] for i in range(0, len(listed), 18)]
+        save_outlines(rows, arguments.sheet, title="".join(outlines))
+    logging.info("drew %d glyphs; their licence is yours to choose", len(outlines))
+
+
 INK_OPTIONS = ("pen", "y", "offsets", "units")
 
 
@@ -671,7 +710,54 @@ def _export(arguments: argparse.Namespace) -> None:
     exporter_of(model, "onnx")(model, arguments.onnx)
 
 
+def _font_info(arguments: argparse.Namespace) -> None:
+    """Describe fonts, as `corpus info` does with `fonts:PATH`."""
+    from .corpora.outlines import load_outlines
+    from .drawing.outlines import save_outlines
+    from .outline import STYLES
+
+    if _ink_options(arguments):
+        raise UsageError(
+            "fonts hold no ink: leave out --pen, --y, --offsets and --units"
+        )
+    if arguments.sheet:
+        _check_folders(arguments.sheet)
+    corpus = load_outlines(arguments.source)
+    held_out = {font.family for font in corpus.split().validation}
+    print(corpus.name)
+    print(
+        f"{'style':<12}{'fonts':>9}{'families':>10}{'held out':>10}{'glyphs':>9}"
+        f"{'points/glyph':>14}"
+    )
+    for style in STYLES:
+        fonts = [font for font in corpus.fonts if font.style == style]
+        if not fonts:
+            continue
+        sizes = [len(o.points) for font in fonts for o in font.glyphs.values()]
+        families = {font.family for font in fonts}
+        print(
+            f"{style:<12}{len(fonts):>9,}{len(families):>10,}"
+            f"{len(families & held_out):>10,}{len(sizes):>9,}"
+            f"{sum(sizes) / len(sizes):>14.1f}"
+        )
+    print(f"held out: {', '.join(sorted(held_out)) or 'no family'}")
+    if corpus.skipped:
+        print("skipped:")
+    for reason, count in corpus.skipped.items():
+        print(f"{count:>12,}  {reason}")
+    if arguments.sheet:
+        fonts = sorted(corpus.fonts, key=lambda font: STYLES.index(font.style))
+        rows = [
+            [font.glyphs[c] for c in "HamburgefonstivQ25?" if c in font.glyphs]
+            for font in fonts[:: max(1, -(-len(fonts) // 40))]
+        ]
+        save_outlines([row for row in rows if row], arguments.sheet, size=32)
+
+
 def _corpus_info(arguments: argparse.Namespace) -> None:
+    if arguments.source.startswith("fonts:"):
+        _font_info(arguments)
+        return
     from .corpora import SOURCES, load_corpus
     from .ink import KINDS
 
@@ -1018,6 +1104,47 @@ def _parser() -> argparse.ArgumentParser:
     _add_device_option(compose, "compute")
     compose.set_defaults(run=_compose)
 
+    font = commands.add_parser(
+        "font", help="draw a font",
+        description="Draw the glyphs of a font with a glyph decoder, and write a "
+        "TrueType file that other programs install.",
+    )  # fmt: skip
+    font.add_argument(
+        "--model", required=True,
+        help="path of the model file of a glyph decoder, or name of one that comes "
+        "with the library",
+    )  # fmt: skip
+    font.add_argument(
+        "--style", default="sans",
+        choices=["serif", "sans", "mono", "handwriting", "display"],
+        help="style of the font (default: %(default)s)",
+    )  # fmt: skip
+    font.add_argument(
+        "--out", required=True, metavar="FILE.ttf", help="font file to write"
+    )
+    font.add_argument(
+        "--family", help="name of the font's family (default: that of the file)"
+    )
+    font.add_argument(
+        "--temperature", type=float, default=0.6,
+        help="how much glyphs vary: above 1 more, below 1 less (default: %(default)s)",
+    )  # fmt: skip
+    font.add_argument(
+        "--top-p", type=float, default=1.0,
+        help="draw only from the most probable tokens that together reach this "
+        "probability (default: %(default)s, which is all)",
+    )  # fmt: skip
+    font.add_argument(
+        "--seed", type=int, default=1,
+        help="seed of all random choices (default: %(default)s)",
+    )  # fmt: skip
+    font.add_argument(
+        "--sheet", metavar="FILE",
+        help="picture file to draw all glyphs in, ending in .svg or .png",
+    )  # fmt: skip
+    _add_device_option(font, "compute")
+    font.set_defaults(run=_font)
+
     train = commands.add_parser(
         "train", help="train a network",
         description="Train a network as a TOML configuration describes, with "
@@ -1031,7 +1158,8 @@ def _parser() -> argparse.ArgumentParser:
         "--corpus",
         help="corpus to train on instead of the configuration's: synthetic, unipen, "
         "unipen:PATH, iam:PATH, or a file or folder of ink; for a network over "
-        "characters: book, or a text file, the export of a chat, or a folder of these",
+        "characters: book, or a text file, the export of a chat, or a folder of these; "
+        "for a glyph decoder: fonts:PATH, a font or a folder or archive of fonts",
     )
     _add_ink_options(train)
     train.add_argument(
@@ -1191,7 +1319,8 @@ def _parser() -> argparse.ArgumentParser:
         "source", metavar="SOURCE",
         help="corpus to read: synthetic, unipen (the downloaded copy), unipen:PATH, "
         "iam:PATH, or a file, folder or archive of ink: JSON of the drawing pad and "
-        "other programs, JSON lines, InkML, Xournal++, UNIPEN, CSV, .npy or .npz",
+        "other programs, JSON lines, InkML, Xournal++, UNIPEN, CSV, .npy or .npz; or "
+        "fonts:PATH, a font or a folder or archive of fonts",
     )  # fmt: skip
     _add_ink_options(info)
     info.add_argument(

@@ -28,6 +28,7 @@ from .ink import Sample
 from .networks import network_class
 from .training.config import TrainingConfig
 from .training.cursive import CursiveTask
+from .training.glyph import GlyphTask
 from .training.ink import InkTask
 from .training.loop import Progress, fit
 from .training.task import Task
@@ -35,6 +36,7 @@ from .training.text import TextTask
 from .writing import dataset, pages
 from .writing.cursive import CursiveWriter
 from .writing.dataset import Written
+from .writing.glyphs import glyph_sheet
 from .writing.lines import Line, Writer, write_lines
 from .writing.pages import Page, page_from_json
 from .writing.paper import page_layout
@@ -66,15 +68,15 @@ class System:
             a kind that reads no text.
         exporters: functions of a model and a path, by the name of the engine.
         measures: what `evaluate` can measure, some of `MEASURES`.
-        sample: what a model writes, as lines of ink for a sheet; None for a kind that
-            writes no ink.
+        sheet: draws what a model writes to a PNG file; None for a kind that writes
+            nothing that can be drawn.
     """
 
     task: Callable[..., Task]
     writer: Callable[[Model, str], Writer] | None = None
     exporters: Mapping[str, Callable[..., None]] = field(default_factory=dict)
     measures: tuple[str, ...] = ()
-    sample: Callable[[Model], list[Tensor]] | None = None
+    sheet: Callable[[Model, Path], None] | None = None
 
 
 # What a sheet of samples says, and how long its lines without a text are.
@@ -97,20 +99,30 @@ def _free(model: Model) -> list[Tensor]:
     )
 
 
+def _sheet_of(lines: Callable[[Model], list[Tensor]]) -> Callable[[Model, Path], None]:
+    """What draws lines of ink, as a `System` wants it."""
+
+    def draw(model: Model, file: Path) -> None:
+        to_png(lines(model), file, unit=1.0, resolution=1.0)
+
+    return draw
+
+
 SYSTEMS: dict[str, System] = {
-    "feedforward": System(InkTask, measures=("likelihood",), sample=_free),
-    "recurrent": System(InkTask, measures=("likelihood",), sample=_free),
-    "prediction": System(InkTask, measures=("likelihood",), sample=_free),
+    "feedforward": System(InkTask, measures=("likelihood",), sheet=_sheet_of(_free)),
+    "recurrent": System(InkTask, measures=("likelihood",), sheet=_sheet_of(_free)),
+    "prediction": System(InkTask, measures=("likelihood",), sheet=_sheet_of(_free)),
     "synthesis": System(
         InkTask,
         MixtureWriter,
         {"browser": export_browser, "onnx": export_onnx},
         MEASURES,
-        _written,
+        _sheet_of(_written),
     ),
     "character": System(TextTask, exporters={"browser": export_browser}),
     "character-lstm": System(TextTask),
-    "cursive": System(CursiveTask, CursiveWriter, sample=_written),
+    "cursive": System(CursiveTask, CursiveWriter, sheet=_sheet_of(_written)),
+    "glyph": System(GlyphTask, sheet=glyph_sheet),
 }
 
 
@@ -173,13 +185,13 @@ def save_sheets(folder: str | Path) -> Callable[[Progress, Model], None]:
     """
 
     def save(progress: Progress, model: Model) -> None:
-        sample = SYSTEMS[model.kind].sample
-        if sample is None:
+        sheet = SYSTEMS[model.kind].sheet
+        if sheet is None:
             return
         file = Path(folder) / "sheets" / f"{progress.step:07d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            to_png(sample(model), file, unit=1.0, resolution=1.0)
+            sheet(model, file)
         except HandwritingError as error:  # no reason to end a training
             log.warning("no samples at step %d: %s", progress.step, error)
 
@@ -223,7 +235,8 @@ def train(
     Args:
         config: what to train and how.
         data: prepared for its task: as `prepare_data` gives it, for networks over ink;
-            as `load_text` gives it, for networks over characters.
+            as `load_text` gives it, for networks over characters; as `load_outlines`
+            gives it, for those over outlines.
         folder: gets the checkpoint, the models and the log.
         minutes: stop after so many, at a step that `resume` continues from.
         resume: continue from the checkpoint in the folder.

@@ -72,8 +72,8 @@ def test_it_is_listed(tmp_path, capsys):
     told = capsys.readouterr().err
     assert (
         "'triples'" in told
-        and "character, character-lstm, cursive, feedforward, pairs, prediction, "
-        "recurrent, synthesis"
+        and "character, character-lstm, cursive, feedforward, glyph, pairs, "
+        "prediction, recurrent, synthesis"
         in told
     )
 

@@ -3,7 +3,8 @@
 `load_corpus` is the common entry point, which chapter 01 of the book uses. It reads
 `"synthetic"`, `"unipen:PATH"`, `"iam:PATH"`, or a file, folder or archive of ink that
 the drawing pad or another program saved (`formats.py`).
-Texts without ink, which chapter 13 learns from, are read by `text.load_text`.
+Texts without ink, which chapter 13 learns from, are read by `text.load_text`, and fonts
+(`"fonts:PATH"`) by `outlines.load_outlines`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ def load_corpus(source: str | Path, **options: object) -> Corpus:
         or (name == "iam" and path)
     ):
         reader = name
+    elif name == "fonts" and path:
+        raise CorpusError(
+            f"{source!r} names fonts, which hold outlines and no ink: read them with "
+            "load_outlines, or train a glyph decoder on them"
+        )
     elif Path(source).exists() or Path(source).suffix:
         reader, where = "formats", [source]
     else:

@@ -12,7 +12,7 @@ import io
 import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ..atomic import write_whole
 from ..data.transforms import Normalisation
 from ..errors import InputError, MissingPackageError
 from ..ink import check_ink, offsets_to_positions
+from ..outline import FRAME, Outline, flatten, segments
 from ..parts.mixture import StrokeMixture
 from .plots import BLUE, VERMILLION, heat_colors, in_body_units
 
@@ -227,6 +228,86 @@ def _draw_ink(ax: Any, xy: np.ndarray, t: int) -> None:
     ax.plot(*xy[t, :2], "o", color=VERMILLION, markersize=5)
 
 
+def animate_outline(
+    outline: Outline, *, frames: int = MOST_FRAMES, fps: float = 6.0
+) -> Film:
+    """Show the outline of a glyph being drawn, point by point.
+
+    Args:
+        outline: of a glyph.
+        frames: largest number of frames; by default there is one for each point.
+        fps: frames per second.
+
+    Returns:
+        The film: points on the curve as squares, control points as rings with the lines
+        that lead to them, and what a finished contour encloses in grey.
+
+    Raises:
+        ValueError: the outline is empty, or a number is out of its range.
+        ImportError: the extra `gif` is not installed.
+    """
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Shape
+
+    _check_pace(frames, fps)
+    if not outline.contours:
+        raise InputError("there is nothing to draw: the outline has no contours")
+    _, bottom, _, top = FRAME
+    xy = outline.points[:, :2]
+    low = np.minimum(xy.min(0), (0, bottom / 2)) - 0.05
+    high = np.maximum(xy.max(0), (outline.advance, top - 0.2)) + 0.05
+    up = INCHES / 2
+    figure = _figure(up * float(np.divide(*(high - low))), up)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    axes.set_axis_off()
+
+    def draw(number: int) -> None:
+        axes.axhline(0, color="0.85", linewidth=1)
+        for x in (0, outline.advance):
+            axes.axvline(x, color="0.85", linewidth=1)
+        closed = []
+        for contour in outline.contours:
+            drawn, number = contour[:number], number - len(contour)
+            if len(drawn) == 0:
+                break
+            if len(drawn) == len(contour):
+                polygon = flatten(contour, 1e-3)
+                closed.append(polygon)
+                axes.plot(*np.append(polygon, polygon[:1], 0).T, color="black")
+            else:
+                for piece in segments(drawn)[:-1]:  # the last would close it
+                    t = np.linspace(0, 1, 12)[:, None]
+                    begin, end = piece[0], piece[-1]
+                    bend = piece[1] if len(piece) == 3 else (begin + end) / 2
+                    curve = (1 - t) ** 2 * begin + 2 * t * (1 - t) * bend + t**2 * end
+                    axes.plot(*curve.T, color="black")
+            is_on = drawn[:, 2] > 0.5
+            axes.plot(*drawn[:, :2].T, color=BLUE, linewidth=0.8, alpha=0.6)
+            axes.plot(*drawn[is_on, :2].T, "s", color=BLUE, markersize=5)
+            axes.plot(
+                *drawn[~is_on, :2].T,
+                "o",
+                color=VERMILLION,
+                markersize=5,
+                fillstyle="none",
+            )
+        if closed:
+            corners = np.concatenate([np.append(c, c[:1], 0) for c in closed])
+            codes = np.concatenate(
+                [
+                    [Shape.MOVETO, *[Shape.LINETO] * (len(c) - 1), Shape.CLOSEPOLY]
+                    for c in closed
+                ]
+            )
+            axes.add_patch(PathPatch(Shape(corners, codes), color="0.8", linewidth=0))
+
+    total = len(xy)
+    shown = np.unique(np.linspace(1, total, min(frames, total)).round().astype(int))
+    label = f"An outline of {total} points is drawn one after the other"
+    return _recorded(figure, draw, shown.tolist(), label, fps)
+
+
 def _film(
     draw: Callable[[Any, int], None],
     prepare: Callable[[Any], None],
@@ -247,11 +328,51 @@ def _film(
         frames: number of frames.
         fps: frames per second.
     """
+    _check_pace(frames, fps)
+    across, up = np.ptp(xy[:, :2], axis=0) + 2 * MARGIN
+    heights = [INCHES * up / across, below]
+    figure = _figure(INCHES, sum(heights))
+    axes = figure.subplots(2, gridspec_kw={"height_ratios": heights})
+    figure.subplots_adjust(0.01, 0.3 / sum(heights), 0.99, 1, hspace=0)
+    prepare(axes)
+    shown = np.unique(np.linspace(0, len(xy) - 1, frames).round().astype(int))
+    return _recorded(figure, lambda t: draw(axes, t), shown.tolist(), label, fps)
+
+
+def _check_pace(frames: int, fps: float) -> None:
     if not (1 <= frames <= MOST_FRAMES and 0.1 <= fps <= 50):
         raise InputError(
             f"frames must be 1 to {MOST_FRAMES} and fps 0.1 to 50, not {frames} and "
             f"{fps}"
         )
+
+
+def _figure(across: float, up: float) -> Any:
+    """A figure of so many inches that no notebook shows by itself."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure((across, up), dpi=DOTS)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _recorded(
+    figure: Any,
+    draw: Callable[[int], None],
+    shown: Sequence[int],
+    label: str,
+    fps: float,
+) -> Film:
+    """Take a picture of a figure for each of some numbers, and join them to a GIF.
+
+    Args:
+        figure: what is pictured.
+        draw: draws the frame of a number.
+        shown: the numbers.
+        label: as in `Film`.
+        fps: frames per second.
+    """
     try:
         from celluloid import Camera
         from matplotlib.animation import PillowWriter
@@ -260,19 +381,9 @@ def _film(
         raise MissingPackageError(
             "a film needs celluloid and Pillow: pip install 'handwriting-lib[gif]'"
         ) from error
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    across, up = np.ptp(xy[:, :2], axis=0) + 2 * MARGIN
-    heights = [INCHES * up / across, below]
-    figure = Figure((INCHES, sum(heights)), dpi=DOTS)
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(2, gridspec_kw={"height_ratios": heights})
-    figure.subplots_adjust(0.01, 0.3 / sum(heights), 0.99, 1, hspace=0)
-    prepare(axes)
     camera = Camera(figure)
-    for t in np.unique(np.linspace(0, len(xy) - 1, frames).round().astype(int)):
-        draw(axes, int(t))
+    for number in shown:
+        draw(number)
         camera.snap()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.gif"

@@ -143,7 +143,15 @@ class Recogniser:
 
     def read(self, ink: Tensor) -> str:
         """The text that the recogniser reads in a line of ink `(T, 3)`."""
-        pixels = (picture(ink) - 0.5) / 0.5  # (HEIGHT, W), -1 to 1
+        return self.read_picture(picture(ink))
+
+    def read_picture(self, pixels: npt.NDArray[np.float32]) -> str:
+        """The text that the recogniser reads in a picture.
+
+        Args:
+            pixels: `(HEIGHT, W)` with values from 0 for ink to 1 for paper.
+        """
+        pixels = (pixels - 0.5) / 0.5  # (HEIGHT, W), -1 to 1
         fill = max(0, NARROWEST - pixels.shape[1])
         pixels = np.pad(pixels, ((0, 0), (0, fill)))
         name = self.session.get_inputs()[0].name

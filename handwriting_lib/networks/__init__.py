@@ -12,7 +12,8 @@ attributes, which are all that the rest of the library needs to know about its k
 Networks over ink also have `initial_state(batch_size)` and `step(point, state)`, with
 which a line is written point by point. Networks over characters have `step(character,
 state)`, where the state before the first character is None. Networks over the tokens of
-strokes have `read(text, text_mask)` and `step(pair, state)`.
+strokes have `read(text, text_mask)` and `step(pair, state)`; one over the tokens of
+outlines has `read(references, ...)` and `step(row, state)`.
 
 To add a network, add a file to this folder and an entry to `NETWORKS`; an entry in
 `systems.SYSTEMS` puts it to use.
@@ -36,6 +37,7 @@ from .character import (
 )
 from .cursive import CursiveConfig, CursiveDecoder, CursiveOutput, CursiveState
 from .feedforward import FeedforwardConfig, FeedforwardPredictor, FeedforwardState
+from .glyph import GlyphConfig, GlyphDecoder, GlyphOutput, GlyphState
 from .growth import grow
 from .output import NetworkOutput
 from .prediction import PredictionConfig, PredictionNetwork, PredictionState
@@ -52,6 +54,7 @@ NETWORKS: dict[str, type[Any]] = {
         CharacterDecoder,
         CharacterLSTM,
         CursiveDecoder,
+        GlyphDecoder,
     )
 }
 
@@ -70,6 +73,10 @@ __all__ = [
     "FeedforwardConfig",
     "FeedforwardPredictor",
     "FeedforwardState",
+    "GlyphConfig",
+    "GlyphDecoder",
+    "GlyphOutput",
+    "GlyphState",
     "NetworkOutput",
     "PredictionConfig",
     "PredictionNetwork",

@@ -3,13 +3,14 @@
 A network over tokens gives each possible next token a score. `Decoding` determines how
 the next token is drawn from the scores, and `tokens` is the loop that draws a token and
 lets the network read it, with the cache of all that it has read before. Chapter 13
-builds it.
+builds both. `Grammar` says which tokens may be drawn at all where not every sequence of
+tokens means something.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +117,76 @@ class Decoding:
         # rounding may leave the sum a little off 1
         level = noise[:, None] * reached[:, -1:]
         return torch.searchsorted(reached, level, right=True)[:, 0]
+
+
+class Grammar:
+    """Which tokens may follow, as a finite automaton, and how a sequence can still end.
+
+    Args:
+        follow: for each state, the tokens that may come next and the state that each
+            leads to. A state that no token may follow ends a sequence.
+        begin: the state before the first token.
+        number: V, the number of tokens.
+
+    Raises:
+        ValueError: a state is unknown, or no sequence of tokens leads from it to an
+            end.
+
+    Example:
+        >>> import torch
+        >>> pairs = {"even": {0: "odd", 1: "end"}, "odd": {0: "even"}, "end": {}}
+        >>> grammar = Grammar(pairs, "even", 2)
+        >>> state = grammar.begin(1)
+        >>> grammar.allowed(state, left=5), grammar.allowed(state, left=1)
+        (tensor([[True, True]]), tensor([[False,  True]]))
+        >>> grammar.ends(grammar.after(state, torch.tensor([1])))
+        tensor([True])
+    """
+
+    def __init__(
+        self, follow: Mapping[str, Mapping[int, str]], begin: str, number: int
+    ) -> None:
+        names = list(follow)
+        try:
+            self.first = names.index(begin)
+            self.next = torch.full((len(names), number), -1)  # (S, V)
+            for i, arcs in enumerate(follow.values()):
+                for token, name in arcs.items():
+                    self.next[i, token] = names.index(name)
+        except (ValueError, IndexError) as error:
+            raise InputError(f"the grammar names an unknown state: {error}") from None
+        self.least = torch.tensor([math.inf if arcs else 0 for arcs in follow.values()])
+        for _ in names:  # tokens to the nearest end, one step farther each time
+            beyond = torch.where(self.next < 0, math.inf, self.least[self.next]).amin(1)
+            self.least = torch.minimum(self.least, beyond + 1)
+        if not self.least.isfinite().all():
+            lost = names[int(self.least.argmax())]
+            raise InputError(f"no sequence of tokens ends from the state {lost!r}")
+
+    def begin(self, batch: int) -> Tensor:
+        """`(B,)` the states before the first token."""
+        return torch.full((batch,), self.first)
+
+    def allowed(self, state: Tensor, left: int) -> Tensor:
+        """The tokens that may be drawn, `(B, V)` bool on the CPU.
+
+        Args:
+            state: `(B,)` int64.
+            left: number of tokens that there is room for, this one included. A token
+                after which the sequence could no longer end in it is not allowed, so a
+                sequence always ends in time if there was room for one to begin with.
+        """
+        after = self.next[state]  # (B, V)
+        return (after >= 0) & (self.least[after] <= left - 1)
+
+    def after(self, state: Tensor, token: Tensor) -> Tensor:
+        """The states after a token each, `(B,)`; one that has ended stays as it is."""
+        after = self.next[state, token]
+        return torch.where(self.ends(state), state, after)
+
+    def ends(self, state: Tensor) -> Tensor:
+        """Whether a sequence has ended, `(B,)` bool."""
+        return self.least[state] == 0
 
 
 def _is_number(value: Any) -> bool:

@@ -49,6 +49,19 @@ def test_ink_grows_and_the_bars_follow_the_window(line):
     assert len(film.data) < 600_000
 
 
+def test_an_outline_grows_point_by_point():
+    corner = np.array([[0.1, 0, 1], [0.1, 0.7, 0], [0.6, 0.7, 0], [0.6, 0, 1]])
+    film = hw.animate_outline(hw.Outline(0.7, (corner,)), fps=10)
+    pictures, times = frames(film)
+    assert len(pictures) == 4 and times == [100, 100, 100, 1500]
+    black = [(picture.max(-1) < 80).sum() for picture in pictures]
+    grey = [(np.abs(picture - 204).max(-1) < 12).sum() for picture in pictures]
+    assert black[0] < black[-1] and max(grey[:3]) < 0.2 * grey[3]
+    assert len(frames(hw.animate_outline(hw.Outline(0.7, (corner,)), frames=2))[0]) == 2
+    with pytest.raises(ValueError, match="nothing to draw"):
+        hw.animate_outline(hw.Outline(0.7, ()))
+
+
 def test_the_density_moves_with_the_pen(line, model):
     film = hw.animate_mixture(line, model.normalisation, frames=10)
     pictures, _ = frames(film)

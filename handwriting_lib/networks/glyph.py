@@ -1,0 +1,412 @@
+"""The glyph decoder: it draws the outline of a character, point by point.
+
+A decoder with causal self-attention over the points that it has drawn (Vaswani et al.
+2017, section 3.1), over the tokens of `tokens.glyphs`. It is told the character and the
+style. It also reads some *references*, which are other glyphs of the same font, through
+cross-attention: a reader, a layer of self-attention that sees all of their points at
+once, makes keys and values of them. A position is a point: its kind is predicted first,
+then x given the kind, and then y given both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, gelu
+
+from ..errors import InputError
+from ..outline import STYLES
+from ..parts.attention import KeyValues, MultiHeadAttention
+from ..tokens.characters import Vocabulary
+from ..tokens.glyphs import END, KINDS, GlyphTokens
+from .config import NetworkConfig, Share
+
+# Wavelengths, in steps of the grid, of the sinusoids with which the embeddings of
+# coordinates begin: neighbouring numbers are alike before anything is learnt.
+SHORTEST, LONGEST = 4.0, 512.0
+
+
+@dataclass(frozen=True)
+class GlyphConfig(NetworkConfig):
+    """The sizes of a `GlyphDecoder`.
+
+    Attributes:
+        symbols: V, the number of characters; training takes it from the fonts.
+        grid: number of steps of a coordinate in an em.
+        points: largest number of rows in a program, its advance and its end included.
+        width: D, the size of the embeddings and of the output of each layer.
+        layers: number of layers of the decoder.
+        readers: number of layers that read the references.
+        heads: number of heads of attention, which divides the width.
+        dropout: share of activations dropped in training, after each part.
+    """
+
+    symbols: int = 72
+    grid: int = 128
+    points: int = 160
+    width: int = 176
+    layers: int = 4
+    readers: int = 1
+    heads: int = 4
+    dropout: Share = 0.1
+
+
+class ReferenceRows(NamedTuple):
+    """Other glyphs of F fonts as tokens, the references of a font one after the other.
+
+    Attributes:
+        rows: `(F, S, 3)` int64; S is 0 where no font has any.
+        mask: `(F, S)` bool, true for rows, false for padding.
+        character: `(F, S)` int64, the character that each row is of.
+        number: `(F, S)` int64, the number of each row in its program.
+    """
+
+    rows: Tensor
+    mask: Tensor
+    character: Tensor
+    number: Tensor
+
+
+class References(NamedTuple):
+    """What the network has made of the references of F fonts.
+
+    Attributes:
+        known: keys and values `(F, heads, S + 1, D / heads)` for each layer; the first
+            is there without any reference too.
+        mask: `(F, S + 1)` bool, true where there is something to read.
+    """
+
+    known: tuple[KeyValues, ...]
+    mask: Tensor
+
+    def select(self, rows: Tensor) -> References:
+        """The references of some glyphs; those of one font serve all of them."""
+        if len(self.mask) == 1:
+            return self
+        return References(
+            tuple(KeyValues(k[rows], v[rows]) for k, v in self.known), self.mask[rows]
+        )
+
+
+class GlyphState(NamedTuple):
+    """What a network keeps of the programs that it has read, and of what it was told.
+
+    Attributes:
+        told: `(B, D)` embedding of character and style.
+        references: of one font, or of B.
+        layers: the key-value cache of each layer.
+        number: number of rows that were read.
+    """
+
+    told: Tensor
+    references: References
+    layers: tuple[KeyValues, ...]
+    number: int
+
+    def select(self, rows: Tensor) -> GlyphState:
+        """The state of some glyphs of the batch."""
+        return GlyphState(
+            self.told[rows],
+            self.references.select(rows),
+            tuple(KeyValues(k[rows], v[rows]) for k, v in self.layers),
+            self.number,
+        )
+
+
+class GlyphOutput(NamedTuple):
+    """What `forward` of a `GlyphDecoder` returns.
+
+    Attributes:
+        hidden: `(B, T, D)` output of the last layer, from which coordinates come.
+        kinds: `(B, T, 5)` the scores of the next row's kind.
+        across: `(B, T, X)` the scores of its x, given the kinds that were handed in, or
+            None.
+        up: `(B, T, Y)` those of its y, given kind and x, or None.
+        state: the state after the last row.
+
+    With a mask, hidden and scores are of the rows alone that it asks for: `(P, ...)`.
+    """
+
+    hidden: Tensor
+    kinds: Tensor
+    across: Tensor | None
+    up: Tensor | None
+    state: GlyphState
+
+
+class Wide(nn.Module):
+    """The feedforward part: four times as wide inside, with a norm before it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(gelu(self.up(self.norm(x))))  # type: ignore[no-any-return]
+
+
+class Reader(nn.Module):
+    """A layer that reads the references: attention in both directions.
+
+    Args:
+        config: of the network.
+    """
+
+    def __init__(self, config: GlyphConfig) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.norm = nn.LayerNorm(config.width)
+        self.attention = MultiHeadAttention(config.width, config.heads)
+        self.wide = Wide(config.width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        at = self.norm(x)
+        read = self.attention.look(at, self.attention.read(at), mask=mask)
+        x = x + dropout(read, self.dropout, self.training)
+        return x + dropout(self.wide(x), self.dropout, self.training)
+
+
+class Layer(nn.Module):
+    """Attention to the program so far, attention to the references, a feedforward part.
+
+    Each has a norm before it and a residual connection around it.
+
+    Args:
+        config: of the network.
+    """
+
+    def __init__(self, config: GlyphConfig) -> None:
+        super().__init__()
+        width, heads = config.width, config.heads
+        self.dropout = config.dropout
+        self.norm_past, self.past = (
+            nn.LayerNorm(width),
+            MultiHeadAttention(width, heads),
+        )
+        self.norm_reference, self.reference = (
+            nn.LayerNorm(width),
+            MultiHeadAttention(width, heads),
+        )
+        self.wide = Wide(width)
+
+    def forward(
+        self, x: Tensor, known: KeyValues, mask: Tensor, cache: KeyValues | None
+    ) -> tuple[Tensor, KeyValues]:
+        def dropped(part: Tensor) -> Tensor:
+            return dropout(part, self.dropout, self.training)
+
+        past, cache = self.past(self.norm_past(x), cache)
+        x = x + dropped(past)
+        # the glyphs of one font ask the same references, all in one row
+        fonts = known.keys.shape[0]
+        at = self.norm_reference(x).view(fonts, -1, x.shape[-1])  # (F, B / F * T, D)
+        x = x + dropped(self.reference.look(at, known, mask=mask).view_as(x))
+        return x + dropped(self.wide(x)), cache
+
+
+class Coordinate(nn.Module):
+    """The scores of a coordinate, given what has been predicted of the row already.
+
+    Args:
+        width: D.
+        number: number of tokens of the coordinate.
+    """
+
+    def __init__(self, width: int, number: int) -> None:
+        super().__init__()
+        self.aim, self.scores = nn.Linear(width, width), nn.Linear(width, number)
+
+    def forward(self, hidden: Tensor, known: Tensor) -> Tensor:
+        return self.scores(gelu(self.aim(hidden) + known))  # type: ignore[no-any-return]
+
+
+class GlyphDecoder(nn.Module):
+    """Predicts each next point of an outline from the character, the style and a font.
+
+    Raises:
+        ValueError: the heads do not divide the width, or the grid is too coarse.
+
+    Example:
+        >>> import torch
+        >>> config = GlyphConfig(symbols=9, width=8, layers=2, heads=2)
+        >>> net = GlyphDecoder(config)
+        >>> rows = torch.zeros(4, 5, 3, dtype=torch.int64)
+        >>> character, style = torch.arange(4), torch.tensor([0, 0, 1, 1])
+        >>> net(rows, character, style).kinds.shape
+        torch.Size([4, 5, 5])
+    """
+
+    kind: ClassVar[str] = "glyph"
+    Config: ClassVar[type] = GlyphConfig
+    carries: ClassVar[Mapping[str, type]] = {"vocabulary": Vocabulary}
+    reads_text: ClassVar[bool] = False
+
+    def __init__(self, config: GlyphConfig = GlyphConfig()) -> None:
+        super().__init__()
+        self.config, width = config, config.width
+        self.tokens = GlyphTokens(config.grid)
+        across, up = self.tokens.no_x, self.tokens.no_y
+        self.symbols = nn.Embedding(config.symbols, width)
+        self.styles = nn.Embedding(len(STYLES), width)
+        self.kinds_in = nn.Embedding(len(KINDS), width)
+        self.x_in, self.y_in = (nn.Embedding(n + 1, width) for n in (across, up))
+        self.positions = nn.Embedding(config.points + 1, width)
+        self.nothing = nn.Parameter(torch.zeros(width))
+        self.readers = nn.ModuleList(Reader(config) for _ in range(config.readers))
+        self.norm_read = nn.LayerNorm(width)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width)
+        self.kinds = nn.Linear(width, len(KINDS))
+        self.kinds_out = nn.Embedding(len(KINDS), width)
+        self.x_out = nn.Embedding(across + 1, width)
+        self.x, self.y = Coordinate(width, across), Coordinate(width, up)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Draw weights for outputs of standard deviation 1; scores begin near zero."""
+        layers: Any = [*self.readers, *self.layers]
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
+                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.5)
+        with torch.no_grad():
+            for layer in layers:  # all residual parts add up
+                layer.wide.down.weight /= math.sqrt(3 * len(layers))
+                for part in layer.children():
+                    if isinstance(part, MultiHeadAttention):
+                        part.output.weight /= math.sqrt(3 * len(layers))
+            for table in (self.x_in, self.y_in, self.x_out, self.positions):
+                table.weight.copy_(_sinusoids(*table.weight.shape))
+            for head in (self.kinds, self.x.scores, self.y.scores):
+                nn.init.normal_(head.weight, std=0.02)
+
+    def _embed(self, rows: Tensor, first: Tensor | int = 0) -> Tensor:
+        """`(B, T, D)` for rows whose positions count from `first`."""
+        kind, x, y = rows.unbind(-1)
+        at = torch.arange(rows.shape[1], device=rows.device) + first
+        # rows that have no coordinates say so by the last token of each
+        return (  # type: ignore[no-any-return]
+            self.kinds_in(kind) + self.x_in(x) + self.y_in(y) + self.positions(at)
+        )
+
+    def begin(self, batch: int, device: torch.device | str | None = None) -> Tensor:
+        """`(B, 1, 3)` the rows that a network reads before the first of a program."""
+        row = torch.tensor([END, self.tokens.no_x, self.tokens.no_y], device=device)
+        return row.expand(batch, 1, 3)
+
+    def read(self, references: ReferenceRows | None = None) -> References:
+        """Read the references of F fonts; None is one font without any."""
+        x = self.nothing.expand(len(references.rows) if references else 1, 1, -1)
+        mask = torch.ones(len(x), 1, dtype=torch.bool, device=x.device)
+        if references is not None:
+            kind, across, up = references.rows.unbind(-1)
+            rows = self.kinds_in(kind) + self.x_in(across) + self.y_in(up)
+            rows = rows + self.positions(references.number)
+            x = torch.cat([x, rows + self.symbols(references.character)], 1)
+            mask = torch.cat([mask, references.mask], 1)  # (F, S + 1)
+        for reader in self.readers:
+            x = reader(x, mask)
+        x = self.norm_read(x)  # (F, S + 1, D)
+        known = tuple(layer.reference.read(x) for layer in self.layers)  # type: ignore[operator,union-attr]
+        return References(known, mask)
+
+    def forward(
+        self,
+        rows: Tensor,
+        character: Tensor | None = None,
+        style: Tensor | None = None,
+        references: ReferenceRows | None = None,
+        following: Tensor | None = None,
+        mask: Tensor | None = None,
+        state: GlyphState | None = None,
+    ) -> GlyphOutput:
+        """The scores of the next row, at each row.
+
+        Args:
+            rows: `(B, T, 3)` int64, from `begin` on or after those that `state` has
+                read.
+            character: `(B,)` int64; not with a state, which knows it.
+            style: `(B,)` int64, places in `outline.STYLES`; likewise.
+            references: of F fonts, each the font of B / F glyphs in a row; None reads
+                none.
+            following: `(B, T, 3)` int64, the row that follows each, for whose
+                coordinates scores are wanted.
+            mask: `(B, T)` bool, true where any scores are wanted; None is everywhere.
+            state: the state to continue from; None begins a program.
+
+        Raises:
+            ValueError: the program is longer than `points`.
+        """
+        if state is None:
+            assert character is not None and style is not None
+            read = self.read(references)
+            told = self.symbols(character) + self.styles(style)  # (B, D)
+            number, caches = 0, None
+        else:
+            told, read, caches, number = state
+        length = number + rows.shape[1]
+        if length > self.config.points + 1:
+            raise InputError(
+                f"a program of {length - 1} rows is too long: this network reads "
+                f"{self.config.points}"
+            )
+        x, after = self._embed(rows, number) + told[:, None], []
+        for i, layer in enumerate(self.layers):
+            x, cache = layer(x, read.known[i], read.mask, caches and caches[i])
+            after.append(cache)
+        hidden = self.norm(x)
+        if mask is not None:
+            hidden = hidden[mask]  # (P, D)
+            following = None if following is None else following[mask]
+        across = up = None
+        if following is not None:
+            kind, to_x, _ = following.unbind(-1)
+            across, up = self.across(hidden, kind), self.up(hidden, kind, to_x)
+        after_state = GlyphState(told, read, tuple(after), length)
+        return GlyphOutput(hidden, self.kinds(hidden), across, up, after_state)
+
+    def across(self, hidden: Tensor, kind: Tensor) -> Tensor:
+        """The scores of x `(..., X)`, once the kind is known.
+
+        Args:
+            hidden: `(..., D)` what `forward` returned.
+            kind: `(...)` int64.
+        """
+        return self.x(hidden, self.kinds_out(kind))  # type: ignore[no-any-return]
+
+    def up(self, hidden: Tensor, kind: Tensor, x: Tensor) -> Tensor:
+        """The scores of y `(..., Y)`, once the kind and x are known.
+
+        Args:
+            hidden: `(..., D)` what `forward` returned.
+            kind: `(...)` int64.
+            x: `(...)` int64.
+        """
+        return self.y(hidden, self.kinds_out(kind) + self.x_out(x))  # type: ignore[no-any-return]
+
+    def step(self, row: Tensor, state: GlyphState) -> tuple[GlyphOutput, GlyphState]:
+        """Read one more row of each program, at the cost of one.
+
+        Args:
+            row: `(B, 3)` int64.
+            state: the state before it.
+        """
+        out = self(row[:, None], state=state)
+        return out, out.state
+
+
+def _sinusoids(length: int, width: int) -> Tensor:
+    """Sines and cosines of whole numbers, `(length, width)`."""
+    number = (width + 1) // 2
+    steps = torch.arange(number) / max(1, number - 1)
+    wavelength = SHORTEST * (LONGEST / SHORTEST) ** steps
+    angle = torch.arange(length)[:, None] * (2 * math.pi / wavelength)
+    return torch.cat([angle.sin(), angle.cos()], 1)[:, :width]
