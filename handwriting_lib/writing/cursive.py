@@ -9,6 +9,7 @@ with its last word. Whether a line is complete is read from the cross-attention:
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,8 +67,34 @@ def check_attention(phi: Tensor, text: str) -> str:
         is_late = text[at] in LATE or not text[at].islower()
         if at < furthest - 1 and not is_late:
             return f"went back from {text[furthest]!r} to {text[at]!r}"
-        furthest = max(furthest, at)
+        if text[at : at + 1] != " ":  # a word's end is seen before its last letter
+            furthest = max(furthest, at)
     return ""
+
+
+def sharpened(scores: Tensor, is_other: Tensor, bias: float) -> Tensor:
+    """Multiply the scores of two kinds of tokens by 1 + bias, each kind by itself.
+
+    How probable either kind is stays as it was. If all tokens were sharpened together,
+    rare events such as the end of a word would become rarer still.
+
+    Args:
+        scores: `(B, V)` scores.
+        is_other: `(V,)` bool, true for tokens of the second kind.
+        bias: at least 0.
+
+    Example:
+        >>> import torch
+        >>> p = torch.tensor([[0.6, 0.2, 0.2]])
+        >>> sharpened(p.log(), torch.tensor([False, False, True]), 1.0).softmax(-1)
+        tensor([[0.7200, 0.0800, 0.2000]])
+    """
+    kinds = torch.stack([is_other, ~is_other])  # (2, V)
+    two = scores.float()[:, None].masked_fill(kinds, -math.inf)  # (B, 2, V)
+    before = two.logsumexp(-1, keepdim=True)
+    two = two * (1 + bias)
+    after = two.logsumexp(-1, keepdim=True).clamp_min(-1e30)  # a kind may be forbidden
+    return (two - after + before).amax(1)
 
 
 class CursiveWriter(Writer):
@@ -131,13 +158,14 @@ class CursiveWriter(Writer):
     ) -> list[Drawn]:
         """Draw each text once.
 
-        The scores are multiplied by 1 + bias, as those of the mixture's components are
-        (Graves 2013, section 5.4), and divided by the temperature. The network knows
+        The bias sharpens angles and lengths, and leaves the probabilities of the marks
+        and of a lifted pen as they are, as it does for a mixture (Graves 2013, section
+        5.4): see `sharpened`. The temperature divides all scores. The network knows
         lines of a few words, so a longer text is written in pieces, each after the hand
         and the last words before it.
         """
         network: Any = self.model.network
-        decoding = Decoding(temperature / (1 + bias))
+        decoding = Decoding(temperature)
         training = network.training
         network.eval()  # dropout would go on otherwise
         lines = [_Unfinished(text, network, style) for text in texts]
@@ -148,7 +176,7 @@ class CursiveWriter(Writer):
                     torch.rand(length_bound(piece.text), 2, generator=generators[i])
                     for i, piece in zip(waiting, pieces, strict=True)
                 ]
-                written = _write(network, pieces, noise, decoding, self.head)
+                written = _write(network, pieces, noise, decoding, bias, self.head)
                 for i, piece, one in zip(waiting, pieces, written, strict=True):
                     lines[i].add(piece, one)
         finally:
@@ -323,6 +351,7 @@ def _write(
     pieces: Sequence[_Piece],
     noises: Sequence[Tensor],
     decoding: Decoding,
+    bias: float,
     head: tuple[int, int] | None,
 ) -> list[_Written]:
     """Write pieces together.
@@ -333,6 +362,7 @@ def _write(
         noises: `(n, 2)` numbers from 0 to below 1 for each, two for each token; no
             more tokens are drawn.
         decoding: how tokens are drawn.
+        bias: of angles and lengths.
         head: the layer and the head whose weights are returned; None averages all.
     """
     tokens, device = network.tokens, network.offsets.device
@@ -344,6 +374,8 @@ def _write(
     noise = pad_sequence(list(noises)).to(device)  # (T, B, 2)
     batch = len(pieces)
     ids = torch.arange(batch, device=device)  # lines that are still written
+    is_mark = torch.arange(tokens.angles + 2, device=device) >= tokens.angles
+    is_lifted = torch.arange(2 * tokens.radii, device=device) % 2 == 1
     pair = torch.stack([begin[-1] for begin in begins])
     written = []
     length = limits.clone()
@@ -362,10 +394,12 @@ def _write(
         )
         allowed[:, tokens.word] = lifted & ~is_last
         allowed[:, tokens.end] = lifted & is_last
-        angle = decoding.pick(angles, noise[t, ids, 0], allowed)
-        shot = decoding.pick(network.shots_after(hidden, angle), noise[t, ids, 1])
-        is_mark = angle >= tokens.angles
-        pair = torch.stack([angle, torch.where(is_mark, tokens.no_shot, shot)], 1)
+        scores = sharpened(angles.masked_fill(~allowed, -math.inf), is_mark, bias)
+        angle = decoding.pick(scores, noise[t, ids, 0])
+        scores = sharpened(network.shots_after(hidden, angle), is_lifted, bias)
+        shot = decoding.pick(scores, noise[t, ids, 1])
+        ends = angle >= tokens.angles
+        pair = torch.stack([angle, torch.where(ends, tokens.no_shot, shot)], 1)
         row = pair.new_zeros(batch, 2)
         row[ids] = pair
         written.append(row)

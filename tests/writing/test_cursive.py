@@ -13,6 +13,7 @@ from handwriting_lib.writing.cursive import (
     _Written,
     check_attention,
     make_prime,
+    sharpened,
 )
 from handwriting_lib.writing.decode import Decoding
 from handwriting_lib.writing.lines import Line, line_generator
@@ -164,7 +165,7 @@ def test_a_written_line_gives_its_hand(model):
 
 def test_a_line_goes_on_from_its_prime(model):
     """Each point is drawn after all of the prime and all points before it."""
-    prime, text = make_prime(model, [word()]), "d e f g h i"
+    prime, text = make_prime(model, [word()]), "d e f g"
     inks = []
     for position in range(3):
         noise = torch.rand(40, 2, generator=line_generator(7, position, 1))
@@ -179,11 +180,33 @@ def test_a_line_goes_on_from_its_prime(model):
     assert not torch.equal(inks[0][:6], inks[1][:6])
 
 
-def test_bias_and_temperature_pull_together(model):
-    (cold,) = draw(model, ["ab"], [0], temperature=0.25)
-    generators = [line_generator(7, 0, 1)]
-    (biased,) = CursiveWriter(model).draw(["ab"], generators, None, 3.0, 1.0)
-    assert torch.equal(cold.ink, biased.ink)
+def test_bias_leaves_the_marks_and_the_pen_as_likely():
+    generator = torch.Generator().manual_seed(1)
+    scores = torch.randn(4, 10, generator=generator)
+    scores[0, 3] = -torch.inf  # a token that is not allowed
+    scores[1, 8:] = -torch.inf  # a kind of which none is
+    is_mark = torch.arange(10) >= 8
+    p, q = scores.softmax(-1), sharpened(scores, is_mark, 1.5).softmax(-1)
+    torch.testing.assert_close(p[:, is_mark].sum(1), q[:, is_mark].sum(1))
+    for kind in (is_mark, ~is_mark):
+        powers = (p[:, kind] ** 2.5) * (p[:, kind].sum(1, keepdim=True) > 0)
+        shares = powers / powers.sum(1, keepdim=True).clamp_min(1e-30)
+        torch.testing.assert_close(q[:, kind], shares * q[:, kind].sum(1, keepdim=True))
+    torch.testing.assert_close(sharpened(scores, is_mark, 0.0).softmax(-1), p)
+
+
+def test_a_large_bias_leaves_the_pen_alone_to_chance(model):
+    def beginnings(bias):
+        lines = [
+            CursiveWriter(model).draw(
+                ["ab"], [line_generator(s, 0, 1)], None, bias, 1.0
+            )
+            for s in range(12)
+        ]
+        return {tuple(x[0].ink[1, :2].tolist()) for x in lines if len(x[0].ink) > 1}
+
+    # the likeliest angle, and the likeliest length for either state of the pen
+    assert len(beginnings(300.0)) <= 2 < len(beginnings(0.0))
 
 
 def test_what_it_does_not_have_is_refused(model):

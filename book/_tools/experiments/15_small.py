@@ -2,11 +2,11 @@
 
 The record behind chapter 15, written to book/data/15_small.json. All three see the same
 single words of UNIPEN in the same batches, thinned and slanted alike: the cursive
-decoder of configs/cursive-144.toml, the same without its guide, and the synthesis network
-of Graves 2013 with about as many weights (`SYNTHESIS`), which is trained on the ink
-before it is rounded to tokens. At each validation, on words of held-out writers, a row
-says how many nats a point costs, with the text and without it. The unit is one for all:
-the probability of the bin that the point's token names, given the tokens before it
+decoder of configs/cursive-144.toml, the same without its guide, and the synthesis
+network of Graves 2013 with about as many weights (`SYNTHESIS`), which is trained on the
+ink before it is rounded to tokens. At each validation, on words of held-out writers, a
+row says how many nats a point costs, with the text and without it. The unit is one for
+all: the probability of the bin that the point's token names, given the tokens before it
 (`evaluation.bins` integrates the mixture over it). The text counts once the two differ.
 
     python book/_tools/experiments/15_small.py unipen:PATH
