@@ -643,6 +643,47 @@ def decoder_layer() -> Drawing:
     return d
 
 
+def cursive_layer() -> Drawing:
+    """Chapter 15: a layer of the cursive decoder at one point."""
+    d = Drawing(480, 742, "A layer of the cursive decoder at one point")
+    stream, middle, right = 50, 180, 396
+    floors = (636, 436, 236)  # where each part leaves the stream, the lowest first
+    tops = [floor - 166 for floor in floors]  # where it is added
+    ends = [672, *(top - 14 for top in tops)]
+    for low, high in zip(ends, [*(top + 15 for top in tops), 34], strict=True):
+        d.wire((stream, low), (stream, high), width=4)
+    names = (
+        ("window", "attention", "to the ink so far"),
+        ("window", "attention", "to the text"),
+        ("layer", "feedforward", "up, GELU, down"),
+    )
+    for floor, top, (kind, *words) in zip(floors, tops, names, strict=True):
+        d.wire((stream, floor), (middle, floor), (middle, floor - 22))
+        d.dots((stream, floor), radius=5)
+        d.wire((middle, floor - 50), (middle, floor - 78), kind=kind)
+        d.wire((middle, floor - 138), (middle, top), (stream + 15, top))
+        d.operation(stream, top, "plus")
+        d.box(middle, floor - 36, 90, 32, "plain", "norm", size=SMALL)
+        d.box(middle, floor - 108, 180, 60, kind, *words)
+    d.text(middle + 10, floors[0] - 66, "$q_{t}$", SYMBOL, "start")
+    d.text(middle + 10, floors[1] - 66, "$q_{t}$", SYMBOL, "start")
+    # what the two kinds of attention read
+    ink, text = floors[0] - 108, floors[1] - 108
+    d.wire((320, ink), (271, ink), kind="cell", dashed=True)
+    d.box(right, ink, 152, 40, "cell", "$k_{1}$ $v_{1}$ ... $k_{t}$ $v_{t}$")
+    d.text(right, ink + 38, "cache of the ink", SMALL)
+    d.wire((320, text - 20), (271, text - 20), kind="cell")
+    d.box(right, text - 34, 152, 40, "cell", "$k_{u}$ $v_{u}$")
+    d.text(right, text - 72, "characters", SMALL)
+    d.wire((320, text + 20), (271, text + 20), kind="gate")
+    d.box(right, text + 34, 152, 40, "gate", "guide")
+    d.text(right, text + 72, "$\\xi_{t}$ and $m_{u}$", SYMBOL)
+    # what comes in and what goes on
+    d.box(stream + 75, 698, 234, 44, "ink", "angle, shot and place")
+    d.text(stream - 30, 18, "next layer, or norm and scores", at="start")
+    return d
+
+
 DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "02-network": network,
     "03-unrolled": unrolled,
@@ -653,6 +694,7 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "09-window": window,
     "10-machine": machine,
     "13-layer": decoder_layer,
+    "15-layer": cursive_layer,
 }
 
 
