@@ -22,7 +22,7 @@ NITPICK_IGNORE = [
     # Other packages: their documentation is not part of this book.
     ("py:.*", r"(torch|numpy|np|matplotlib|safetensors|tqdm|ipywidgets|anywidget)\..*"),
     # The names under which modules of the library import them.
-    ("py:.*", r"(Tensor|Module|Axes|Figure|Generator|ArrayLike|NDArray)"),
+    ("py:.*", r"(Tensor|Module|Axes|Figure|Colormap|Generator|ArrayLike|NDArray)"),
     # Names that modules of the library give to types of arrays.
     ("py:.*", r"(Points|Stroke|Strokes)"),
     # The standard library.

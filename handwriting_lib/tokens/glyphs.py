@@ -58,7 +58,10 @@ class GlyphTokens:
 
     Attributes:
         grid: number of steps in an em.
-        left, bottom, right, top: the range of the coordinates, in ems.
+        left: lowest x, in ems.
+        bottom: lowest y, in ems.
+        right: largest x, in ems.
+        top: largest y, in ems.
 
     Raises:
         ValueError: the grid has fewer than 8 steps, or the range does not hold the

@@ -98,7 +98,7 @@ class Change(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class _Glyph:
+class PreparedGlyph:
     """An outline, prepared to be changed and encoded quickly.
 
     Attributes:
@@ -168,7 +168,7 @@ class GlyphFont:
 
     family: str
     style: int
-    glyphs: list[_Glyph]
+    glyphs: list[PreparedGlyph]
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class GlyphBatch:
 
     @property
     def targets(self) -> int:
-        """The number of rows to predict: of points, advances and ends."""
+        """The number of rows to predict, those of points, advances and ends."""
         return int(self.mask.sum())
 
     def _mapped(self, change: Any, seed: int) -> GlyphBatch:
@@ -368,7 +368,7 @@ def _prepared(
                 skipped["glyph of more points than the network reads"] += 1
             else:
                 glyphs.append(
-                    _Glyph(
+                    PreparedGlyph(
                         places[character], outline.points[:, :2], outward(outline),
                         tokens.encode(outline).numpy(), outline.advance,
                     )
@@ -495,8 +495,8 @@ class GlyphTask(Task):
 
     def _batch(
         self,
-        chosen: Sequence[Sequence[_Glyph]],
-        references: Sequence[Sequence[_Glyph]],
+        chosen: Sequence[Sequence[PreparedGlyph]],
+        references: Sequence[Sequence[PreparedGlyph]],
         styles: Sequence[int],
         changes: Sequence[Change],
         seed: int = 0,
