@@ -12,9 +12,8 @@ them. In addition to `command`, `commit` and `machine`, `results/cursive.json` h
                             points that it was trained on
     likelihood              for words and for combinations of 2 to 5 words: lines and
                             points, and for each network nats per point with the text,
-                            without it (one letter in place of all others) and, for a
-                            mixture, on the ink before it was rounded; nats per mark for
-                            the decoder; `nodes`: how far half as many nodes of the
+                            without it (one letter in place of all others); nats per
+                            mark for the decoder; `nodes`: how far half as many nodes of the
                             quadrature are off, in the mean
     writing                 for each group of texts and each network: number of lines,
                             share that was complete at first and after redraws,
@@ -33,10 +32,11 @@ them. In addition to `command`, `commit` and `machine`, `results/cursive.json` h
 
 from __future__ import annotations
 
+import json
 import logging
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ from handwriting_lib.writing.level import STANDING
 from handwriting_lib.writing.lines import Line
 from handwriting_lib.writing.words import characters_of
 
+from . import RESULTS
 from ._new_texts import groups
 
 log = logging.getLogger(__name__)
@@ -76,36 +77,60 @@ REPEATED, TIMES = 20, 8  # words of the measure of variety, and how often each
 SPEED_TEXT, MANY = "the lines of it", 32
 
 
-def run(corpus: str = "synthetic", model: str = "cursive-144") -> dict[str, Any]:
-    """Compare a cursive decoder with `RIVAL`.
+def run(
+    corpus: str = "synthetic", model: str = "cursive-144", resume: bool = False
+) -> dict[str, Any]:
+    """Compare a cursive decoder with `RIVAL`, part by part.
+
+    Ctrl-C keeps the parts that are finished, and `resume` goes on with the others.
 
     Args:
         corpus: name of a corpus with words, as `load_corpus` accepts it.
         model: name of a cursive model, or path of its file.
+        resume: keep the parts that are recorded.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     models = [hw.find_model(model), hw.find_model(RIVAL)]
-    ink = hw.load_corpus(corpus, kinds=("word",))
-    texts = groups()
-    written = {
-        group: [write(one, some) for one in models] for group, some in texts.items()
-    }
-    names = [one.name for one in models]
-    return {
+    names, texts = [one.name for one in models], groups()
+    result: dict[str, Any] = {
         "title": "The cursive decoder and the synthesis network",
         "corpus": Path(corpus.partition(":")[0]).name,
         "models": {one.name: about(one) for one in models},
         "bias": BIAS,
         "redraws": REDRAWS,
-        "likelihood": likelihoods(models, ink),
-        "writing": readings_of(names, written),
-        "drift": {
+    }
+    file = RESULTS / "cursive.json"
+    known = json.loads(file.read_text()) if resume and file.exists() else {}
+
+    def writing() -> None:
+        written = {
+            group: [write(one, some) for one in models] for group, some in texts.items()
+        }
+        result["drift"] = {
             group: dict(zip(names, map(drift, lines), strict=True))
             for group, lines in written.items()
-        },
-        "variety": variety(models, texts["1 to 3 words"]),
-        "speed": speed(models),
+        }
+        result["writing"] = readings_of(names, written)
+
+    parts: dict[str, Callable[[], Any]] = {
+        "likelihood": lambda: likelihoods(
+            models, hw.load_corpus(corpus, kinds=("word",))
+        ),
+        "speed": lambda: speed(models),
+        "variety": lambda: variety(models, texts["1 to 3 words"]),
+        "writing": writing,
     }
+    try:
+        for name, part in parts.items():
+            if name in known:
+                result |= {key: known[key] for key in (name, "drift") if key in known}
+                continue
+            found = part()
+            if found is not None:
+                result[name] = found
+    except KeyboardInterrupt:
+        log.info("interrupted: what is finished is recorded")
+    return result
 
 
 def about(model: hw.Model) -> dict[str, Any]:
@@ -346,19 +371,20 @@ def table(result: Mapping[str, Any]) -> str:
     """Format the results for a terminal."""
     names = list(result["models"])
     rows = [result["title"], ""]
-    for kind, row in result["likelihood"].items():
+    for kind, row in result.get("likelihood", {}).items():
         for name in names:
             own = row[name]
             rows.append(
                 f"{kind}, {name}: {own['with text']:.3f} nats per point, "
                 f"{own['without text']:.3f} without the text"
             )
-    for group, row in result["writing"].items():
+    for group, row in result.get("writing", {}).items():
         for name in names:
             own = row[name]
             rows.append(
                 f"{group}, {name}: {own['legibility']['characters']:.1%} misread, "
                 f"{own['completeness']['after_redraws']:.1%} complete"
             )
-    rows += [f"{name}: {value:.0f} points/s" for name, value in result["speed"].items()]
+    speeds = result.get("speed", {})
+    rows += [f"{name}: {value:.0f} points/s" for name, value in speeds.items()]
     return "\n".join(rows)
