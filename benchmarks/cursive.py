@@ -13,8 +13,8 @@ them. In addition to `command`, `commit` and `machine`, `results/cursive.json` h
     likelihood              for words and for combinations of 2 to 5 words: lines and
                             points, and for each network nats per point with the text,
                             without it (one letter in place of all others); nats per
-                            mark for the decoder; `nodes`: how far half as many nodes of the
-                            quadrature are off, in the mean
+                            mark for the decoder; `nodes`: how far half as many nodes of
+                            the quadrature are off, in the mean
     writing                 for each group of texts and each network: number of lines,
                             share that was complete at first and after redraws,
                             `measures.Legibility` and, beside the first network,
