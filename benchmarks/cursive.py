@@ -54,6 +54,7 @@ from handwriting_lib.evaluation.measures import (
     legibility,
 )
 from handwriting_lib.evaluation.report import plain
+from handwriting_lib.training.config import Recipe, TrainingConfig
 from handwriting_lib.training.cursive import (
     CursiveTask,
     StrokeBatch,
@@ -153,10 +154,10 @@ def about(model: hw.Model) -> dict[str, Any]:
 def likelihoods(models: Sequence[hw.Model], ink: hw.Corpus) -> dict[str, Any]:
     """Nats per point of the same held-out ink."""
     cursive, synthesis = models
-    config = hw.TrainingConfig(
+    config = TrainingConfig(
         "cursive",
         model=vars(cursive.network.config),
-        recipe=hw.Recipe(points_per_batch=2000, validation_batches=2 * BATCHES),
+        recipe=Recipe(points_per_batch=2000, validation_batches=2 * BATCHES),
         thinning=cursive.thinning,
     )
     task = CursiveTask(config, prepare_words(ink, config))
