@@ -6,7 +6,7 @@ import pytest
 
 import handwriting_lib as hw
 from handwriting_lib.cli import main
-from handwriting_lib.systems import SYSTEMS
+from handwriting_lib.systems import SYSTEMS, _sheet_of
 from handwriting_lib.training.loop import Progress
 
 pytest.importorskip("tensorboard")
@@ -47,7 +47,7 @@ def test_curves_and_sheets_are_written(tmp_path):
 
 
 def test_a_sheet_that_cannot_be_drawn_ends_no_training(tmp_path, caplog, monkeypatch):
-    nothing = dataclasses.replace(SYSTEMS["prediction"], sample=lambda model: [])
+    nothing = dataclasses.replace(SYSTEMS["prediction"], sheet=_sheet_of(lambda model: []))
     monkeypatch.setitem(SYSTEMS, "prediction", nothing)
     network = hw.PredictionNetwork(hw.PredictionConfig(hidden=4, layers=1))
     progress = Progress(7, 1.0, 1.0, 1.0, 1, 1.0)
