@@ -47,7 +47,8 @@ def test_curves_and_sheets_are_written(tmp_path):
 
 
 def test_a_sheet_that_cannot_be_drawn_ends_no_training(tmp_path, caplog, monkeypatch):
-    nothing = dataclasses.replace(SYSTEMS["prediction"], sheet=_sheet_of(lambda model: []))
+    sheet = _sheet_of(lambda model: [])
+    nothing = dataclasses.replace(SYSTEMS["prediction"], sheet=sheet)
     monkeypatch.setitem(SYSTEMS, "prediction", nothing)
     network = hw.PredictionNetwork(hw.PredictionConfig(hidden=4, layers=1))
     progress = Progress(7, 1.0, 1.0, 1.0, 1, 1.0)
