@@ -61,7 +61,7 @@ from handwriting_lib.training.cursive import (
     measure,
     prepare_words,
 )
-from handwriting_lib.writing.level import STANDING
+from handwriting_lib.writing.level import STANDING, measure_level
 from handwriting_lib.writing.lines import Line
 from handwriting_lib.writing.words import characters_of
 
@@ -166,11 +166,11 @@ def likelihoods(models: Sequence[hw.Model], ink: hw.Corpus) -> dict[str, Any]:
     for kind, batches in task.held_out.items():
         log.info("likelihood of %s", kind)
         ours = measure(cursive.network, batches, cpu)
-        lines = [row for batch in batches for row in rows_of(batch)]
+        lines = sum(map(len, batches))
         asked = [nats(synthesis, batches, task, nodes) for nodes in (NODES, NODES // 2)]
         blank = [batch.without_text() for batch in batches]
         found[kind] = {
-            "lines": len(lines),
+            "lines": lines,
             "points": len(asked[0]),
             "nodes": float((asked[0] - asked[1]).mean()),
             cursive.name: {
@@ -186,16 +186,6 @@ def likelihoods(models: Sequence[hw.Model], ink: hw.Corpus) -> dict[str, Any]:
     return found
 
 
-def rows_of(batch: StrokeBatch) -> list[tuple[torch.Tensor, str]]:
-    """The lines of a batch: tokens without padding and the end, and the text."""
-    return [
-        (pairs[: int(mask.sum())], hw.decode(text[: int(slots.sum()) - 1]))
-        for pairs, mask, text, slots in zip(
-            batch.pairs, batch.mask, batch.text, batch.text_mask, strict=True
-        )
-    ]
-
-
 def nats(
     model: hw.Model,
     batches: Sequence[StrokeBatch],
@@ -205,7 +195,7 @@ def nats(
     """Nats of all points of some batches under a mixture."""
     found = []
     for batch in batches:
-        lines, texts = zip(*rows_of(batch), strict=True)
+        lines, texts = zip(*batch.lines, strict=True)
         found += mixture_nats(
             model.network, model.normalisation, lines, texts, task.tokens, nodes
         )
@@ -303,7 +293,8 @@ def variety(models: Sequence[hw.Model], texts: Sequence[str]) -> dict[str, Any]:
         for row in rows:
             wide = [float(np.ptp(hw.offsets_to_positions(x.ink)[:, 0])) for x in row]
             widths.append(float(np.std(wide) / np.mean(wide)))
-            slants.append(float(np.std([slant(x.ink) for x in row])))
+            lean = [measure_level(x, characters_of(x)).slant for x in row]
+            slants.append(float(np.std(np.degrees(np.arctan(lean)))))
         found[model.name] = {
             "words": len(words),
             "times": TIMES,
@@ -311,18 +302,6 @@ def variety(models: Sequence[hw.Model], texts: Sequence[str]) -> dict[str, Any]:
             "slant": float(np.mean(slants)),
         }
     return found
-
-
-def slant(ink: torch.Tensor) -> float:
-    """The median lean of the strokes that go down, by their length, in degrees."""
-    step = ink[1:][ink[:-1, 2] < 0.5][:, :2].double().numpy()
-    down = step[(step[:, 1] < 0) & (np.abs(step[:, 0]) < -1.5 * step[:, 1])]
-    if not len(down):
-        return 0.0
-    lean = np.degrees(np.arctan(down[:, 0] / down[:, 1]))
-    order = lean.argsort()
-    reached = (-down[order, 1]).cumsum()
-    return float(lean[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 # --- speed --------------------------------------------------------------------------

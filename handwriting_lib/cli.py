@@ -714,7 +714,7 @@ def _font_info(arguments: argparse.Namespace) -> None:
     """Describe fonts, as `corpus info` does with `fonts:PATH`."""
     from .corpora.outlines import load_outlines
     from .drawing.outlines import save_outlines
-    from .outline import STYLES
+    from .outline import SPECIMEN, STYLES
 
     if _ink_options(arguments):
         raise UsageError(
@@ -748,7 +748,7 @@ def _font_info(arguments: argparse.Namespace) -> None:
     if arguments.sheet:
         fonts = sorted(corpus.fonts, key=lambda font: STYLES.index(font.style))
         rows = [
-            [font.glyphs[c] for c in "HamburgefonstivQ25?" if c in font.glyphs]
+            [font.glyphs[c] for c in SPECIMEN if c in font.glyphs]
             for font in fonts[:: max(1, -(-len(fonts) // 40))]
         ]
         save_outlines([row for row in rows if row], arguments.sheet, size=32)

@@ -27,6 +27,7 @@ from .errors import InputError
 Array = npt.NDArray[np.float64]
 
 STYLES = ("serif", "sans", "mono", "handwriting", "display")
+SPECIMEN = "HamburgefonstivRQ25?"  # what a sheet of a font shows
 # The part of the plane that a raster shows, in ems: left, bottom, right, top.
 FRAME = (-0.25, -0.4, 1.25, 1.1)
 FLATNESS = 0.05  # pixels: how far a raster's polygons may lie from their curves
@@ -193,7 +194,8 @@ def to_path(outline: Outline, digits: int = 4) -> str:
     written = []
 
     def number(value: float) -> str:
-        return f"{round(float(value), digits) + 0.0:g}" if digits <= 5 else f"{value}"
+        told = f"{round(float(value), digits) + 0.0:.{digits}f}"
+        return told.rstrip("0").rstrip(".") if "." in told else told
 
     for contour in outline.contours:
         written.append("M" + " ".join(number(v) for v in contour[0, :2]))

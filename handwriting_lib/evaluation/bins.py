@@ -3,8 +3,9 @@
 A network over tokens gives each bin a probability, and a mixture (Graves 2013, section
 4.1) gives each offset a density. The two compare once the density is integrated over
 the bin that a token names: `bin_log_prob` does so by Gauss-Legendre quadrature in polar
-coordinates. The shortest bins reach down to length 0 and the longest have no end, so
-that the bins cover the plane and their probabilities add up to 1.
+coordinates. The shortest bins reach down to length 0 and the longest to `FAR` times the
+longest length, so that the probabilities of all bins add up to 1, but for what lies
+farther away.
 """
 
 from __future__ import annotations

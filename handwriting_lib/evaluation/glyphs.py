@@ -52,8 +52,7 @@ def line_of_type(outlines: Sequence[Outline]) -> npt.NDArray[np.float32]:
         (48, 41)
     """
     sheet = outline_sheet([outlines], HEIGHT / 1.4)
-    if sheet.shape[0] != HEIGHT:
-        raise AssertionError(sheet.shape)  # a row is 1.4 ems high
+    assert sheet.shape[0] == HEIGHT  # a row is 1.4 ems high
     return 1 - sheet
 
 

@@ -11,10 +11,11 @@ then x given the kind, and then y given both.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu
@@ -70,6 +71,35 @@ class ReferenceRows(NamedTuple):
     mask: Tensor
     character: Tensor
     number: Tensor
+
+
+def reference_rows(
+    shown: Sequence[Sequence[tuple[int, np.ndarray]]], tokens: GlyphTokens
+) -> ReferenceRows:
+    """The references of some fonts, padded.
+
+    Args:
+        shown: for each font, the place of a character in the vocabulary and the program
+            `(N + 2, 3)` of its glyph, any number of them.
+        tokens: of the programs.
+    """
+    length = max((sum(len(p) for _, p in glyphs) for glyphs in shown), default=0)
+    rows = np.tile(
+        np.array([END, tokens.no_x, tokens.no_y]), (len(shown), length, 1)
+    )  # (F, S, 3)
+    character = np.zeros((len(shown), length), dtype=np.int64)
+    number = np.zeros_like(character)
+    mask = np.zeros((len(shown), length), dtype=bool)
+    for i, glyphs in enumerate(shown):
+        at = 0
+        for which, program in glyphs:
+            part = slice(at, at + len(program))
+            rows[i, part], mask[i, part], character[i, part] = program, True, which
+            number[i, part] = np.arange(len(program))
+            at += len(program)
+    return ReferenceRows(
+        *(torch.from_numpy(part) for part in (rows, mask, character, number))
+    )
 
 
 class References(NamedTuple):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ..alphabet import encode, missing, pad_texts
+from ..alphabet import decode, encode, missing, pad_texts
 from ..corpora import load_corpus
 from ..data.batches import LengthBuckets
 from ..data.joining import Joined, join_words
@@ -106,6 +106,16 @@ class StrokeBatch:
     def targets(self) -> int:
         """The number of points, and of marks that end words and texts, to predict."""
         return int(self.mask.sum())
+
+    @property
+    def lines(self) -> list[tuple[Tensor, str]]:
+        """Tokens `(N, 2)` of each line, without padding and end, and its text."""
+        return [
+            (pairs[: int(mask.sum())], decode(text[: int(slots.sum()) - 1]))
+            for pairs, mask, text, slots in zip(
+                self.pairs, self.mask, self.text, self.text_mask, strict=True
+            )
+        ]
 
     def _mapped(self, change: Any, seed: int) -> StrokeBatch:
         return StrokeBatch(

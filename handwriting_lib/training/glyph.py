@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 from ..corpora.outlines import CAPITALS, Font, OutlineCorpus, load_outlines
 from ..files.models import Model, find_model
 from ..networks import build_network
-from ..networks.glyph import ReferenceRows
+from ..networks.glyph import ReferenceRows, reference_rows
 from ..outline import STYLES, Outline
 from ..parts.mixture import check_loss
 from ..tokens.characters import Vocabulary
@@ -571,32 +571,3 @@ class GlyphTask(Task):
     def model(self, network: nn.Module, about: Mapping[str, Any]) -> Model:
         trained = {"families": sorted({font.family for font in self.fonts})}
         return Model(network, vocabulary=self.vocabulary, about={**about, **trained})
-
-
-def reference_rows(
-    shown: Sequence[Sequence[tuple[int, np.ndarray]]], tokens: GlyphTokens
-) -> ReferenceRows:
-    """The references of some fonts, padded.
-
-    Args:
-        shown: for each font, the place of a character in the vocabulary and the program
-            `(N + 2, 3)` of its glyph, any number of them.
-        tokens: of the programs.
-    """
-    length = max((sum(len(p) for _, p in glyphs) for glyphs in shown), default=0)
-    rows = np.tile(
-        np.array([END, tokens.no_x, tokens.no_y]), (len(shown), length, 1)
-    )  # (F, S, 3)
-    character = np.zeros((len(shown), length), dtype=np.int64)
-    number = np.zeros_like(character)
-    mask = np.zeros((len(shown), length), dtype=bool)
-    for i, glyphs in enumerate(shown):
-        at = 0
-        for which, program in glyphs:
-            part = slice(at, at + len(program))
-            rows[i, part], mask[i, part], character[i, part] = program, True, which
-            number[i, part] = np.arange(len(program))
-            at += len(program)
-    return ReferenceRows(
-        *(torch.from_numpy(part) for part in (rows, mask, character, number))
-    )

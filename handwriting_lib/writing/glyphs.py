@@ -20,8 +20,8 @@ from torch import Tensor
 from ..drawing.outlines import save_outlines
 from ..errors import InputError
 from ..files.models import Model, ModelError, find_model
-from ..networks.glyph import ReferenceRows
-from ..outline import STYLES, Outline
+from ..networks.glyph import ReferenceRows, reference_rows
+from ..outline import SPECIMEN, STYLES, Outline
 from ..tokens.characters import Vocabulary
 from ..tokens.glyphs import ADVANCE, END, GRAMMAR, KINDS, GlyphTokens
 from .decode import Decoding, Grammar
@@ -29,7 +29,6 @@ from .lines import line_generator
 
 FIRST = "noH"  # the glyphs that are drawn first, if the model knows them
 BATCH = 128
-SHEET = "HamburgefonstivRQ 25?"
 SHEET_SEED = 1
 
 
@@ -85,16 +84,8 @@ def _references(
     if not references:
         return None
     places = vocabulary.encode("".join(references)).tolist()
-    programs = [tokens.encode(outline) for outline in references.values()]
-    rows = torch.cat(programs)[None]  # (1, S, 3)
-    which = [torch.full((len(p),), c) for p, c in zip(programs, places, strict=True)]
-    number = [torch.arange(len(program)) for program in programs]
-    return ReferenceRows(
-        rows,
-        torch.ones(rows.shape[:2], dtype=torch.bool),
-        torch.cat(which)[None],
-        torch.cat(number)[None],
-    )
+    programs = [tokens.encode(outline).numpy() for outline in references.values()]
+    return reference_rows([list(zip(places, programs, strict=True))], tokens)
 
 
 def draw_glyphs(
@@ -325,7 +316,7 @@ def draw_font(
 def glyph_sheet(model: Model, file: Path) -> None:
     """Draw a sheet of samples: in each style, a line that belongs together."""
     known = model.carried["vocabulary"].characters
-    text = [c for c in SHEET if c in known] or list(known[:16])
+    text = [c for c in SPECIMEN if c in known] or list(known[:16])
     rows = []
     for style in STYLES:
         font = draw_font(model, style=style, characters="".join(text), seed=SHEET_SEED)

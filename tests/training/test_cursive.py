@@ -204,3 +204,13 @@ def test_the_head_that_follows_the_characters(words):
             return maps
 
     assert aligned_head(Knowing(), known) == (1, 2)
+
+
+def test_a_batch_gives_its_lines_back(words):
+    task = CursiveTask(config(), words)
+    lines, texts = task.drawn(5)
+    for line, text, (pairs, said) in zip(
+        lines, texts, task.batch(5).lines, strict=True
+    ):
+        assert said == text
+        assert torch.equal(pairs, task.tokens.encode(line.ink, line.word_ends))

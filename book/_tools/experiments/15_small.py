@@ -31,7 +31,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 import handwriting_lib as hw
-from handwriting_lib.alphabet import decode
 from handwriting_lib.data.batches import Batch, make_batch
 from handwriting_lib.data.transforms import Normalisation, measure_normalisation
 from handwriting_lib.evaluation.bins import mixture_nats
@@ -94,12 +93,8 @@ class Mixture(Recorded):
         return row[0]
 
     def nats(self, network: torch.nn.Module, batch: StrokeBatch) -> list[torch.Tensor]:
-        rows = zip(batch.pairs, batch.mask.sum(1).tolist(), strict=True)
-        texts = zip(batch.text, batch.text_mask.sum(1).tolist(), strict=True)
-        return mixture_nats(
-            network, self.normalisation, [pairs[:n] for pairs, n in rows],
-            [decode(text[: n - 1]) for text, n in texts], self.tokens,
-        )  # fmt: skip
+        lines, texts = zip(*batch.lines, strict=True)
+        return mixture_nats(network, self.normalisation, lines, texts, self.tokens)
 
     def model(self, network: torch.nn.Module, about: Mapping[str, Any]) -> hw.Model:
         return hw.Model(network, self.normalisation, self.config.thinning, about=about)
