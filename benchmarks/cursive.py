@@ -72,6 +72,7 @@ log = logging.getLogger(__name__)
 
 RIVAL = "unipen-400"
 BIAS, REDRAWS, SEED = 1.25, 10, 1
+SHORT_TEXTS = "1 to 3 words"
 LATE = frozenset("ijtx")  # letters whose dot or bar may come after the word
 BATCHES = 8  # of held-out ink, of 2,000 points each
 REPEATED, TIMES = 20, 8  # words of the measure of variety, and how often each
@@ -102,35 +103,26 @@ def run(
     }
     file = RESULTS / "cursive.json"
     known = json.loads(file.read_text()) if resume and file.exists() else {}
-
-    def writing() -> None:
-        written = {
-            group: [write(one, some) for one in models] for group, some in texts.items()
-        }
-        result["drift"] = {
-            group: dict(zip(names, map(drift, lines), strict=True))
-            for group, lines in written.items()
-        }
-        result["writing"] = readings_of(names, written)
-
-    parts: dict[str, Callable[[], Any]] = {
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
         "likelihood": lambda: likelihoods(
             models, hw.load_corpus(corpus, kinds=("word",))
         ),
         "speed": lambda: speed(models),
-        "variety": lambda: variety(models, texts["1 to 3 words"]),
-        "writing": writing,
+        "variety": lambda: variety(models, texts[SHORT_TEXTS]),
     }
+    result |= {name: known[name] for name in parts if name in known}
+    result |= {name: known.get(name, {}) for name in ("drift", "writing")}
     try:
         for name, part in parts.items():
-            if name in known:
-                result |= {key: known[key] for key in (name, "drift") if key in known}
-                continue
-            found = part()
-            if found is not None:
-                result[name] = found
+            if name not in result:
+                result[name] = part()
+        for group, some in texts.items():
+            if group not in result["writing"]:
+                both = [write(one, some) for one in models]
+                result["drift"][group] = dict(zip(names, map(drift, both), strict=True))
+                result["writing"] |= readings_of(names, group, both)
     except KeyboardInterrupt:
-        log.info("interrupted: what is finished is recorded")
+        log.info("interrupted: what is finished is kept")
     return result
 
 
@@ -218,28 +210,23 @@ def write(model: hw.Model, texts: Sequence[str], **options: Any) -> list[Line]:
 
 
 def readings_of(
-    names: Sequence[str], written: Mapping[str, Sequence[list[Line]]]
+    names: Sequence[str], group: str, both: Sequence[list[Line]]
 ) -> dict[str, Any]:
-    """What the recogniser makes of the lines."""
+    """What the recogniser makes of a group; the short texts are also split by marks."""
     recogniser = load_recogniser()
-    found: dict[str, Any] = {}
-    for group, both in written.items():
-        readings: list[list[Reading]] = [
-            [read_lines([x.ink], [x.text], recogniser)[0] for x in lines]
-            for lines in both
-        ]
-        found[group] = judged(names, both, readings)
-        if group == next(iter(written)):
-            texts = [line.text for line in both[0]]
-            for name, is_late in (("late marks", True), ("no late marks", False)):
-                some = [
-                    i for i, x in enumerate(texts) if bool(LATE & set(x)) == is_late
-                ]
-                found[f"{group}, {name}"] = judged(
-                    names,
-                    [[lines[i] for i in some] for lines in both],
-                    [[own[i] for i in some] for own in readings],
-                )
+    readings: list[list[Reading]] = [
+        [read_lines([x.ink], [x.text], recogniser)[0] for x in lines] for lines in both
+    ]
+    found = {group: judged(names, both, readings)}
+    if group == SHORT_TEXTS:
+        texts = [line.text for line in both[0]]
+        for name, is_late in (("late marks", True), ("no late marks", False)):
+            some = [i for i, x in enumerate(texts) if bool(LATE & set(x)) == is_late]
+            found[f"{group}, {name}"] = judged(
+                names,
+                [[lines[i] for i in some] for lines in both],
+                [[own[i] for i in some] for own in readings],
+            )
     return found
 
 
