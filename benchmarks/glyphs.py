@@ -15,7 +15,8 @@ benchmark records, `results/glyphs.json` holds:
                             references and without them, in all and by style
     styles                  for each style and for all, a row of `drawn` and one of
                             `real`, the held-out fonts:
-      alone, in_word        share of glyphs read as their character
+      alone, in_word        share of glyphs read as their character; a font that lacks
+                            a letter of the word does not count for `in_word`
       readable              the same share in a word, of the characters that are read in
                             at least half of the held-out fonts of the style
       nearest               median overlap with the nearest training glyph of the
@@ -154,13 +155,14 @@ def compared(
                 read = read_glyph(character, glyphs, recogniser)
                 rows[name].append({
                     "style": style, "character": character, "alone": read.alone,
-                    "in_word": bool(read.in_word), "told": said == style,
+                    "in_word": read.in_word, "told": said == style,
                     "nearest": nearest_overlap(outline, others[character])[0],
                 })  # fmt: skip
             log.info("measured a %s font, %s", style, name)
     shares: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for row in rows["real"]:
-        shares[row["style"], row["character"]].append(row["in_word"])
+        if row["in_word"] is not None:
+            shares[row["style"], row["character"]].append(row["in_word"])
     readable = {cell for cell, read in shares.items() if np.mean(read) >= 0.5}
     return {
         style: {
@@ -189,8 +191,8 @@ def summary(
 
 
 def mean(values: Any) -> float:
-    """The mean of some values, 0 of none."""
-    listed = list(values)
+    """The mean of the values that are not None; 0 where there are none."""
+    listed = [value for value in values if value is not None]
     return float(np.mean(listed)) if listed else 0.0
 
 

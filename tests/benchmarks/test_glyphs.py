@@ -12,10 +12,10 @@ from handwriting_lib.tokens.characters import Vocabulary
 
 
 class Reader:
-    """Reads every line as the same word."""
+    """Reads every word as the same one."""
 
     def read_picture(self, pixels):
-        return "hoene" if pixels.shape[1] > 100 else "H"
+        return "hohne" if pixels.shape[1] > 100 else "H"
 
 
 @pytest.fixture
@@ -55,7 +55,8 @@ def test_every_measure_has_a_row_of_drawn_and_of_real(model, corpus, monkeypatch
     assert styles["serif"]["real"]["glyphs"] == 10
     assert styles["sans"]["real"]["glyphs"] == 0
     real = styles["serif"]["real"]
-    assert real["alone"] == real["in_word"] == 0.2 and real["readable"] == 1
+    # H stands in HOHNE, which needs letters that the fonts lack, so it does not count
+    assert real["alone"] == 0.2 and real["in_word"] == 0.25 and real["readable"] == 1
     assert real["nearest"] == pytest.approx(1) and 0 <= real["style"] <= 1
     assert styles["all"]["drawn"]["nearest"] < 0.99
     nats = result["cross_entropy"]
