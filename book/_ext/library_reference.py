@@ -28,7 +28,10 @@ OBJECT = re.compile(r"(?<== )([A-Z]\w*)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))+\)"
 
 
 def module_section(module: str) -> list[str]:
-    """The lines of a page that document one module."""
+    """The lines of a page that document one module.
+
+    What a package hands on from its modules is documented there, and not once more.
+    """
     return [
         f"(module-{module.replace('.', '-')})=",
         f"## `{module}`",
@@ -36,6 +39,7 @@ def module_section(module: str) -> list[str]:
         "```{eval-rst}",
         f".. automodule:: {PACKAGE}.{module}",
         "   :members:",
+        "   :ignore-module-all:",
         "```",
         "",
     ]
