@@ -1,27 +1,23 @@
-"""The fence `{library-reference}`: every module of the library, from its docstrings.
+"""The fence `{library-reference}`: modules of the library, from their docstrings.
 
-Its content lists modules, one a line, in the order of reading. A module of the list
-that does not exist is left out; a public module that is not on the list is a warning,
-and warnings fail the build: no module stays undocumented.
+Its content lists modules, one a line, in the order of reading. That each public module
+stands on one page is for a test to say (tests/book/test_extensions.py).
 """
 
 from __future__ import annotations
 
-import pkgutil
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
-from sphinx.util import logging
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "_tools"))
 
+from labels import listed_modules
 from myst import Fence, blocks
 
-logger = logging.getLogger(__name__)
 PACKAGE = "handwriting_lib"
 # Lines of an example, roles and what is literal already; then code.
 CODE = re.compile(
@@ -31,20 +27,11 @@ CODE = re.compile(
 OBJECT = re.compile(r"(?<== )([A-Z]\w*)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))+\)")
 
 
-def public_modules(package: str = PACKAGE) -> list[str]:
-    """Names of the package's modules below it, those with an underscore left out."""
-    spec = find_spec(package)
-    if spec is None:
-        return []
-    found = pkgutil.walk_packages(spec.submodule_search_locations, f"{package}.")
-    names = (name.removeprefix(f"{package}.") for _, name, _ in found)
-    return sorted(
-        name for name in names if not name.startswith("_") and "._" not in name
-    )
-
-
 def module_section(module: str) -> list[str]:
-    """The lines of a page that document one module."""
+    """The lines of a page that document one module.
+
+    What a package hands on from its modules is documented there, and not once more.
+    """
     return [
         f"(module-{module.replace('.', '-')})=",
         f"## `{module}`",
@@ -52,17 +39,10 @@ def module_section(module: str) -> list[str]:
         "```{eval-rst}",
         f".. automodule:: {PACKAGE}.{module}",
         "   :members:",
+        "   :ignore-module-all:",
         "```",
         "",
     ]
-
-
-def expand(wanted: list[str], existing: list[str]) -> tuple[list[str], list[str]]:
-    """The lines to put in the fence's place, and the modules missing on the list."""
-    lines = [
-        line for name in wanted if name in existing for line in module_section(name)
-    ]
-    return lines, sorted(set(existing) - set(wanted))
 
 
 def write_reference(app: Sphinx, page: str, source: list[str]) -> None:
@@ -72,11 +52,8 @@ def write_reference(app: Sphinx, page: str, source: list[str]) -> None:
     out: list[str] = []
     for block in blocks(source[0].splitlines(), 1, page):
         if isinstance(block, Fence) and block.name == "library-reference":
-            wanted = [line.strip() for line in block.body if line.strip()]
-            lines, missing = expand(wanted, public_modules())
-            for name in missing:
-                logger.warning("add module %s to the list", name, location=page)
-            out += lines
+            for module in listed_modules(block):
+                out += module_section(module)
         else:
             out += block.source
     source[0] = "\n".join(out) + "\n"

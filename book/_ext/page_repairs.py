@@ -48,7 +48,7 @@ def name_controls(app: Sphinx, problem: Exception | None) -> None:
     """Do so in all pages; the event is `build-finished`."""
     if problem is not None or app.builder.format != "html":
         return
-    for file in Path(app.outdir).glob("*/*.html"):
+    for file in Path(app.outdir).rglob("*.html"):
         page = file.read_text(encoding="utf-8")
         if (named := name(page)) != page:
             file.write_text(named, encoding="utf-8")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,5 +179,34 @@ def toc_pages(root: Path) -> list[str]:
     """Pages of the table of contents in order, as in `book/01_ink`."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     parts = toc.get("parts", [{"chapters": toc.get("chapters", [])}])
-    chapters = [entry["file"] for part in parts for entry in part["chapters"]]
-    return [toc["root"], *chapters]
+    return [toc["root"], *(page for part in parts for page in _files(part["chapters"]))]
+
+
+def _files(entries: list[dict]) -> Iterator[str]:
+    for entry in entries:
+        yield entry["file"]
+        yield from _files(entry.get("sections", []))
+
+
+def listed_modules(fence: Fence) -> list[str]:
+    """Modules that a fence `{library-reference}` documents, in its order."""
+    return [line.strip() for line in fence.body if line.strip()]
+
+
+def module_pages(folder: Path) -> dict[str, str]:
+    """The page of the reference for each module, as in `{"parts.lstm": "api/parts"}`.
+
+    Raises:
+        ValueError: when a module is listed twice.
+    """
+    pages: dict[str, str] = {}
+    for path in sorted(folder.glob("api/*.md")):
+        page = f"api/{path.stem}"
+        for block in blocks(path.read_text(encoding="utf-8").splitlines(), 1, page):
+            if not isinstance(block, Fence) or block.name != "library-reference":
+                continue
+            for module in listed_modules(block):
+                if module in pages:
+                    raise ValueError(f"{path}: {module} is also on {pages[module]}")
+                pages[module] = page
+    return pages

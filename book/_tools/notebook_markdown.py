@@ -35,6 +35,7 @@ class Context:
     labels: dict[str, Label]
     bibliography: BibliographyData
     page: str
+    modules: dict[str, str]
 
     def error(self, line: int, message: str) -> ChapterError:
         """An error that says where."""
@@ -49,6 +50,15 @@ class Context:
     def address(self, label: Label) -> str:
         """Where a label is on the site."""
         return self.project.page(label.page, label.anchor)
+
+    def documented(self, name: str, line: int) -> str:
+        """Where the reference documents a name of the library."""
+        module = name.removeprefix("handwriting_lib.")
+        while module and module not in self.modules:
+            module = module.rpartition(".")[0]
+        if not module:
+            raise self.error(line, f"no page of the reference documents {name!r}")
+        return self.project.page(self.modules[module], name)
 
 
 def convert(lines: list[str], line: int, context: Context) -> str:
@@ -144,7 +154,7 @@ def _role(name: str, content: str, line: int, context: Context) -> str:
         short = target.startswith("~")
         target = target.lstrip("~")
         shown = title or (target.split(".")[-1] if short else target)
-        return f"[`{shown}`]({context.project.page('api', target)})"
+        return f"[`{shown}`]({context.documented(target, line)})"
     if name == "math":
         return f"${content}$"
     if name == "kbd":

@@ -120,7 +120,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from labels import label_index, read_bibliography
+from labels import label_index, module_pages, read_bibliography
 from myst import ChapterError, blocks, split_front_matter
 from notebook_cells import Cells, code_cell, markdown_cell
 from notebook_markdown import Context
@@ -209,10 +209,11 @@ def write_all(root: Path, check: bool) -> list[str]:
     project = read_project(root)
     labels = label_index(root / "book")
     bibliography = read_bibliography(root / "book" / "references.bib")
+    modules = module_pages(root / "book")
     folder = root / "notebooks"
     wanted = {}
     for path in sorted((root / "book").glob("[0-9][0-9]_*.md")):
-        context = Context(project, labels, bibliography, path.stem)
+        context = Context(project, labels, bibliography, path.stem, modules)
         text = notebook(path.read_text(encoding="utf-8"), context)
         wanted[folder / f"{path.stem}.ipynb"] = text
     stale = []

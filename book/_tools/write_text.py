@@ -19,8 +19,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-from labels import Label, label_index
+from labels import Label, label_index, toc_pages
 from myst import FENCE, Equation, Fence, Text, blocks, chapter_number, replace_spans
 from notebook_markdown import ADMONITIONS, TARGET_LINE, TITLED
 
@@ -43,12 +42,7 @@ WHOLE = re.compile(r"[\"'(]*[A-Z].*[.!?][\"')]*$")
 
 def pages() -> list[Path]:
     """The pages in the order of the corpus: the back matter, then the chapters."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    files = [
-        toc["root"],
-        *(c["file"] for part in toc["parts"] for c in part["chapters"]),
-    ]
-    names = [name for name in files if Path(name).name not in LEFT_OUT]
+    names = [name for name in toc_pages(ROOT) if not {*name.split("/")} & {*LEFT_OUT}]
     names.sort(key=lambda name: chapter_number(name) or 0)  # stable: the rest first
     return [ROOT / f"{name}.md" for name in names]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -65,15 +66,16 @@ class _Reader(HTMLParser):
             self.page.outputs[-1] += data
 
 
+@cache
 def read_page(path: Path) -> Page:
-    """Read one file of the built book."""
+    """Read one file of the built book, once."""
     reader = _Reader()
     reader.feed(path.read_text(encoding="utf-8"))
     reader.close()
     return reader.page
 
 
-def broken_links(path: Path, known: dict[Path, Page]) -> list[str]:
+def broken_links(path: Path) -> list[str]:
     """Links of a page to places of the book that are not there."""
     broken = []
     for link in read_page(path).links:
@@ -82,17 +84,15 @@ def broken_links(path: Path, known: dict[Path, Page]) -> list[str]:
             continue
         where = unquote(parts.path)
         target = (path.parent / where).resolve() if where else path.resolve()
-        if not leads_somewhere(target, unquote(parts.fragment), known):
+        if not leads_somewhere(target, unquote(parts.fragment)):
             broken.append(link)
     return broken
 
 
-def leads_somewhere(target: Path, anchor: str, known: dict[Path, Page]) -> bool:
-    """Whether a file exists and has the anchor; `known` keeps what was read."""
+def leads_somewhere(target: Path, anchor: str) -> bool:
+    """Whether a file exists and has the anchor."""
     if not target.is_file():
         return False
     if not anchor or target.suffix != ".html":
         return True
-    if target not in known:
-        known[target] = read_page(target)
-    return anchor in known[target].ids
+    return anchor in read_page(target).ids

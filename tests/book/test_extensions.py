@@ -1,13 +1,17 @@
 """The extensions of the build, as functions."""
 
+import pkgutil
 import re
 
+import pytest
 from joined_streams import join_pieces
-from library_reference import expand, literal, public_modules, short_defaults
+from labels import module_pages, toc_pages
+from library_reference import literal, short_defaults, write_reference
 from nbformat import NotebookNode
 from page_repairs import name
 from places import REPOSITORY
 
+import handwriting_lib
 from tests.seen import contrast
 
 
@@ -29,14 +33,34 @@ def test_long_defaults_are_cut():
 
 
 def test_modules_in_the_order_of_the_list():
-    lines, missing = expand(["b", "gone", "a"], ["a", "b", "c"])
-    assert [line for line in lines if line.startswith("## ")] == ["## `b`", "## `a`"]
-    assert missing == ["c"]
+    source = ["# Page\n\n```{library-reference}\nb.c\na\n```\n\nThe end.\n"]
+    write_reference(None, "api/page", source)
+    lines = source[0].splitlines()
+    assert [line for line in lines if line.startswith("## ")] == ["## `b.c`", "## `a`"]
+    assert lines[0] == "# Page" and lines[-1] == "The end."
 
 
-def test_the_reference_lists_every_module():
-    listed = (REPOSITORY / "book" / "api.md").read_text(encoding="utf-8").splitlines()
-    assert set(public_modules()) <= set(listed)
+def test_each_public_module_is_on_one_page_of_the_reference():
+    package = handwriting_lib.__name__
+    found = pkgutil.walk_packages(handwriting_lib.__path__, f"{package}.")
+    names = {name.removeprefix(f"{package}.") for _, name, _ in found}
+    public = {name for name in names if not re.search(r"^_|\._", name)}
+    pages = module_pages(REPOSITORY / "book")
+    assert set(pages) == public
+    # and each page is in the book and on the overview
+    listed = {page.removeprefix("book/") for page in toc_pages(REPOSITORY)}
+    overview = (REPOSITORY / "book" / "api.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\((api/\w+)\.md\)", overview)
+    assert set(pages.values()) == set(linked) == {p for p in listed if "/" in p}
+
+
+def test_a_module_is_listed_once(tmp_path):
+    (tmp_path / "api").mkdir()
+    for room in ("a", "b"):
+        page = "```{library-reference}\nink\n```\n"
+        (tmp_path / "api" / f"{room}.md").write_text(page, encoding="utf-8")
+    with pytest.raises(ValueError, match="ink is also on api/a"):
+        module_pages(tmp_path)
 
 
 def test_printed_pieces_are_put_together_as_they_were_printed():

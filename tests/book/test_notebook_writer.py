@@ -28,6 +28,7 @@ def context(page="09_window", **labels):
         labels,
         read_bibliography(REPOSITORY / "book" / "references.bib"),
         page,
+        {"parts": "api/parts", "parts.window": "api/windows"},
     )
 
 
@@ -85,7 +86,10 @@ def test_citations():
 def test_references_to_the_library_show_code():
     link = md("{func}`~handwriting_lib.parts.window.soft_window`")
     assert link.startswith("[`soft_window`](https://")
-    assert link.endswith("/book/api.html#handwriting_lib.parts.window.soft_window)")
+    name = "handwriting_lib.parts.window.soft_window"
+    assert link.endswith(f"/book/api/windows.html#{name})")
+    link = md("{class}`handwriting_lib.parts.Window`")  # as an __init__ hands it on
+    assert link.endswith("/book/api/parts.html#handwriting_lib.parts.Window)")
 
 
 def test_links_inside_the_book_lead_to_the_site():
@@ -161,6 +165,7 @@ def test_editions():
         ("\n{term}`ink`", "nothing in the book has the label 'term ink'"),
         ("\n{menuselection}`ink`", "the role {menuselection}"),
         ("{ref}`nowhere`", "the label 'nowhere'"),
+        ("{mod}`handwriting_lib.inks`", "documents 'handwriting_lib.inks'"),
         ("{cite:p}`nobody1900`", "'nobody1900' is not in references.bib"),
         ("```{note}\n```{code-cell}\nx\n```\n```", "{code-cell}"),
         ("```{note}\nx", "never closed"),

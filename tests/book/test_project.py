@@ -11,7 +11,7 @@ def test_what_is_derived():
     project = read_project(REPOSITORY)
     assert project.repository.endswith(project.slug)
     assert project.slug in project.colab("09_window")
-    assert project.page("api", "x").endswith("/book/api.html#x")
+    assert project.page("api/ink", "x").endswith("/book/api/ink.html#x")
     assert "torch" not in project.dependencies
     assert {"numpy", "matplotlib", "safetensors"} <= set(project.dependencies)
 
