@@ -51,11 +51,12 @@ serve: book  ## Build the book and serve it at http://localhost:8000 (PORT=...)
 
 .PHONY: test
 test: lint types stale browser $(BOOK_STAMP)  ## Lint, types, what may be stale, the book, the tests
-	@# the browser's tests look at the clock, so they run one by one
+	@# most of the browser's tests look at the clock, so they run one by one
 	@failed=0; set -x; \
-	$(PYTEST) --timeout 900 -m "book and not notebooks" || failed=1; \
-	$(PYTEST) --timeout 900 -n 2 --dist worksteal -m "not book and not notebooks" || \
+	$(PYTEST) --timeout 900 -m "book and not (notebooks or unhurried)" || \
 		failed=1; \
+	$(PYTEST) --timeout 900 -n 2 --dist worksteal \
+		-m "(not book or unhurried) and not notebooks" || failed=1; \
 	{ set +x; } 2>/dev/null; exit $$failed
 
 .PHONY: test-notebooks

@@ -40,6 +40,7 @@ def measure(name: str, arguments: argparse.Namespace) -> None:
     told = " ".join(
         f"--{key} {str(value).partition(':')[0]}{':PATH' if ':' in str(value) else ''}"
         for key, value in options.items()
+        if not isinstance(value, bool)  # such as resume, which changes no result
     )
     about = {
         "command": f"python -m benchmarks {name} {told}",

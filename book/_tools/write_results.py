@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import results_characters
+import results_cursive
 from project import ROOT
 from results_ladder import collected, for_the_book, ladder_words
 from results_speed import SPEED, speed_words
@@ -351,6 +352,7 @@ def texts(root: Path) -> dict[str, str]:
         **results_characters.character_words(
             results_characters.collected(results / "characters"), read("train_text")
         ),
+        **results_cursive.cursive_words(read("cursive")),
     }
     pages = {path: t.read_text(encoding="utf-8") for path, t in TEMPLATES.items()}
     return {

@@ -39,7 +39,7 @@ document.head.append(sheet);
 DARK = [{"name": "prefers-color-scheme", "value": "dark"}]
 THEME = "return document.documentElement.dataset.theme"
 
-pytestmark = pytest.mark.book
+pytestmark = [pytest.mark.book, pytest.mark.unhurried]
 
 
 @pytest.fixture(scope="module")

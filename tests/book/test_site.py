@@ -18,7 +18,7 @@ pytest.importorskip("selenium")
 import build_book
 from browser import console, open_browser, requests, serve, visit, why_no_browser
 
-pytestmark = pytest.mark.book
+pytestmark = [pytest.mark.book, pytest.mark.unhurried]
 
 PAGES = toc_pages(BOOK)
 TRACEBACK = re.compile(r"Traceback \(most recent call last\)|\b\w*Warning: ")
