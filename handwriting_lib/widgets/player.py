@@ -2,13 +2,15 @@
 
 The ink is a line that `write` returned, a line of a corpus, or bare ink. A model adds
 where it reads (phi, chapter 09), where it expects the pen (the density, chapter 07) and
-whether the stroke will end. What is not known is left out. Chapter 01 is the first to
-show a Player.
+whether the stroke will end. Of a cursive decoder each head reads in its own way, and a
+menu chooses among them (chapter 15). What is not known is left out. Chapter 01 is the
+first to show a Player.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,8 +22,11 @@ from ..drawing.svg import to_svg
 from ..errors import InputError
 from ..files.models import Model
 from ..ink import Sample, check_ink, letter_body_height, offsets_to_positions
+from ..networks.cursive import CursiveDecoder
 from ..parts.mixture import StrokeMixture
+from ..writing.cursive import TOGETHER, attention_over
 from ..writing.lines import Line
+from ..writing.words import words_of
 from .host import Widget, pack, pack_ink
 
 POINTS_PER_SECOND = 60.0
@@ -29,6 +34,8 @@ POINTS_PER_SECOND = 60.0
 # the highest one add nothing visible. Standard deviations below THINNEST letter-body
 # heights count as THINNEST when heights are compared.
 LEAST_HEIGHT, THINNEST = 0.005, 0.02
+# Bytes in the page above which the maps of the single heads are left out.
+MOST_BYTES = 500_000
 
 
 class Player(Widget):
@@ -38,7 +45,11 @@ class Player(Widget):
         line: line from `write`, corpus `Sample` or ink `(T, 3)`.
         model: model whose predictions are shown. It is run over the ink, whoever wrote
             it, unless the line has kept its raw output. Ink that it is run over must be
-            in letter-body heights.
+            in letter-body heights. Of a cursive decoder the page shows where each head
+            reads, the one that is aligned with the letters first. It is run without the
+            hand that a line was written in, and over up to five words; of a longer line,
+            or of a sample in which it is not known where its words end, there is only
+            the phi that it comes with.
         bias: bias of the density that is shown, as in `write`.
         temperature: temperature of the density that is shown, as in `write`.
         at: index of the point to show first; None takes the last, or one in mid-line
@@ -70,12 +81,18 @@ class Player(Widget):
         phi = line.phi if isinstance(line, Line) else None
         output = line.output if isinstance(line, Line) else None
         truth = line.character_of_point if isinstance(line, Sample) else None
+        heads = None
         if output is not None and model is None:
             raise InputError(
                 "the line has raw output in the units of its network: give the model "
                 "that wrote it as well, as in Player(line, model)"
             )
-        if model is not None and output is None:
+        if model is not None and isinstance(model.network, CursiveDecoder):
+            output = None
+            ends = find_word_ends(line)
+            if ends is not None and len(ends) < TOGETHER:
+                heads = attention_over(model, ink, text, ends)
+        elif model is not None and output is None:
             output, phi = read(model, ink, text)
         unit = measure_unit(ink)
         data: dict[str, Any] = {
@@ -83,7 +100,9 @@ class Player(Widget):
             "text": text,
             "rate": POINTS_PER_SECOND,
         }
-        if phi is not None:
+        if heads is not None and model is not None:
+            data |= pack_heads(heads, model.about.get("aligned_head"))
+        elif phi is not None:
             data["phi"] = pack(phi, "uint8")
         if truth is not None:
             data["truth"] = pack(truth, "int16")
@@ -91,7 +110,7 @@ class Player(Widget):
             mixture = StrokeMixture.from_output(output.float(), bias, temperature)
             data |= pack_mixture(mixture, model.normalisation, unit)
         last = len(ink) - 1
-        first = last if phi is None and output is None else round(0.45 * last)
+        first = round(0.45 * last) if data.keys() & {"phi", "mixture"} else last
         data["at"] = first if at is None else at
         if not 0 <= data["at"] <= last:
             raise InputError(f"at must be a point of the line, 0 to {last}, not {at}")
@@ -133,6 +152,46 @@ def read(model: Model, ink: Tensor, text: str = "") -> tuple[Tensor, Tensor | No
     network.train(was_training)
     phi = None if result.phi is None else result.phi[0].cpu()
     return result.output[0].cpu(), phi
+
+
+def find_word_ends(line: Line | Sample | Tensor) -> list[int] | None:
+    """The rows of ink after which a word ends and another follows; None: not known."""
+    text = "" if isinstance(line, Tensor) else line.text
+    if " " not in text.strip():
+        return []
+    if isinstance(line, Line):
+        owner = torch.empty(len(line.ink), dtype=torch.long)
+        for word in words_of(line):
+            owner[word.points] = word.index
+    elif line.character_of_point is not None:
+        word_of = torch.tensor([text[:i].count(" ") for i in range(len(text))])
+        owner = word_of[line.character_of_point.clamp_min(0)]
+    else:
+        return None
+    # a stroke that comes late stays in the word that the pen has come to
+    ends = owner.cummax(0).values.diff().nonzero()[:, 0].tolist()
+    return ends if len(ends) == text.count(" ") else None
+
+
+def pack_heads(maps: Tensor, aligned: Sequence[int] | None) -> dict[str, Any]:
+    """Encode where each head reads for the page, the one to show first in front.
+
+    Args:
+        maps: `(layers, heads, T, U)` weights.
+        aligned: the layer and the head that follows the letters, or None.
+
+    Returns:
+        A dictionary of `heads`, the names of the maps, and of the maps as `phi`.
+    """
+    shown = {"mean of all heads": maps.mean((0, 1))}
+    if aligned is not None:
+        layer, head = aligned
+        shown = {"head aligned with the letters": maps[layer, head], **shown}
+    if maps.numel() * 4 / 3 <= MOST_BYTES:
+        for layer, row in enumerate(maps, 1):
+            for head, weights in enumerate(row, 1):
+                shown[f"layer {layer}, head {head}"] = weights
+    return {"heads": list(shown), "phi": pack(torch.stack([*shown.values()]), "uint8")}
 
 
 def pack_mixture(

@@ -72,6 +72,35 @@ def check_attention(phi: Tensor, text: str) -> str:
     return ""
 
 
+@torch.no_grad()
+def attention_over(
+    model: Model, ink: Tensor, text: str, word_ends: Sequence[int] = ()
+) -> Tensor:
+    """What each head read when each point was drawn, `(layers, heads, T, U)`.
+
+    As in `Line.phi`, a point has the weights at the token before it, where it was
+    drawn. Nothing was read for the first point, which has those of the second.
+
+    Args:
+        model: with a `CursiveDecoder`.
+        ink: `(T, 3)` offsets in letter-body heights, thinned as the model's.
+        text: the U - 1 characters.
+        word_ends: rows after which a word ends and another one follows.
+
+    Raises:
+        ValueError: the text is empty or has characters that the model lacks.
+    """
+    network: Any = model.network
+    text_and_mask = [part.to(model.device) for part in pad_texts([text])]
+    pairs = network.tokens.encode(ink, word_ends)  # (N, 2)
+    drawn = (pairs[:, 0] < network.tokens.angles).nonzero()[:, 0]  # (T,)
+    training = network.training
+    network.eval()
+    maps = network.attention_maps(pairs[None].to(model.device), *text_and_mask)[0]
+    network.train(training)
+    return maps[:, :, (drawn - 1).clamp_min(0)].cpu()  # type: ignore[no-any-return]
+
+
 def sharpened(scores: Tensor, is_other: Tensor, bias: float) -> Tensor:
     """Multiply the scores of two kinds of tokens by 1 + bias, each kind by itself.
 

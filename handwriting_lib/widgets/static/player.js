@@ -1,8 +1,9 @@
 // Player: a line of ink replayed, with where the network read and what it expected.
 //
 // data: ink (host.pack_ink), text, at (the point shown first), rate (points per second),
-// and, where there is something to show, phi (T x U), truth (a character a point, -1
-// for none), mixture (see player.py) and end (the probability that a stroke ends).
+// and, where there is something to show, phi (T x U, or one such map for each of the names
+// heads), truth (a character a point, -1 for none), mixture (see player.py) and end (the
+// probability that a stroke ends).
 
 const SPEEDS = [["0.25", "¼ ×"], ["0.5", "½ ×"], ["1", "1 ×"], ["2", "2 ×"], ["4", "4 ×"]];
 
@@ -37,13 +38,21 @@ export function mount(host, data) {
   stage.root.append(node("style", {}, READING_STYLE + PLAYER_STYLE));
   const ink = unpackInk(data.ink);
   const last = ink.length - 1;
-  const phi = data.phi ? unpack(data.phi) : null;
-  const slots = data.phi ? data.phi.shape[1] : Array.from(data.text).length;
+  const maps = data.phi ? unpack(data.phi) : null;
+  const slots = data.phi ? data.phi.shape.at(-1) : Array.from(data.text).length;
   const mixture = data.mixture ? readMixture(data.mixture) : null;
   const end = data.end ? unpack(data.end) : null;
-  const now = attended(data, phi, slots, ink.length);
   const characters = Array.from(data.text);
-  const bright = phi ? brightest(phi, slots, now) : 1;
+  let [phi, now, bright] = [null, null, 1];
+  const choose = (head) => {
+    const size = ink.length * slots;
+    phi = maps && maps.subarray(head * size, (head + 1) * size);
+    now = attended(data, phi, slots, ink.length);
+    bright = phi ? brightest(phi, slots, now) : 1;
+    heat.colors = null; // to be painted anew
+  };
+  const heat = { image: null, colors: null };
+  choose(0);
   const name = data.text || "a line of ink";
   let at = data.at;
 
@@ -64,9 +73,8 @@ export function mount(host, data) {
   // --- what the network read and expected ---
 
   const gutter = 26;
-  const heat = { image: null, colors: null };
   const window_ = phi && picture(stage, {
-    label: `Weights of the characters of "${name}" along the line: the window`,
+    label: `Weights of the characters of "${name}" along the line`,
     height: () => Math.max(110, Math.min(300, 11 * slots)),
     draw(context, { width, height, colors }) {
       if (heat.colors !== colors) {
@@ -157,6 +165,14 @@ export function mount(host, data) {
     format: (t) => `${t + 1} / ${ink.length}`,
     onInput: (t) => walk.seek(t),
   });
+  const head = data.heads && select({
+    label: "Attention of", value: "0",
+    options: data.heads.map((words, k) => [String(k), words]),
+    onChange(k) {
+      choose(Number(k));
+      show(at);
+    },
+  });
   const said = node("div", { class: "said" });
   const show = (t) => {
     at = t;
@@ -186,7 +202,9 @@ export function mount(host, data) {
   const panels = [];
   if (window_ || lift) {
     const panel = node("div", { class: "panel along" });
-    if (window_) panel.append(node("div", { class: "title" }, "Where it reads"), window_.element);
+    if (window_) panel.append(node("div", { class: "title" }, "Where it reads"));
+    if (head) panel.append(head.element);
+    if (window_) panel.append(window_.element);
     if (lift) panel.append(node("div", { class: "title" }, "Will the next point end the stroke?"), lift.element);
     panels.push(panel);
   }
