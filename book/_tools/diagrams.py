@@ -698,7 +698,12 @@ def glyph_row() -> Drawing:
     d.box(right, layers, 150, 44, "cell", "keys, values", size=SIZE)
     d.wire((right - 75, layers), (left + 117, layers), kind="cell")
     # the layers
-    words = ("layers", "attention to the rows", "attention to references", "feedforward")
+    words = (
+        "layers",
+        "attention to the rows",
+        "attention to references",
+        "feedforward",
+    )
     d.box(left, layers, 232, 122, "window", *words)
     d.wire((left, layers - 61), (left, 246), width=4, arrow=False)
     d.text(left + 14, 264, "$h_{t}$", SYMBOL, "start")
@@ -713,8 +718,8 @@ def glyph_row() -> Drawing:
     for i, name in ((0, "k"), (1, "k, x")):
         middle = (places[i] + places[i + 1]) / 2
         d.wire(
-            (places[i] + 49, 68), (middle, 68), (middle, heads), (places[i + 1] - 49, heads),
-            kind="gate",
+            (places[i] + 49, 68), (middle, 68), (middle, heads),
+            (places[i + 1] - 49, heads), kind="gate",
         )  # fmt: skip
         d.text(middle + 8, 124, f"${name}$", SYMBOL, "start")
     d.text(240, 22, "the next row is drawn from left to right", SMALL)

@@ -76,7 +76,7 @@ class GlyphPrograms(Widget):
         drawn: by temperature, what `draw_glyphs` drew under the grammar: of the same
             characters in the same styles, each at least once.
         free: the same without the grammar.
-        tokens: of the model that drew them.
+        tokens: of the model that drew them; None takes the default ones.
         caption: text below the figure.
 
     Raises:
@@ -84,7 +84,8 @@ class GlyphPrograms(Widget):
 
     Example:
         >>> import torch
-        >>> rows = torch.tensor([[1, 9, 15], [2, 3, 5], [3, 6, 9], [3, 8, 5], [0, 15, 15]])
+        >>> wedge = [[2, 3, 5], [3, 6, 9], [3, 8, 5]]
+        >>> rows = torch.tensor([[1, 9, 15], *wedge, [0, 15, 15]])
         >>> tokens = GlyphTokens(grid=8)
         >>> glyph = Glyph("A", "sans", rows, tokens.decode(rows), 9.0)
         >>> GlyphPrograms({0.6: [glyph]}, {0.6: [glyph]}, tokens)
@@ -95,10 +96,11 @@ class GlyphPrograms(Widget):
         self,
         drawn: Mapping[float, Sequence[Glyph]],
         free: Mapping[float, Sequence[Glyph]],
-        tokens: GlyphTokens = GlyphTokens(),
+        tokens: GlyphTokens | None = None,
         *,
         caption: str = "",
     ) -> None:
+        tokens = GlyphTokens() if tokens is None else tokens
         temperatures = sorted(drawn)
         if not temperatures or temperatures != sorted(free):
             raise InputError(

@@ -60,7 +60,8 @@ def test_the_grid_and_the_overlap_are_those_of_python(run_module):
         """
         return STEPS.map(steps => {
           const rounded = onGrid(given.ring, steps);
-          return [rounded, farthest(given.ring, rounded), overlapOf(given.ring, rounded)];
+          const away = farthest(given.ring, rounded);
+          return [rounded, away, overlapOf(given.ring, rounded)];
         });
         """,
         ring=given,

@@ -68,8 +68,8 @@ class Measuring(GlyphTask):
             part = order[self.settings.references :][:GLYPHS]
             batches.append(
                 self._batch(
-                    [[font.glyphs[k] for k in part]], [[font.glyphs[k] for k in shown]],
-                    [font.style], [Change()],
+                    [[font.glyphs[k] for k in part]],
+                    [[font.glyphs[k] for k in shown]], [font.style], [Change()],
                 )
             )  # fmt: skip
         return batches
