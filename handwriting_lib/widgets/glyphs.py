@@ -111,6 +111,7 @@ class GlyphPrograms(Widget):
         characters = list(dict.fromkeys(glyph.character for glyph in every))
         styles = [s for s in STYLES if any(glyph.style == s for glyph in every)]
         packed: list[dict[str, Any]] = []
+        known: dict[str, int] = {}  # most are drawn alike without the grammar
         for t, temperature in enumerate(temperatures):
             for is_free, some in enumerate((drawn[temperature], free[temperature])):
                 found = {(glyph.character, glyph.style) for glyph in some}
@@ -123,11 +124,13 @@ class GlyphPrograms(Widget):
                                 "every style at every temperature"
                             )
                 for glyph in some:
+                    rows = glyph.rows.flatten().tolist()
+                    like = known.setdefault(str(rows), len(packed))
                     packed.append({
                         "t": t, "free": is_free,
                         "c": characters.index(glyph.character),
                         "s": styles.index(glyph.style),
-                        "rows": glyph.rows.flatten().tolist(),
+                        "rows": rows if like == len(packed) else like,
                         **_problem(glyph, tokens),
                     })  # fmt: skip
         data = {

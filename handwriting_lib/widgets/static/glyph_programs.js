@@ -2,8 +2,8 @@
 //
 // data: grid, lowest (x, y), characters, styles, temperatures (of the samples), glyphs:
 // {t, free, c, s} (places in these lists; free is 1 without the grammar), rows (flat, as
-// kind, x, y), bad (the first row that means nothing, 0 if there is none, one past the
-// last where the end is missing) and why.
+// kind, x, y, or the number of the glyph that has the same), bad (the first row that means
+// nothing, 0 if there is none, one past the last where the end is missing) and why.
 
 const RATE = 5; // rows a second
 const LISTED = 9; // rows of the program that are shown at a time
@@ -15,8 +15,9 @@ const PROGRAM_STYLE = `
   .rows li.bad { color: var(--vermillion); }
 `;
 
-/** The rows of a glyph as [kind, x, y]. */
-function rowsOfGlyph({ rows }) {
+/** The rows of one of some glyphs as [kind, x, y]. */
+function rowsOfGlyph({ rows: own }, glyphs) {
+  const rows = typeof own === "number" ? glyphs[own].rows : own;
   return Array.from({ length: rows.length / 3 }, (_, i) => rows.slice(3 * i, 3 * i + 3));
 }
 
@@ -94,7 +95,7 @@ export function mount(host, data) {
     walk?.pause();
     const found = matching();
     glyph = found[sample % found.length];
-    rows = rowsOfGlyph(glyph);
+    rows = rowsOfGlyph(glyph, data.glyphs);
     row.input.max = rows.length - 1;
     walk = clock({
       stage, length: rows.length, rate: () => RATE,
