@@ -2,12 +2,13 @@
 
 The record behind chapter 16, written to book/data/16_families.json. Every row trains
 the same small network (`SIZES`) on fifteen letters (`LETTERS`) for the same number of
-updates, on the fonts of some of the training families: one of each style for 5, three of
-each for 15, all for 40. Which ones, the seed decides, and so the luck of the choice is
-in the spread; those of 5 are among those of 15. The families that are held out are those
-that `OutlineCorpus.split` holds out, the same for all rows. At the end, a row says how
-many nats a row of a program costs, on fonts of the held-out families and on fonts that
-the network has seen, unchanged, with three references of the same font and without.
+updates, on the fonts of some of the training families: one of each style for 5, three
+of each for 15, all for 40. Which ones, the seed decides, and so the luck of the choice
+is in the spread; those of 5 are among those of 15. The families that are held out are
+those that `OutlineCorpus.split` holds out, the same for all rows. At the end, a row
+says how many nats a row of a program costs, on fonts of the held-out families and on
+fonts that the network has seen, unchanged, with three references of the same font and
+without.
 
     python book/_tools/experiments/16_families.py fonts:PATH
 
@@ -58,7 +59,7 @@ class Measuring(GlyphTask):
         return 0.0
 
     def measured(self, fonts: list[GlyphFont]) -> list[GlyphBatch]:
-        """A batch for each of some fonts: its letters unchanged, three as references."""
+        """A batch for each of some fonts: letters unchanged, three as references."""
         random = np.random.default_rng(0)
         batches = []
         for i in range(FONTS):
