@@ -684,6 +684,48 @@ def cursive_layer() -> Drawing:
     return d
 
 
+def glyph_row() -> Drawing:
+    """Chapter 16: the glyph decoder at one row, and its three predictions."""
+    d = Drawing(480, 580, "The glyph decoder at one row")
+    left, right, layers, heads = 128, 370, 340, 176
+    # what comes in
+    d.box(left, 532, 232, 64, "ink", "row $t$: kind, x, y", "character, style, place")
+    d.wire((left, 500), (left, layers + 62))
+    d.box(right, 532, 190, 64, "ink", "other glyphs", "of the same font")
+    d.wire((right, 500), (right, 462))
+    d.box(right, 436, 150, 48, "layer", "reader")
+    d.wire((right, 412), (right, layers + 24), kind="cell")
+    d.box(right, layers, 150, 44, "cell", "keys, values", size=SIZE)
+    d.wire((right - 75, layers), (left + 117, layers), kind="cell")
+    # the layers
+    words = (
+        "layers",
+        "attention to the rows",
+        "attention to references",
+        "feedforward",
+    )
+    d.box(left, layers, 232, 122, "window", *words)
+    d.wire((left, layers - 61), (left, 246), width=4, arrow=False)
+    d.text(left + 14, 264, "$h_{t}$", SYMBOL, "start")
+    # what goes out, one after the other
+    places = (78, 240, 402)
+    for x, name in zip(places, ("kind", "x", "y"), strict=True):
+        d.wire((left, 246), (x, 246), (x, heads + 26))
+        d.box(x, heads, 96, 50, "head", name)
+        d.wire((x, heads - 26), (x, 92))
+    for x, name in zip(places, ("k", "x", "y"), strict=True):
+        d.box(x, 68, 96, 44, "output", f"${name}_{{t+1}}$")
+    for i, name in ((0, "k"), (1, "k, x")):
+        middle = (places[i] + places[i + 1]) / 2
+        d.wire(
+            (places[i] + 49, 68), (middle, 68), (middle, heads),
+            (places[i + 1] - 49, heads), kind="gate",
+        )  # fmt: skip
+        d.text(middle + 8, 124, f"${name}$", SYMBOL, "start")
+    d.text(240, 22, "the next row is drawn from left to right", SMALL)
+    return d
+
+
 DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "02-network": network,
     "03-unrolled": unrolled,
@@ -695,6 +737,7 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "10-machine": machine,
     "13-layer": decoder_layer,
     "15-layer": cursive_layer,
+    "16-row": glyph_row,
 }
 
 

@@ -223,10 +223,34 @@ def halves():
     return BiasByHalves()
 
 
+def grid():
+    """An outline on a grid."""
+    from handwriting_lib.outline import parse
+    from handwriting_lib.widgets import GlyphGrid
+
+    drop = parse("M 0.3 0 Q 0.05 0 0.05 0.25 Q 0.05 0.4 0.3 0.7 Q 0.55 0.4 0.55 0.25 "
+                 "Q 0.55 0 0.3 0 Z", 0.6)  # fmt: skip
+    return GlyphGrid({"drop": drop})
+
+
+def programs():
+    """A program, run row by row."""
+    from handwriting_lib.outline import parse
+    from handwriting_lib.tokens.glyphs import GlyphTokens
+    from handwriting_lib.widgets import GlyphPrograms
+    from handwriting_lib.writing.glyphs import Glyph
+
+    tokens, wedge = GlyphTokens(), parse("M 0.05 0 L 0.3 0.7 L 0.55 0 Z", 0.6)
+    glyph = Glyph("A", "sans", tokens.encode(wedge), wedge, 40.0)
+    broken = Glyph("A", "sans", tokens.encode(wedge)[:-1], None, 40.0)
+    return GlyphPrograms({0.5: [glyph]}, {0.5: [broken]}, tokens)
+
+
 KINDS = (
     player, ink, activations, optimisers, window, mixture, gates, studio, hands, pad,
     own_hand, attention, composing, thinning, bins, memory, arrows, gate_handles,
     timing, em, pull, futures, branches, handle, halves,
+    grid, programs,
 )  # fmt: skip
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}
 

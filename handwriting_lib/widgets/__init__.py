@@ -19,6 +19,7 @@ from .concepts import (
 )
 from .continuing import BiasByHalves, Branches, Futures, WindowHandle
 from .densities import EMSteps, TargetPulls
+from .glyphs import GlyphGrid, GlyphPrograms
 from .host import Widget
 from .own_hand import OwnHand
 from .own_ink import (
@@ -44,6 +45,8 @@ __all__ = [
     "Futures",
     "GateHandles",
     "GateTraces",
+    "GlyphGrid",
+    "GlyphPrograms",
     "MemorySlider",
     "MixtureSliders",
     "OptimiserPaths",

@@ -14,6 +14,8 @@ from handwriting_lib.widgets import (
     Futures,
     GateHandles,
     GateTraces,
+    GlyphGrid,
+    GlyphPrograms,
     MemorySlider,
     Player,
     StepArrows,
@@ -24,6 +26,7 @@ from handwriting_lib.widgets import (
 
 from .characters import make_decoder
 from .conftest import wait
+from .test_glyphs import GLYPH, WEDGE
 
 pytestmark = pytest.mark.book
 
@@ -74,6 +77,8 @@ def test_every_control_is_reached_and_moved_by_keyboard(show, model, line):
         "StepArrows": lambda: StepArrows(line, [hw.Model(arrows)]),
         "TargetPulls": lambda: TargetPulls([one]),
         "ThinningSliders": lambda: ThinningSliders(line),
+        "GlyphGrid": lambda: GlyphGrid({"A": WEDGE}),
+        "GlyphPrograms": lambda: GlyphPrograms({0.5: [GLYPH]}, {0.5: [GLYPH]}),
         "GateTraces": lambda: GateTraces(line, model),
         "Player": lambda: Player(line, model),
         "Studio": lambda: Studio(
