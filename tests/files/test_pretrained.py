@@ -9,7 +9,8 @@ from handwriting_lib.ink import check_ink
 
 NAMES = hw.pretrained_names()
 MODELS = {name: hw.load_pretrained(name) for name in NAMES}
-COMPOSERS = [name for name in NAMES if "vocabulary" in MODELS[name].carried]
+COMPOSERS = [name for name in NAMES if name.startswith("character")]
+DRAWERS = [name for name in NAMES if MODELS[name].kind == "glyph"]
 READERS = [name for name in NAMES if MODELS[name].network.reads_text]
 
 
@@ -32,8 +33,12 @@ def test_card_and_file_agree(name):
     assert f"{about['points_seen']:,} {unit}s" in card
     assert f"{about[f'validation_nats_per_{unit}']:.3f}" in card
     assert model.fingerprint() in card
-    assert "CC BY 4.0" in card
-    assert ("10.1109/ICPR.1994.576870" in card) == (unit == "point")
+    if name in DRAWERS:
+        assert "SIL Open Font License 1.1" in card
+        assert all(family in card for family in about["families"])
+    else:
+        assert "CC BY 4.0" in card
+        assert ("10.1109/ICPR.1994.576870" in card) == (unit == "point")
 
 
 def test_file_is_small(name):
@@ -67,6 +72,15 @@ def test_it_composes_what_the_hand_can_write(name):
     assert nats == pytest.approx(told, abs=0.002)  # half precision
 
 
+def test_what_it_draws_is_type_and_its_file_is_small():
+    assert DRAWERS == ["glyph-176"]
+    assert (PRETRAINED / "glyph-176.safetensors").stat().st_size < 6_000_000
+    glyphs = hw.draw_glyphs("Hamburg", hw.load_pretrained("glyph-176"), style="sans")
+    assert all(glyph.parses for glyph in glyphs)
+    heights = {g.character: g.outline.points[:, 1].max() for g in glyphs}
+    assert heights["H"] > heights["m"] > 0.3  # a capital, and a small letter, in ems
+
+
 @pytest.mark.parametrize("name", READERS)
 def test_it_obeys_the_text(name):
     texts = [
@@ -81,7 +95,7 @@ def test_it_obeys_the_text(name):
 
 
 def test_what_does_not_read_writes_freely():
-    others = [name for name in NAMES if name not in READERS + COMPOSERS]
+    others = [name for name in NAMES if name not in READERS + COMPOSERS + DRAWERS]
     assert others == ["unipen-free"]
     model = hw.load_pretrained("unipen-free")
     for ink in hw.write_unconditional(model, 400, samples=4, seed=2):

@@ -218,7 +218,7 @@ def test_the_configuration_trains_from_the_command_line(tmp_path):
         for name in names:
             content = (folder / f"{name}.ttf").read_bytes()
             (tmp_path / "fonts" / style / f"{name}.ttf").write_bytes(content)
-    toml = (ROOT / "configs/glyph.toml").read_text()
+    toml = (ROOT / "configs/glyph-176.toml").read_text()
     for old, new in (("width = 176", "width = 16"), ("= 3000", "= 200")):
         assert old in toml
         toml = toml.replace(old, new)
