@@ -45,11 +45,11 @@ class Player(Widget):
         line: line from `write`, corpus `Sample` or ink `(T, 3)`.
         model: model whose predictions are shown. It is run over the ink, whoever wrote
             it, unless the line has kept its raw output. Ink that it is run over must be
-            in letter-body heights. Of a cursive decoder the page shows where each head
-            reads, the one that is aligned with the letters first. It is run without the
-            hand that a line was written in, and over up to five words; of a longer line,
-            or of a sample in which it is not known where its words end, there is only
-            the phi that it comes with.
+            in letter-body heights. Of a cursive decoder a menu offers every head, the
+            one that is aligned with the letters first. It is run without the hand that
+            the line was written in, and only over ink of up to five words whose ends
+            are known; other ink shows the phi that it comes with, if any. Where the
+            maps would be large, only the aligned head and the mean are kept.
         bias: bias of the density that is shown, as in `write`.
         temperature: temperature of the density that is shown, as in `write`.
         at: index of the point to show first; None takes the last, or one in mid-line
@@ -81,7 +81,7 @@ class Player(Widget):
         phi = line.phi if isinstance(line, Line) else None
         output = line.output if isinstance(line, Line) else None
         truth = line.character_of_point if isinstance(line, Sample) else None
-        heads = None
+        heads: dict[str, Any] = {}
         if output is not None and model is None:
             raise InputError(
                 "the line has raw output in the units of its network: give the model "
@@ -91,7 +91,8 @@ class Player(Widget):
             output = None
             ends = find_word_ends(line)
             if ends is not None and len(ends) < TOGETHER:
-                heads = attention_over(model, ink, text, ends)
+                maps = attention_over(model, ink, text, ends)
+                heads = pack_heads(maps, model.about.get("aligned_head"))
         elif model is not None and output is None:
             output, phi = read(model, ink, text)
         unit = measure_unit(ink)
@@ -100,10 +101,9 @@ class Player(Widget):
             "text": text,
             "rate": POINTS_PER_SECOND,
         }
-        if heads is not None and model is not None:
-            data |= pack_heads(heads, model.about.get("aligned_head"))
-        elif phi is not None:
+        if phi is not None:
             data["phi"] = pack(phi, "uint8")
+        data |= heads
         if truth is not None:
             data["truth"] = pack(truth, "int16")
         if output is not None and model is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -11,16 +12,20 @@ import pytest
 import torch
 
 from handwriting_lib import (
+    Line,
     PredictionConfig,
     PredictionNetwork,
     StrokeMixture,
     load_corpus,
+    load_pretrained,
     scale_by_writer,
     write,
 )
 from handwriting_lib.data.transforms import Normalisation
 from handwriting_lib.files.models import Model
+from handwriting_lib.networks.cursive import CursiveConfig, CursiveDecoder
 from handwriting_lib.widgets import Player
+from handwriting_lib.widgets import player as module
 from handwriting_lib.widgets.host import module_source
 from handwriting_lib.widgets.player import pack_mixture, read
 
@@ -37,6 +42,24 @@ def data_of(widget) -> dict:
 def sample():
     corpus = load_corpus("synthetic", samples=1, seed=3, writers=1, texts=["by hand"])
     return scale_by_writer(corpus.samples)[0]
+
+
+@pytest.fixture(scope="session")
+def cursive():
+    return load_pretrained("cursive-144")
+
+
+@pytest.fixture(scope="session")
+def joined(cursive):
+    """Two words by a cursive decoder."""
+    torch.set_num_threads(1)
+    return write("so it", cursive, style="any", bias=1.25, seed=2)[0]
+
+
+def unpacked(packed) -> np.ndarray:
+    """An array that was packed as uint8."""
+    values = np.frombuffer(base64.b64decode(packed["data"]), np.uint8)
+    return packed["offset"] + packed["scale"] * values.reshape(packed["shape"])
 
 
 # What it packs -----------------------------------------------------------------------
@@ -97,6 +120,66 @@ def test_components_left_out_are_low(line, model):
     count = (height >= 0.005 * height.amax(1, keepdim=True)).sum(1)
     packed = pack_mixture(mixture, model.normalisation)["mixture"]
     assert packed["log_pi"]["shape"] == [int(count.sum())] and count.min() > 0
+
+
+def test_every_head_of_a_cursive_decoder_is_there_the_aligned_one_first(
+    joined, cursive
+):
+    cursive.network.train()
+    data = data_of(Player(joined, cursive))
+    assert cursive.network.training
+    cursive.network.eval()
+    aligned, mean, *single = unpacked(data["phi"])
+    assert np.abs(aligned - joined.phi.numpy()).max() < 0.003
+    assert len(single) == 16
+    assert np.abs(np.mean(single, 0) - mean).max() < 0.005
+    layer, head = cursive.about["aligned_head"]
+    at = data["heads"].index(f"layer {layer + 1}, head {head + 1}") - 2
+    assert np.array_equal(single[at], aligned)
+    assert data["heads"][:2] == ["head aligned with the letters", "mean of all heads"]
+    assert not data.keys() & {"mixture", "end"}
+
+
+def test_heads_read_the_word_that_a_sample_is_in(sample, cursive):
+    data = data_of(Player(sample, cursive))
+    phi = unpacked(data["phi"])
+    assert phi.shape == (18, len(sample.ink), len("by hand") + 1)
+    second = sample.character_of_point > 2
+    assert phi[:, second, :3].max() < 0.01 and phi[:, ~second, 3:].max() < 0.01
+    unknown = sample.replace(character_of_point=None)
+    assert "phi" not in data_of(Player(unknown, cursive))
+
+
+def test_heads_of_ink_by_another_network(line, cursive):
+    data = data_of(Player(line, cursive))
+    assert len(data["heads"]) == 18 and "mixture" not in data
+    with pytest.raises(ValueError, match="Zürich"):
+        Player(line.replace(text="Zürich"), cursive)
+
+
+def test_more_words_than_the_network_knows_keep_their_own_phi(cursive):
+    ink = torch.tensor([[0.0, 0.0, 0.0], [0.0, 1.0, 1.0]] + 5 * [[2.0, 0.0, 1.0]])
+    phi = torch.eye(12)[[0, 0, 2, 4, 6, 8, 10]]
+    data = data_of(Player(Line("a b c d e f", 0, ink, True, "", 1, 1, phi), cursive))
+    assert "heads" not in data
+    assert np.abs(unpacked(data["phi"]) - phi.numpy()).max() < 1e-6
+
+
+def test_large_maps_are_the_aligned_head_and_the_mean(joined, cursive, monkeypatch):
+    monkeypatch.setattr(module, "MOST_BYTES", 1000)
+    data = data_of(Player(joined, cursive))
+    assert data["phi"]["shape"] == [2, *joined.phi.shape]
+    assert len(data["heads"]) == 2
+
+
+def test_a_network_without_an_aligned_head_shows_the_mean(joined):
+    small = CursiveDecoder(CursiveConfig(width=8, layers=1, heads=2))
+    data = data_of(Player(joined, Model(small)))
+    assert data["heads"] == [
+        "mean of all heads",
+        "layer 1, head 1",
+        "layer 1, head 2",
+    ]
 
 
 # In the browser ----------------------------------------------------------------------
@@ -312,6 +395,28 @@ def test_pictures_and_controls_have_names(show, line, model):
     assert names["button"] == ["Play"]
     assert names["combobox"] == ["Speed"]
     assert names["figure"] == [f"{line.text}, replayed"]
+
+
+@pytest.mark.slow
+def test_the_menu_chooses_the_head(show, joined, cursive):
+    from selenium.webdriver.common.keys import Keys
+
+    player = Player(joined, cursive)
+    data = data_of(player)
+    page = show(player, width=360, dark=True)
+    menu = page.run("return [...roots[0].querySelectorAll('select')].at(-1)")
+    assert menu.accessible_name == "Where it reads"
+    for phi, name in list(zip(unpacked(data["phi"]), data["heads"], strict=True))[:4]:
+        assert page.run("return arguments[0].selectedOptions[0].text", menu) == name
+        marked = page.run(
+            "return [...roots[0].querySelectorAll('.character')]"
+            ".findIndex(one => one.classList.contains('now'))"
+        )
+        assert marked == phi[data["at"]].argmax()
+        before = page.pictures()
+        menu.send_keys(Keys.ARROW_DOWN)
+        line, window = page.pictures()
+        assert line == before[0] and window != before[1]
 
 
 @pytest.mark.slow

@@ -166,7 +166,7 @@ export function mount(host, data) {
     onInput: (t) => walk.seek(t),
   });
   const head = data.heads && select({
-    label: "Attention of", value: "0",
+    label: "Where it reads", value: "0",
     options: data.heads.map((words, k) => [String(k), words]),
     onChange(k) {
       choose(Number(k));
@@ -202,9 +202,11 @@ export function mount(host, data) {
   const panels = [];
   if (window_ || lift) {
     const panel = node("div", { class: "panel along" });
-    if (window_) panel.append(node("div", { class: "title" }, "Where it reads"));
-    if (head) panel.append(head.element);
-    if (window_) panel.append(window_.element);
+    if (window_) {
+      const title = head?.element ?? node("div", {}, "Where it reads");
+      title.classList.add("title");
+      panel.append(title, window_.element);
+    }
     if (lift) panel.append(node("div", { class: "title" }, "Will the next point end the stroke?"), lift.element);
     panels.push(panel);
   }
@@ -237,6 +239,7 @@ function spoken(character) {
 const PLAYER_STYLE = `
 .said { color: var(--muted); display: block; font-size: 14px; min-height: 1.5em; }
 .panel.along { padding-bottom: 6px; }
+.title.choice { margin-bottom: 6px; }
 `;
 
 export default { render: ({ model, el }) => mount(el, model.get("data")) };
