@@ -186,6 +186,7 @@ def test_a_corpus_without_words_is_refused():
     with pytest.raises(ConfigError, match="words"):
         task_of(config(), prepare_words(lines, config()))
 
+
 def test_the_head_that_follows_the_characters(words):
     """One that looks where a perfect one would look is found among others."""
     task = CursiveTask(config(), words)
