@@ -9,8 +9,8 @@ benchmark records, `results/glyphs.json` holds:
     title, corpus, model    strings
     fingerprint             hash that identifies the model's weights
     temperature, draws      of the fonts that were drawn
-    parses                  share of glyphs drawn that are outlines, with the grammar
-                            and without, and how many were drawn
+    parses                  share of glyphs that are outlines, drawn with the grammar
+                            and without it at temperature 1, and how many were drawn
     cross_entropy           nats per row and per glyph of the held-out families, with
                             references and without them, in all and by style
     styles                  for each style and for all, a row of `drawn` and one of
@@ -50,7 +50,7 @@ from handwriting_lib.training.glyph import GlyphTask, measure
 log = logging.getLogger(__name__)
 
 DRAWS, TEMPERATURE = 4, 0.6
-PARSED = 1000  # glyphs of each kind whose programs are counted
+PARSED = {"with": 10_000, "without": 1_000}  # glyphs whose programs are counted
 
 Drawn = tuple[str, Mapping[str, Outline]]  # a style, and the outlines of a font
 
@@ -93,19 +93,20 @@ def run(corpus: str = "fonts:fonts", model: str = "glyph") -> dict[str, Any]:
 def parses(drawer: hw.Model) -> dict[str, Any]:
     """The share of glyphs that are outlines, with the grammar and without."""
     known = drawer.carried["vocabulary"].characters
-    text = (known * (PARSED // len(known) + 1))[:PARSED]
-    found = {}
-    for name, grammar in (("with", True), ("without", False)):
-        glyphs = [
-            glyph
+    found: dict[str, Any] = {"drawn": PARSED}
+    for name, count in PARSED.items():
+        text = (known * (count // len(known) + 1))[:count]
+        good = sum(
+            glyph.parses
             for i, style in enumerate(STYLES)
             for glyph in hw.draw_glyphs(
                 text[i :: len(STYLES)], drawer, style=style, temperature=1.0,
-                grammar=grammar,
+                grammar=name == "with",
             )
-        ]  # fmt: skip
-        found[name] = sum(glyph.parses for glyph in glyphs) / len(glyphs)
-    return {**found, "drawn": PARSED}
+        )  # fmt: skip
+        found[name] = good / count
+        log.info("%s the grammar, %d of %d glyphs are outlines", name, good, count)
+    return found
 
 
 def cross_entropies(
