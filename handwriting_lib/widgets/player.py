@@ -156,9 +156,9 @@ def read(model: Model, ink: Tensor, text: str = "") -> tuple[Tensor, Tensor | No
 
 def find_word_ends(line: Line | Sample | Tensor) -> list[int] | None:
     """The rows of ink after which a word ends and another follows; None: not known."""
-    text = "" if isinstance(line, Tensor) else line.text
-    if " " not in text.strip():
+    if isinstance(line, Tensor) or " " not in line.text.strip():
         return []
+    text = line.text
     if isinstance(line, Line):
         owner = torch.empty(len(line.ink), dtype=torch.long)
         for word in words_of(line):
