@@ -133,12 +133,13 @@ class GlyphPrograms(Widget):
                         "rows": rows if like == len(packed) else like,
                         **_problem(glyph, tokens),
                     })  # fmt: skip
+        first = (len(temperatures) - 1) // 2
         data = {
             "grid": tokens.grid, "lowest": list(tokens.lowest),
             "characters": characters, "styles": styles, "temperatures": temperatures,
-            "first": (len(temperatures) - 1) // 2, "glyphs": packed,
+            "first": first, "glyphs": packed,
         }  # fmt: skip
-        shown = [g.outline for g in drawn[temperatures[data["first"]]] if g.outline]
+        shown = [g.outline for g in drawn[temperatures[first]] if g.outline]
         label = f"programs of glyphs: {' '.join(characters)}, {', '.join(styles)}"
         super().__init__(
             ["glyph_paths", "glyph_programs"],
