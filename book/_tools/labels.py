@@ -8,6 +8,7 @@ and the chapter's number is the one in its file name.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ def _fence_labels(page: str, fence: Fence, numbered):
     elif fence.name == "glossary":
         for line in fence.body:
             if TERM.match(line):
-                anchor = re.sub(r"[^\w.-]+", "-", f"term-{line}", flags=re.ASCII)
+                plain = unicodedata.normalize("NFKD", line).encode("ascii", "ignore")
+                anchor = re.sub(r"[^\w.-]+", "-", f"term-{plain.decode()}")
                 yield f"term {line}", Label(page, anchor, "term", line)
     elif fence.name in EXERCISES:
         number = "" if "nonumber" in options else numbered("exercise")

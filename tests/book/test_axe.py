@@ -14,6 +14,7 @@ from places import BOOK
 
 pytest.importorskip("selenium")
 from browser import open_browser, serve, visit, why_no_browser
+from selenium.webdriver.support.ui import WebDriverWait
 
 pytest.importorskip("axe_core_python")
 OWN = str(importlib.resources.files("axe_core_python") / "axe.min.js")
@@ -68,5 +69,5 @@ def test_nothing_serious(driver, site, page):
     assert driver.execute_script(THEME) == "light"
     assert driver.execute_async_script(FINDINGS, {}) == []
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": DARK})
-    assert driver.execute_script(THEME) == "dark"
+    WebDriverWait(driver, 10).until(lambda d: d.execute_script(THEME) == "dark")
     assert driver.execute_async_script(FINDINGS, COLOURS) == []

@@ -222,7 +222,7 @@ def test_what_it_does_not_have_is_refused(model):
         hw.write("a", model, precision="int8")
     with pytest.raises(hw.HandwritingError, match="small is a cursive"):
         hw.make_style(model, hw.Sample("a", torch.zeros(4, 3), "w", "test"))
-    with pytest.raises(hw.HandwritingError, match="small is a cursive"):
+    with pytest.raises(hw.HandwritingError, match="text is empty"):
         hw.Player(torch.zeros(4, 3), model)
     with pytest.raises(hw.HandwritingError, match="small is a cursive"):
         hw.Studio(model)
