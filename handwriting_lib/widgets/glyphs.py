@@ -16,7 +16,7 @@ from ..tokens.glyphs import GlyphTokens
 from ..writing.glyphs import Glyph
 from .host import Widget
 
-STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # as in glyph_grid.js
+STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # of an em
 SIZE = 160.0  # pixels an em of the still pictures
 DIGITS = 5  # decimals of an em
 
@@ -59,7 +59,7 @@ class GlyphGrid(Widget):
         label = f"outlines on a grid: {' '.join(outlines)}"
         super().__init__(
             ["glyph_paths", "glyph_grid"],
-            {"glyphs": glyphs, "grid": grid},
+            {"glyphs": glyphs, "steps": STEPS, "grid": grid},
             still=outlines_to_svg([list(outlines.values())], size=SIZE / 2),
             label=label,
             caption=caption,

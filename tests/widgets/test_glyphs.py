@@ -58,13 +58,14 @@ def test_the_grid_and_the_overlap_are_those_of_python(run_module):
     found = run_module(
         ["glyph_paths", "glyph_grid"],
         """
-        return STEPS.map(steps => {
+        return given.steps.map(steps => {
           const rounded = onGrid(given.ring, steps);
           const away = farthest(given.ring, rounded);
           return [rounded, away, overlapOf(given.ring, rounded)];
         });
         """,
         ring=given,
+        steps=STEPS,
     )
     for steps, (rounded, away, shared) in zip(STEPS, found, strict=True):
         tokens = hw.GlyphTokens(steps)

@@ -1,9 +1,7 @@
 // Glyph grid: an outline, and the same with its points rounded to a grid.
 //
-// data: glyphs (name, advance, contours of [x, y, on] in ems), grid (the steps of an em
-// that are shown first, one of STEPS).
-
-const STEPS = [8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];
+// data: glyphs (name, advance, contours of [x, y, on] in ems), steps (of an em, which the
+// reader may choose), grid (the one of them that is shown first).
 
 /** Round, and halves to even numbers, as numpy does. */
 function rint(value) {
@@ -27,7 +25,7 @@ function farthest(contours, rounded) {
 export function mount(host, data) {
   const stage = open(host);
   const chosen = () => data.glyphs[Number(which.value)];
-  const steps = () => STEPS[grid.value];
+  const steps = () => data.steps[grid.value];
   const sheet = picture(stage, {
     label: "An outline (grey), and the same with its points on the grid (blue)",
     height: (width) => glyphPlace(chosen().advance, width).height,
@@ -72,8 +70,8 @@ export function mount(host, data) {
     onChange: () => show(),
   });
   const grid = slider({
-    label: "steps of an em", min: 0, max: STEPS.length - 1, step: 1,
-    value: STEPS.indexOf(data.grid), format: (i) => String(STEPS[i]), onInput: () => show(),
+    label: "steps of an em", min: 0, max: data.steps.length - 1, step: 1,
+    value: data.steps.indexOf(data.grid), format: (i) => String(data.steps[i]), onInput: () => show(),
   });
   stage.root.append(
     node("div", { class: "bar" }, which.element, grid.element),
