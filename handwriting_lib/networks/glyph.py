@@ -6,6 +6,10 @@ style. It also reads some *references*, which are other glyphs of the same font,
 cross-attention: a reader, a layer of self-attention that sees all of their points at
 once, makes keys and values of them. A position is a point: its kind is predicted first,
 then x given the kind, and then y given both.
+
+The score of a coordinate is the sum of two: one for the place itself, which knows the
+heights and stems that recur in a font, and one for the offset from the point before,
+which knows a curve wherever it lies. Both end in the same softmax over places.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from ..errors import InputError
 from ..outline import STYLES
 from ..parts.attention import KeyValues, MultiHeadAttention
 from ..tokens.characters import Vocabulary
-from ..tokens.glyphs import END, KINDS, GlyphTokens
+from ..tokens.glyphs import ADVANCE, END, KINDS, GlyphTokens
 from .config import NetworkConfig, Share
 
 # Wavelengths, in steps of the grid, of the sinusoids with which the embeddings of
@@ -45,6 +49,12 @@ class GlyphConfig(NetworkConfig):
         readers: number of layers that read the references.
         heads: number of heads of attention, which divides the width.
         dropout: share of activations dropped in training, after each part.
+        absolute: whether places are scored as such.
+        relative: whether the offset from the point before is read as well, and scored.
+
+    Raises:
+        ValueError: an entry is out of its range, or coordinates are neither absolute
+            nor relative.
     """
 
     symbols: int = 72
@@ -55,6 +65,13 @@ class GlyphConfig(NetworkConfig):
     readers: int = 1
     heads: int = 4
     dropout: Share = 0.1
+    absolute: bool = True
+    relative: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.absolute or self.relative):
+            raise InputError("coordinates must be absolute or relative, or both")
 
 
 class ReferenceRows(NamedTuple):
@@ -130,12 +147,14 @@ class GlyphState(NamedTuple):
         told: `(B, D)` embedding of character and style.
         references: of one font, or of B.
         layers: the key-value cache of each layer.
+        row: `(B, 3)` the row that was read last.
         number: number of rows that were read.
     """
 
     told: Tensor
     references: References
     layers: tuple[KeyValues, ...]
+    row: Tensor
     number: int
 
     def select(self, rows: Tensor) -> GlyphState:
@@ -144,6 +163,7 @@ class GlyphState(NamedTuple):
             self.told[rows],
             self.references.select(rows),
             tuple(KeyValues(k[rows], v[rows]) for k, v in self.layers),
+            self.row[rows],
             self.number,
         )
 
@@ -244,16 +264,33 @@ class Coordinate(nn.Module):
     """The scores of a coordinate, given what has been predicted of the row already.
 
     Args:
-        width: D.
-        number: number of tokens of the coordinate.
+        config: of the network.
+        number: X, the number of tokens of the coordinate.
     """
 
-    def __init__(self, width: int, number: int) -> None:
+    def __init__(self, config: GlyphConfig, number: int) -> None:
         super().__init__()
-        self.aim, self.scores = nn.Linear(width, width), nn.Linear(width, number)
+        width = config.width
+        self.number = number
+        self.aim = nn.Linear(width, width)
+        self.scores = nn.Linear(width, number) if config.absolute else None
+        self.offsets = nn.Linear(width, 2 * number - 1) if config.relative else None
 
-    def forward(self, hidden: Tensor, known: Tensor) -> Tensor:
-        return self.scores(gelu(self.aim(hidden) + known))  # type: ignore[no-any-return]
+    def forward(self, hidden: Tensor, known: Tensor, before: Tensor) -> Tensor:
+        """The scores `(..., X)`.
+
+        Args:
+            hidden: `(..., D)`.
+            known: `(..., D)` embedding of what is known of the row.
+            before: `(...)` the token of the point before.
+        """
+        aim = gelu(self.aim(hidden) + known)
+        total = hidden.new_zeros(()) if self.scores is None else self.scores(aim)
+        if self.offsets is not None:
+            places = torch.arange(self.number, device=hidden.device)
+            offset = places - before[..., None] + (self.number - 1)  # (..., X)
+            total = total + self.offsets(aim).gather(-1, offset)
+        return total  # type: ignore[no-any-return]
 
 
 class GlyphDecoder(nn.Module):
@@ -287,6 +324,10 @@ class GlyphDecoder(nn.Module):
         self.kinds_in = nn.Embedding(len(KINDS), width)
         self.x_in, self.y_in = (nn.Embedding(n + 1, width) for n in (across, up))
         self.positions = nn.Embedding(config.points + 1, width)
+        if config.relative:  # offsets from the point before
+            self.x_from, self.y_from = (
+                nn.Embedding(2 * n - 1, width) for n in (across, up)
+            )
         self.nothing = nn.Parameter(torch.zeros(width))
         self.readers = nn.ModuleList(Reader(config) for _ in range(config.readers))
         self.norm_read = nn.LayerNorm(width)
@@ -295,7 +336,7 @@ class GlyphDecoder(nn.Module):
         self.kinds = nn.Linear(width, len(KINDS))
         self.kinds_out = nn.Embedding(len(KINDS), width)
         self.x_out = nn.Embedding(across + 1, width)
-        self.x, self.y = Coordinate(width, across), Coordinate(width, up)
+        self.x, self.y = Coordinate(config, across), Coordinate(config, up)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -313,19 +354,43 @@ class GlyphDecoder(nn.Module):
                 for part in layer.children():
                     if isinstance(part, MultiHeadAttention):
                         part.output.weight /= math.sqrt(3 * len(layers))
-            for table in (self.x_in, self.y_in, self.x_out, self.positions):
+            tables = [self.x_in, self.y_in, self.x_out, self.positions]
+            if self.config.relative:
+                tables += [self.x_from, self.y_from]
+            for table in tables:
                 table.weight.copy_(_sinusoids(*table.weight.shape))
-            for head in (self.kinds, self.x.scores, self.y.scores):
-                nn.init.normal_(head.weight, std=0.02)
+            heads = [self.kinds, self.x.scores, self.y.scores]
+            for head in (*heads, self.x.offsets, self.y.offsets):
+                if head is not None:
+                    nn.init.normal_(head.weight, std=0.02)
 
-    def _embed(self, rows: Tensor, first: Tensor | int = 0) -> Tensor:
-        """`(B, T, D)` for rows whose positions count from `first`."""
+    def _place(self, rows: Tensor) -> Tensor:
+        """`(..., 2)` the x and y of rows; the origin where a row is not a point."""
+        left, bottom = self.tokens.lowest
+        origin = torch.tensor([-left, -bottom], device=rows.device)
+        is_point = (rows[..., 0] != END) & (rows[..., 0] != ADVANCE)
+        return torch.where(is_point[..., None], rows[..., 1:], origin)
+
+    def _embed(self, rows: Tensor, before: Tensor, number: Tensor) -> Tensor:
+        """`(B, T, D)` for rows `(B, T, 3)`.
+
+        Args:
+            rows: to embed.
+            before: `(B, T, 3)` the row before each.
+            number: of each row in its program, `(T,)` or `(B, T)`.
+        """
         kind, x, y = rows.unbind(-1)
-        at = torch.arange(rows.shape[1], device=rows.device) + first
         # rows that have no coordinates say so by the last token of each
-        return (  # type: ignore[no-any-return]
-            self.kinds_in(kind) + self.x_in(x) + self.y_in(y) + self.positions(at)
-        )
+        embedded = self.kinds_in(kind) + self.x_in(x) + self.y_in(y)
+        embedded = embedded + self.positions(number)
+        if self.config.relative:
+            moved = self._place(rows) - self._place(before)
+            most = torch.tensor(
+                [self.tokens.no_x - 1, self.tokens.no_y - 1], device=rows.device
+            )
+            x_from, y_from = (moved + most).unbind(-1)
+            embedded = embedded + self.x_from(x_from) + self.y_from(y_from)
+        return embedded  # type: ignore[no-any-return]
 
     def begin(self, batch: int, device: torch.device | str | None = None) -> Tensor:
         """`(B, 1, 3)` the rows that a network reads before the first of a program."""
@@ -337,9 +402,9 @@ class GlyphDecoder(nn.Module):
         x = self.nothing.expand(len(references.rows) if references else 1, 1, -1)
         mask = torch.ones(len(x), 1, dtype=torch.bool, device=x.device)
         if references is not None:
-            kind, across, up = references.rows.unbind(-1)
-            rows = self.kinds_in(kind) + self.x_in(across) + self.y_in(up)
-            rows = rows + self.positions(references.number)
+            # the row before the first of a program is not a point, nor is an end
+            before = references.rows.roll(1, 1)
+            rows = self._embed(references.rows, before, references.number)
             x = torch.cat([x, rows + self.symbols(references.character)], 1)
             mask = torch.cat([mask, references.mask], 1)  # (F, S + 1)
         for reader in self.readers:
@@ -379,48 +444,55 @@ class GlyphDecoder(nn.Module):
             assert character is not None and style is not None
             read = self.read(references)
             told = self.symbols(character) + self.styles(style)  # (B, D)
-            number, caches = 0, None
+            number, caches, last = 0, None, rows[:, 0]
         else:
-            told, read, caches, number = state
+            told, read, caches, last, number = state
         length = number + rows.shape[1]
         if length > self.config.points + 1:
             raise InputError(
                 f"a program of {length - 1} rows is too long: this network reads "
                 f"{self.config.points}"
             )
-        x, after = self._embed(rows, number) + told[:, None], []
+        before = torch.cat([last[:, None], rows[:, :-1]], 1)
+        at = torch.arange(number, length, device=rows.device)
+        x, after = self._embed(rows, before, at) + told[:, None], []
         for i, layer in enumerate(self.layers):
             x, cache = layer(x, read.known[i], read.mask, caches and caches[i])
             after.append(cache)
-        hidden = self.norm(x)
+        hidden, came = self.norm(x), rows
         if mask is not None:
-            hidden = hidden[mask]  # (P, D)
+            hidden, came = hidden[mask], rows[mask]  # (P, D), (P, 3)
             following = None if following is None else following[mask]
         across = up = None
         if following is not None:
             kind, to_x, _ = following.unbind(-1)
-            across, up = self.across(hidden, kind), self.up(hidden, kind, to_x)
-        after_state = GlyphState(told, read, tuple(after), length)
+            across = self.across(hidden, came, kind)
+            up = self.up(hidden, came, kind, to_x)
+        after_state = GlyphState(told, read, tuple(after), rows[:, -1], length)
         return GlyphOutput(hidden, self.kinds(hidden), across, up, after_state)
 
-    def across(self, hidden: Tensor, kind: Tensor) -> Tensor:
+    def across(self, hidden: Tensor, row: Tensor, kind: Tensor) -> Tensor:
         """The scores of x `(..., X)`, once the kind is known.
 
         Args:
             hidden: `(..., D)` what `forward` returned.
+            row: `(..., 3)` int64, the row that was read before.
             kind: `(...)` int64.
         """
-        return self.x(hidden, self.kinds_out(kind))  # type: ignore[no-any-return]
+        known = self.kinds_out(kind)
+        return self.x(hidden, known, self._place(row)[..., 0])  # type: ignore[no-any-return]
 
-    def up(self, hidden: Tensor, kind: Tensor, x: Tensor) -> Tensor:
+    def up(self, hidden: Tensor, row: Tensor, kind: Tensor, x: Tensor) -> Tensor:
         """The scores of y `(..., Y)`, once the kind and x are known.
 
         Args:
             hidden: `(..., D)` what `forward` returned.
+            row: `(..., 3)` int64, the row that was read before.
             kind: `(...)` int64.
             x: `(...)` int64.
         """
-        return self.y(hidden, self.kinds_out(kind) + self.x_out(x))  # type: ignore[no-any-return]
+        known = self.kinds_out(kind) + self.x_out(x)
+        return self.y(hidden, known, self._place(row)[..., 1])  # type: ignore[no-any-return]
 
     def step(self, row: Tensor, state: GlyphState) -> tuple[GlyphOutput, GlyphState]:
         """Read one more row of each program, at the cost of one.

@@ -224,6 +224,7 @@ def _draw(
         """`(b, X)`: everything, except for a negative advance."""
         return forward | (kind != ADVANCE)[:, None]
 
+    last = network.begin(batch, device)[:, 0]  # (b, 3) the row before
     alive = torch.arange(batch)  # which glyphs the rows of the network's batch are
     programs: list[list[Tensor]] = [[] for _ in range(batch)]
     nats = torch.zeros(batch)
@@ -234,9 +235,9 @@ def _draw(
             allowed = rules.allowed(state, longest - t).to(device)
         own = noise[alive.to(device), t]  # (b, 3)
         kind = decoding.pick(kinds, own[:, 0], allowed)
-        across = network.across(hidden, kind)
+        across = network.across(hidden, last, kind)
         x = decoding.pick(across, own[:, 1], allowed_x(kind) if grammar else None)
-        up = network.up(hidden, kind, x)
+        up = network.up(hidden, last, kind, x)
         y = decoding.pick(up, own[:, 2])
         has_x, has_y = kind != END, (kind != END) & (kind != ADVANCE)
         for scores, token, has in (
@@ -262,7 +263,8 @@ def _draw(
             break
         kept = goes_on.nonzero()[:, 0].to(device)
         alive, state = alive[goes_on], state[goes_on]
-        out = network(row[kept][:, None], state=out.state.select(kept))
+        last = row[kept]
+        out = network(last[:, None], state=out.state.select(kept))
     return [
         (torch.stack(rows), float(n)) for rows, n in zip(programs, nats, strict=True)
     ]

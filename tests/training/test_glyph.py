@@ -145,12 +145,12 @@ def test_held_out_families_are_measured_whole(corpus):
                         batch.references,
                     )
                     for t, (kind, x, y) in enumerate(rows):
-                        h = out.hidden[0, t]
+                        h, read = out.hidden[0, t], batch.rows[i, t]
                         scores = [(out.kinds[0, t], kind)]
                         if kind != 0:
-                            scores.append((network.across(h, kind), x))
+                            scores.append((network.across(h, read, kind), x))
                         if kind > 1:
-                            scores.append((network.up(h, kind, x), y))
+                            scores.append((network.up(h, read, kind, x), y))
                         total -= sum(float(s.log_softmax(-1)[k]) for s, k in scores)
                         count += 1
     cpu = torch.device("cpu")
