@@ -22,6 +22,7 @@ from typing import Any
 
 import results_characters
 import results_cursive
+import results_glyphs
 from project import ROOT
 from results_ladder import collected, for_the_book, ladder_words
 from results_speed import SPEED, speed_words
@@ -353,6 +354,7 @@ def texts(root: Path) -> dict[str, str]:
             results_characters.collected(results / "characters"), read("train_text")
         ),
         **results_cursive.cursive_words(read("cursive")),
+        **results_glyphs.glyph_words(read("glyphs")),
     }
     pages = {path: t.read_text(encoding="utf-8") for path, t in TEMPLATES.items()}
     return {

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 FINENESS = 3  # how much less words are thinned for keeping than when they are drawn
 LARGEST = 128  # lines in a batch
+NOISE = (3.0, 1.5)  # bins, in the standard deviation: of angles, of radii
 ALIGNED = 64  # synthetic words that show which head follows the characters
 # What the text is replaced by when it is taken away: a letter that says nothing.
 BLANK = int(encode("e")[0])
@@ -55,6 +56,9 @@ class CursiveSettings:
             it is half of this.
         unevenness: standard deviation of the baseline of a word above that of the word
             before, in letter-body heights.
+        noise: share of the points that the network reads a few bins away from where
+            they are, while it is asked for the true ones; it will have to go on from
+            its own errors. 0 reads all ink as it is.
 
     Raises:
         ConfigError: a number is outside its range.
@@ -65,6 +69,7 @@ class CursiveSettings:
     gap: float = 0.8
     gap_spread: float = 0.3
     unevenness: float = 0.08
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.words
@@ -78,6 +83,8 @@ class CursiveSettings:
         ):
             if not least <= value < math.inf:
                 raise ConfigError(f"{name} must be at least {least}, not {value!r}")
+        if not 0 <= self.noise <= 1:
+            raise ConfigError(f"noise must be from 0 to 1, not {self.noise!r}")
 
 
 @dataclass(frozen=True)
@@ -180,8 +187,34 @@ class TokenLosses(NamedTuple):
     is_point: Tensor
 
 
+def disturbed(pairs: Tensor, share: float, tokens: StrokeTokens) -> Tensor:
+    """Tokens of which some points are a few bins away from where they were.
+
+    Args:
+        pairs: `(B, T, 2)` int64.
+        share: probability that a point is moved.
+        tokens: the bins.
+
+    Example:
+        >>> import torch
+        >>> pairs = torch.tensor([[[0, 8], [97, 80]]])
+        >>> disturbed(pairs, 1.0, StrokeTokens())[0, 1].tolist()
+        [97, 80]
+    """
+    angle, shot = pairs.unbind(-1)
+    moved = (angle < tokens.angles) & (torch.rand(angle.shape) < share).to(angle.device)
+    by = torch.randn(*angle.shape, 2) * torch.tensor(NOISE)
+    turn, reach = by.round().long().to(angle.device).unbind(-1)
+    radius = (shot // 2 + reach).clamp(0, tokens.radii - 1)
+    other = torch.stack([(angle + turn) % tokens.angles, 2 * radius + shot % 2], -1)
+    return torch.where(moved[..., None], other, pairs)
+
+
 def token_losses(
-    network: nn.Module, batch: StrokeBatch, matmul_dtype: torch.dtype | None = None
+    network: nn.Module,
+    batch: StrokeBatch,
+    matmul_dtype: torch.dtype | None = None,
+    read: Tensor | None = None,
 ) -> TokenLosses:
     """Score each token of a batch.
 
@@ -189,11 +222,13 @@ def token_losses(
         network: a `CursiveDecoder`, possibly wrapped.
         batch: the tokens.
         matmul_dtype: type of the matrix products; None keeps float32.
+        read: `(B, T, 2)` int64, what the network reads instead of the first T tokens.
     """
     angle, shot = batch.pairs[:, 1:].unbind(-1)  # (B, T)
     device = batch.pairs.device.type
+    read = batch.pairs[:, :-1] if read is None else read
     with torch.autocast(device, matmul_dtype, enabled=matmul_dtype is not None):
-        out = network(batch.pairs[:, :-1], batch.text, batch.text_mask, angle)
+        out = network(read, batch.text, batch.text_mask, angle)
     angles = cross_entropy(out.angles.float().mT, angle, reduction="none")
     size = out.shots.shape[-1]
     is_point = batch.mask & (shot < size)
@@ -474,7 +509,10 @@ class CursiveTask(Task):
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # dropout knows no other generator
             torch.manual_seed(batch.seed)
-            losses = token_losses(network, batch, self.matmul_dtype)
+            read = batch.pairs[:, :-1]
+            if self.settings.noise:
+                read = disturbed(read, self.settings.noise, self.tokens)
+            losses = token_losses(network, batch, self.matmul_dtype, read)
         return check_loss((losses.angles + losses.shots).sum() / batch.mask.sum())
 
     def validate(self, network: nn.Module, device: torch.device) -> float:

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import results_characters
+import results_glyphs
 import results_ladder
 import results_speed
 import write_results
@@ -355,3 +356,31 @@ def test_at_equal_time_the_faster_network_has_more_updates():
     assert results_characters.at_equal_time({"networks": networks}, seconds) == [
         ["2.0", "2.000", "1.200"], ["8.0", "1.000", "1.200"]
     ]  # fmt: skip
+
+
+# --- glyphs -----------------------------------------------------------------------
+
+
+def styles(**pairs):
+    return {
+        style: {
+            side: {"readable": readable, "nearest": nearest}
+            for side, readable, nearest in zip(
+                ("drawn", "real"), pair[::2], pair[1::2], strict=True
+            )
+        }
+        for style, pair in pairs.items()
+    }
+
+
+def test_glyphs_are_judged_by_the_figures():
+    found = styles(
+        all=(0.8, 0.7, 1, 0.8), serif=(0.95, 0.7, 1, 0.8), sans=(0.3, 0.7, 1, 0.8)
+    )
+    told = results_glyphs._readable(found)
+    assert told.startswith("Serif glyphs are read at most 10")
+    assert "70 points, is that of sans" in told
+    assert "does not copy" in results_glyphs._copied(found)
+    found = styles(all=(0.8, 0.9, 1, 0.8), mono=(0.5, 0.9, 1, 0.8))
+    assert results_glyphs._readable(found).startswith("In no style")
+    assert "the network copies" in results_glyphs._copied(found)
