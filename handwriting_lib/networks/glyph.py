@@ -402,8 +402,9 @@ class GlyphDecoder(nn.Module):
         x = self.nothing.expand(len(references.rows) if references else 1, 1, -1)
         mask = torch.ones(len(x), 1, dtype=torch.bool, device=x.device)
         if references is not None:
-            # the row before the first of a program is not a point, nor is an end
+            is_first = references.number[..., None] == 0
             before = references.rows.roll(1, 1)
+            before = torch.where(is_first, self.begin(1, x.device), before)
             rows = self._embed(references.rows, before, references.number)
             x = torch.cat([x, rows + self.symbols(references.character)], 1)
             mask = torch.cat([mask, references.mask], 1)  # (F, S + 1)

@@ -10,9 +10,11 @@ from handwriting_lib.networks.glyph import ReferenceRows
 SIZES = {"symbols": 5, "grid": 16, "points": 12, "width": 16, "layers": 2, "heads": 2}
 
 
-@pytest.fixture
-def network():
-    return build_network("glyph", SIZES).eval()
+@pytest.fixture(params=["absolute", "relative", "both"])
+def network(request):
+    kinds = {"absolute": request.param != "relative",
+             "relative": request.param != "absolute"}  # fmt: skip
+    return build_network("glyph", SIZES | kinds).eval()
 
 
 def rows_of(network, *shape):
@@ -120,3 +122,25 @@ def test_a_program_has_a_length(network):
     with pytest.raises(InputError, match="13 rows is too long"):
         network(rows_of(network, 1, 14), torch.tensor([0]), torch.tensor([0]))
     assert network(rows_of(network, 1, 13), torch.tensor([0]), torch.tensor([0]))
+
+
+def test_offsets_are_scored_from_the_point_before():
+    network = build_network("glyph", SIZES | {"absolute": False, "relative": True})
+    hidden, kind = torch.randn(16), torch.tensor(3)
+    here, there = torch.tensor([[2, 9, 12], [3, 14, 10]])  # points, 5 and -2 apart
+    torch.testing.assert_close(
+        network.across(hidden, there, kind)[5:], network.across(hidden, here, kind)[:-5]
+    )
+    x = torch.tensor(4)
+    torch.testing.assert_close(
+        network.up(hidden, there, kind, x)[:-2], network.up(hidden, here, kind, x)[2:]
+    )
+    # an advance is no place: what follows is scored from the origin, as after an end
+    after = torch.tensor([[1, 9, network.tokens.no_y], [0, 20, 21]])
+    scores = network.across(hidden.expand(2, -1), after, kind.expand(2))
+    assert torch.equal(scores[0], scores[1])
+
+
+def test_coordinates_are_scored_somehow():
+    with pytest.raises(InputError, match="absolute or relative"):
+        build_network("glyph", SIZES | {"absolute": False})

@@ -10,12 +10,14 @@ from handwriting_lib.corpora import load_corpus
 from handwriting_lib.data.joining import Joined
 from handwriting_lib.files.models import load_model
 from handwriting_lib.ink import Corpus, Sample
+from handwriting_lib.networks import build_network
 from handwriting_lib.systems import fit, task_of
 from handwriting_lib.tokens.strokes import StrokeTokens
 from handwriting_lib.training.config import ConfigError, Recipe, TrainingConfig
 from handwriting_lib.training.cursive import (
     CursiveTask,
     aligned_head,
+    disturbed,
     make_stroke_batch,
     measure,
     prepare_words,
@@ -98,7 +100,6 @@ def test_padding_is_never_a_target():
 
 
 def task_net():
-    from handwriting_lib.networks import build_network
 
     torch.manual_seed(1)
     return build_network("cursive", SIZES).eval()
@@ -172,6 +173,7 @@ def test_synthetic_words_are_mixed_in(words):
         ({"word": 3}, {}, "word"),
         ({"words": [1, 4]}, {}, "words"),
         ({"thinning_spread": 0.5}, {}, "thinning_spread"),
+        ({"noise": 2}, {}, "noise must be from 0 to 1"),
         ({}, {"clip_derivatives": True}, "clip_derivatives"),
         ({}, {"character_share": 0.1}, "character_share"),
     ],
@@ -215,3 +217,22 @@ def test_a_batch_gives_its_lines_back(words):
     ):
         assert said == text
         assert torch.equal(pairs, task.tokens.encode(line.ink, line.word_ends))
+
+
+def test_noise_moves_what_is_read_and_not_what_is_asked_for(words):
+    task = CursiveTask(config({"noise": 0.5}), words)
+    batch, tokens = task.batch(3), task.tokens
+    torch.manual_seed(1)
+    read = disturbed(batch.pairs, 0.5, tokens)
+    moved = (read != batch.pairs).any(-1)
+    is_point = batch.pairs[..., 0] < tokens.angles
+    assert not (moved & ~is_point).any()
+    assert 0.35 < moved[is_point].float().mean() < 0.5  # some are moved by no bin
+    assert torch.equal(read[..., 1] % 2, batch.pairs[..., 1] % 2)  # the pen
+    turn = (read - batch.pairs)[..., 0][moved] % tokens.angles
+    assert (turn.minimum(tokens.angles - turn) < 20).all()
+    assert int(read[is_point][:, 1].max()) < 2 * tokens.radii
+    network = build_network("cursive", task.config.model)
+    clear = CursiveTask(config(), words)
+    assert task.loss(network, batch) != clear.loss(network, batch)
+    assert task.validate(network, CPU) == clear.validate(network, CPU)
