@@ -114,8 +114,10 @@ def test_scores_of_coordinates_know_what_came_before_them(network):
     torch.testing.assert_close(out.kinds, whole.kinds[mask])
     kind, x, _ = following.unbind(-1)
     torch.testing.assert_close(whole.up, network.up(whole.hidden, rows, kind, x))
-    assert (network.up(whole.hidden, rows, kind, (x + 1) % 5) - whole.up).abs().max() > 1e-5
-    assert (network.across(whole.hidden, rows, (kind + 1) % 5) - whole.across).abs().max() > 0
+    other_x = network.up(whole.hidden, rows, kind, (x + 1) % 5)
+    assert (other_x - whole.up).abs().max() > 1e-5
+    other_kind = network.across(whole.hidden, rows, (kind + 1) % 5)
+    assert (other_kind - whole.across).abs().max() > 0
 
 
 def test_a_program_has_a_length(network):

@@ -100,7 +100,6 @@ def test_padding_is_never_a_target():
 
 
 def task_net():
-
     torch.manual_seed(1)
     return build_network("cursive", SIZES).eval()
 
