@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import math
 import os
 import time
@@ -33,6 +34,8 @@ from .config import ConfigError
 from .optim import WeightNoise, build_optimisers
 from .task import Task
 from .team import Team
+
+log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -139,6 +142,12 @@ class _Run:
             raise ConfigError(
                 f"{self.checkpoint} was made with another configuration: {error}"
             ) from None
+        planned, steps = state.get("planned"), self.task.config.recipe.steps
+        if planned not in (None, steps):
+            log.warning(
+                "this run was planned for %d updates and goes on for %d: from here on "
+                "its learning rate is that of the latter", planned, steps,
+            )  # fmt: skip
         self.step, self.points = state["step"], state["points"]
         self.seconds = state["seconds"]
         self.validation = state["validation"]
@@ -196,6 +205,7 @@ class _Run:
                 "optimisers": [each.state_dict() for each in self.optimisers],
                 "noise": self.noise.log_sds.detach() if self.noise else None,
                 "step": self.step,
+                "planned": self.task.config.recipe.steps,
                 "points": self.points,
                 "seconds": self.seconds,
                 "validation": self.validation,

@@ -58,7 +58,8 @@ class Player(Widget):
 
     Raises:
         ValueError: `line` is not a line of ink, it has raw output and no model that
-            gives its units, the model cannot read the text, or there is no point `at`.
+            gives its units, the model reads no ink or cannot read the text, or there
+            is no point `at`.
 
     Example:
         >>> ink = torch.tensor([[0., 0., 0.], [3., 4., 1.], [1., 0., 1.]])
@@ -87,7 +88,17 @@ class Player(Widget):
                 "the line has raw output in the units of its network: give the model "
                 "that wrote it as well, as in Player(line, model)"
             )
-        if model is not None and isinstance(model.network, CursiveDecoder):
+        is_cursive = model is not None and isinstance(model.network, CursiveDecoder)
+        if (
+            model is not None
+            and not is_cursive
+            and "normalisation" not in model.carried
+        ):
+            raise InputError(
+                f"{model.name} is a {model.kind} model, which reads no ink: give a "
+                "model that predicts the points of a line"
+            )
+        if model is not None and is_cursive:
             output = None
             ends = find_word_ends(line)
             if ends is not None and len(ends) < TOGETHER:

@@ -327,10 +327,14 @@ def test_a_model_names_its_corpus_but_not_where_it_lay(tmp_path):
     assert b"/home/me" not in (tmp_path / "model.safetensors").read_bytes()
 
 
-def test_a_run_may_be_made_longer(tmp_path):
+def test_a_run_may_be_made_longer_and_says_so(tmp_path, caplog):
     train(config(steps=6), data(), tmp_path, quiet=True)
     train(config(steps=9), data(), tmp_path, quiet=True, resume=True)
     assert [line["step"] for line in log_of(tmp_path)] == list(range(1, 10))
+    assert "planned for 6 updates and goes on for 9" in caplog.text
+    caplog.clear()
+    train(config(steps=9), data(), tmp_path, quiet=True, resume=True)
+    assert "planned" not in caplog.text
 
 
 def test_a_run_is_not_written_over(tmp_path):

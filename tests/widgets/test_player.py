@@ -103,6 +103,9 @@ def test_what_cannot_be_shown_is_refused(line, model):
         Player(line.replace(text="Zürich", output=None), model)
     with pytest.raises(ValueError, match="shape"):
         Player(torch.zeros(3, 2))
+    drawer = load_pretrained("glyph-176")
+    with pytest.raises(ValueError, match="glyph model, which reads no ink"):
+        Player(line.ink, drawer)
 
 
 def test_the_network_is_left_as_it_was(line, model):
