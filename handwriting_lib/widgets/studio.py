@@ -2,8 +2,9 @@
 
 The page gets the weights and an engine that computes the same numbers as torch
 (`static/engine.js`), and writes whatever the reader types. A seed gives the line that
-`write` returns in Python, unless the pack has int8 weights, which are coarser. Chapter
-11 shows it.
+`write` returns in Python, unless the pack has int8 weights, which are coarser. With
+`anywidget` and a kernel, `Studio.lines` has what was written in the page. Chapter 11
+shows it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ import json
 import os
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from .._deprecation import renamed_arguments
 from ..alphabet import FOLDING
 from ..atomic import write_whole
 from ..drawing.svg import to_svg
-from ..errors import InputError
+from ..errors import InputError, MissingPackageError
 from ..files.browser import as_in_page, browser_pack
 from ..files.models import (
     DEFAULT,
@@ -31,8 +35,10 @@ from ..files.models import (
     load_pretrained,
     pretrained_names,
 )
+from ..ink import positions_to_offsets
 from ..systems import write
 from ..writing.compose import vocabulary_of
+from ..writing.lines import Line
 from ..writing.styles import (
     ANY,
     DEFAULT_HAND,
@@ -41,7 +47,8 @@ from ..writing.styles import (
     save_style,
     style_names,
 )
-from .host import Widget, pack_ink
+from .host import Widget, module_source, pack_ink
+from .pad import INSTALL
 
 # The files of `static/` that form the engine, which need no other file, and those that
 # form a Studio, which `mount` of another file puts into the page.
@@ -96,6 +103,14 @@ class Studio(Widget):
         <Studio: The network unipen-256 writes; at first: hello>
     """
 
+    def __new__(cls, *args: Any, **options: Any) -> Studio:
+        kind = cls
+        if cls is Studio:
+            kind = _live_class(options.get("composer") is not None) or cls
+        # super() would skip anywidget's own __new__, which makes a live Studio
+        made: Studio = super(Studio, kind).__new__(kind)
+        return made
+
     @renamed_arguments(weights="precision")
     def __init__(
         self,
@@ -149,17 +164,97 @@ class Studio(Widget):
             },
             "share": bool(os.environ.get(FOLDER)),  # a page of the book
         }
-        modules: tuple[str, ...] = (*MODULES, "studio_widget")
         if composer is not None:
             data["composer"] = decoder_data(find_model(composer))
-            modules = (*MODULES, "decoder", "composing")
+        self.page_data = data
+        self._lines: list[Line] = []
         super().__init__(
-            modules,
+            _modules(composer is not None),
             data,
             still=to_svg([line.ink for line in written[COLUMNS]], unit=1.0, title=text),
             label=f"The network {model.name} writes; at first: {text}",
             caption=caption,
         )
+
+    @property
+    def lines(self) -> list[Line]:
+        """The lines that stand in the page, as `write` returns them.
+
+        They are there as soon as the page has written all of them; until then, these
+        are the lines before. An empty list if it has not written yet.
+
+        Raises:
+            ImportError: `anywidget`, through which the page reaches Python, is missing.
+        """
+        raise MissingPackageError(
+            f"the lines reach Python through anywidget: run {INSTALL}, restart the "
+            "kernel and run the cell again, or press 'Copy Python' on the Studio and "
+            "run what it copies"
+        )
+
+    def _receive(self, message: Mapping[str, Any]) -> None:
+        """Handle a message of the page that all lines are written."""
+        if message.get("kind") == "lines":
+            self._lines = [_line(one, message) for one in message["lines"]]
+
+
+def _line(found: Mapping[str, Any], message: Mapping[str, Any]) -> Line:
+    """A line as the page tells of it: positions of the pen, y up, and phi."""
+    positions = torch.tensor([found["x"], found["y"], found["end"]]).T.float()
+    return Line(
+        text=found["text"],
+        sample=0,
+        ink=positions_to_offsets(positions),
+        complete=found["complete"],
+        problem=found["problem"],
+        seed=message["seed"],
+        draws=found["draws"],
+        phi=torch.tensor(found["phi"]),
+        seconds=message["seconds"],
+        backend="page",
+    )
+
+
+def _modules(composes: bool) -> tuple[str, ...]:
+    """The files of `static/` of a Studio with a composer, or of one without."""
+    return (*MODULES, *(("decoder", "composing") if composes else ("studio_widget",)))
+
+
+@cache
+def _live_class(composes: bool) -> type[Studio] | None:
+    """Create a class of Studios that are anywidgets, or None without anywidget."""
+    try:
+        import anywidget
+    except ImportError:
+        return None
+
+    class LiveStudio(Studio, anywidget.AnyWidget):
+        """A Studio that tells Python what it writes, and a figure on static pages."""
+
+        _esm = module_source(*_modules(composes))
+
+        def __init__(self, *args: Any, caption: str = "", **options: Any) -> None:
+            anywidget.AnyWidget.__init__(self)
+            Studio.__init__(self, *args, caption=caption, **options)
+            self.caption = caption
+            self.on_msg(self._hear)
+
+        def __repr__(self) -> str:
+            return f"<Studio: {self.label}>"
+
+        def _hear(self, _: object, message: object, __: object) -> None:
+            if isinstance(message, dict) and message.get("kind") == "ready":
+                self.send(
+                    {"kind": "data", "data": self.page_data, "caption": self.caption}
+                )
+            elif isinstance(message, dict):
+                self._receive(message)
+
+        @property
+        def lines(self) -> list[Line]:
+            return list(self._lines)
+
+    return LiveStudio
 
 
 def _broken(text: str, columns: int) -> list[str]:

@@ -6,7 +6,9 @@ import ast
 import base64
 import dataclasses
 import itertools
+import json
 import re
+import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -18,6 +20,7 @@ import torch
 import handwriting_lib as hw
 from handwriting_lib.alphabet import fold, missing
 from handwriting_lib.widgets import Studio
+from handwriting_lib.widgets import studio as studio_module
 from handwriting_lib.widgets.studio import FOLDER, MODEL, MODULES, write_pack
 from handwriting_lib.writing import styles as styles_module
 from tests.seen import SHIFTS
@@ -794,3 +797,74 @@ def test_bad_arguments():
         Studio(text="a", styles=["nobody"])
     with pytest.raises(hw.StyleError, match="no style 'nobody'"):
         Studio(text="a", style="nobody")
+
+
+# --- Python ----------------------------------------------------------------------
+
+# Plays a frontend with a kernel: it mounts the widget and keeps what it tells Python.
+FRONTEND = """
+window.told = [];
+const hear = [];
+const model = {
+  on: (_, one) => hear.push(one), off: (_, one) => hear.splice(hear.indexOf(one), 1),
+  send: message => {
+    told.push(message);
+    if (message.kind === 'ready') for (const one of hear) one(given.answer);
+  },
+};
+const el = document.createElement('div');
+document.body.append(el);
+window.leave = live(mount).render({ model, el });
+window.listeners = () => hear.length;
+return el.textContent;
+"""
+
+
+@pytest.fixture
+def live_studio(monkeypatch):
+    """A Studio with anywidget, and what it has sent to its page."""
+    pytest.importorskip("anywidget")
+    studio = Studio(text="hi there", seed=3, precision="half", caption="any caption")
+    sent = []
+    monkeypatch.setattr(type(studio), "send", lambda self, one: sent.append(one))
+    yield studio, sent
+    studio.close()
+
+
+def test_python_has_the_lines_that_the_page_wrote(live_studio, run_module, driver):
+    studio, sent = live_studio
+    assert studio.lines == []
+    studio._handle_custom_msg({"kind": "ready"}, [])
+    said = run_module(studio_module._modules(False), FRONTEND, answer=sent[0])
+    assert said == "any caption"
+    find = "return told.find(one => one.kind === 'lines') ?? null"
+    studio._handle_custom_msg(wait(lambda: driver.execute_script(find)), [])
+    (line,) = studio.lines
+    (same,) = hw.write("hi there", hw.load_pretrained(MODEL), seed=3)
+    assert (line.text, line.seed, line.complete, line.draws) == (
+        same.text, same.seed, same.complete, same.draws,
+    )  # fmt: skip
+    torch.testing.assert_close(line.ink, same.ink, atol=2e-3, rtol=0)
+    torch.testing.assert_close(line.phi, same.phi, atol=2e-3, rtol=0)
+    assert driver.execute_script("leave(); return listeners()") == 0
+
+
+def test_a_notebook_keeps_no_weights_of_a_studio(live_studio):
+    studio, _ = live_studio
+    assert len(json.dumps(studio.get_state())) < 200_000
+    assert repr(studio).startswith("<Studio: The network unipen-256")
+    for odd in (None, {}, {"kind": "else"}):
+        studio._handle_custom_msg(odd, [])
+    assert studio.lines == []
+
+
+def test_without_anywidget_a_studio_draws_and_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    studio_module._live_class.cache_clear()
+    try:
+        studio = Studio(text="hi")
+    finally:
+        studio_module._live_class.cache_clear()
+    assert type(studio) is Studio
+    with pytest.raises(ImportError, match=r'pip install "handwriting-lib\[widgets\]"'):
+        assert studio.lines

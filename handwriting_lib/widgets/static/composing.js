@@ -4,7 +4,7 @@
 
 const LONGEST_SENTENCE = 60; // characters: two or three lines by hand
 
-export function mount(host, data) {
+export function mount(host, data, tell) {
   const stage = open(host);
   let loading = null;
   let busy = false;
@@ -40,7 +40,7 @@ export function mount(host, data) {
   const press = button({ label: "Let it think of something", onClick: think });
   const { element, say } = notice();
   stage.root.append(node("style", {}, COMPOSING_STYLE));
-  const studio = openStudio(stage, data, { beside: [press, element] });
+  const studio = openStudio(stage, data, { tell, beside: [press, element] });
   return stage.close;
 }
 
@@ -51,4 +51,4 @@ const COMPOSING_STYLE = `
 button[aria-busy] { cursor: progress; opacity: 0.7; }
 `;
 
-export default { render: ({ model, el }) => mount(el, model.get("data")) };
+export default live(mount);

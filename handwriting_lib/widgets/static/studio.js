@@ -6,6 +6,7 @@
 // hand, which of them it begins with, or null for a hand of each line's own, folding, the
 // tables of folding.js, and, if there is one, still: the first text as ink (host.pack_ink),
 // line by line, for each length of lines. Where share holds, lines can be had as links.
+// Python, if it listens, hears of the lines when all of them are written.
 
 const PEN = 90; // points per second: about as fast as a hand
 const SPEEDS = [["1", "as a pen"], ["4", "faster"], ["0", "at once"]];
@@ -60,15 +61,16 @@ const python = (text) => JSON.stringify(text);
 
 /**
  * A Studio at the end of a stage. `loading` promises the engine, and `onHand(i)` is called
- * when the reader chooses hand `i`, null for a hand of each line's own. `beside` is put
- * beside the text.
+ * when the reader chooses hand `i`, null for a hand of each line's own. `tell` is given
+ * the lines once they are written. `beside` is put beside the text.
  *
  * Gives `begin()`, which writes the text, `write(text)`, which writes another one,
  * `setHands(hands, i)`, which changes what can be chosen and chooses, and `show()`, which
  * scrolls to the ink.
  */
 function openStudio(
-  stage, data, { loading = loadEngine(data.pack), onHand = () => {}, beside = [] } = {},
+  stage, data,
+  { loading = loadEngine(data.pack), onHand = () => {}, tell = () => {}, beside = [] } = {},
 ) {
   let { hands } = data;
   // Before the first frame, and before the pictures, which come after it in the queue: to
@@ -235,6 +237,15 @@ function openStudio(
       again ? `${again} of ${lines.length} lines drawn again.` : "",
       ...bad.map((line) => `“${line.text}” is incomplete: ${line.result.problem}.`),
     ].filter(Boolean).join(" "));
+    tell({
+      kind: "lines",
+      seconds,
+      seed: shared.seed,
+      lines: lines.map(({ text, x, y, end, phi, result }) => ({
+        text, x, y, end, phi: phi.map((row) => Array.from(row, (weight) => +weight.toFixed(4))),
+        complete: result.complete, problem: result.problem, draws: result.draws,
+      })),
+    });
   }
 
   // --- pictures ---
@@ -549,6 +560,29 @@ function openStudio(
   if (link) window.addEventListener("load", show, { once: true });
   return { begin, write: writeText, setHands, show };
 }
+
+/**
+ * For anywidget: Python sends the data when the page asks for them, since a notebook would
+ * keep what is in the widget's state, weights and all.
+ */
+const live = (mount) => ({
+  render({ model, el }) {
+    const place = node("div");
+    el.append(place);
+    let close = null;
+    const hear = ({ kind, data, caption }) => {
+      if (kind !== "data" || close) return;
+      close = mount(place, data, (message) => model.send(message));
+      if (caption) el.append(node("p", {}, caption));
+    };
+    model.on("msg:custom", hear);
+    model.send({ kind: "ready" });
+    return () => {
+      model.off("msg:custom", hear);
+      close?.();
+    };
+  },
+});
 
 const STUDIO_STYLE = `
 .ask textarea {

@@ -1,9 +1,9 @@
 // Studio, as a widget of its own.
 
-export function mount(host, data) {
+export function mount(host, data, tell) {
   const stage = open(host);
-  openStudio(stage, data);
+  openStudio(stage, data, { tell });
   return stage.close;
 }
 
-export default { render: ({ model, el }) => mount(el, model.get("data")) };
+export default live(mount);
