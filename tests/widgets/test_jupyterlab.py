@@ -27,12 +27,14 @@ pad
 OTHERS = """
 line = hw.write("an ink", seed=3, keep_output=True)[0]
 display(hw.Player(line, hw.load_pretrained(), caption="<img src=x onerror=alert(1)>"))
-hw.Studio(text="hi", precision="int8")
+studio = hw.Studio(text="hi", precision="int8")
+studio
 """
 FILE = """
 import json
 pad.save('me.json')
-told = [pad.sample.text, list(pad.sample.ink.shape), len(hw.to_strokes(pad.sample.ink))]
+told = [pad.sample.text, list(pad.sample.ink.shape), len(hw.to_strokes(pad.sample.ink)),
+        [line.text for line in studio.lines]]
 open('told.json', 'w').write(json.dumps(told));
 """
 IDLE = """
@@ -48,19 +50,28 @@ window.jupyterapp.shell.currentWidget.content.activeCellIndex = cell;
 window.jupyterapp.commands.execute('notebook:run-cell-and-select-next')
   .then(() => done(true), problem => done(String(problem)));
 """
-# What the Studio says, once the Player is there too.
-SAID = """
-const roots = [...document.querySelectorAll('.jp-OutputArea-output div[data-live]')]
-  .map(one => one.shadowRoot);
-if (roots.length !== 2 || !roots[0].querySelector('canvas')) return '';
-return roots[1].querySelector('[role=status]').textContent;
-"""
 # anywidget gives its element to the widget, without a figure around it
-PAD_ROOT = """
-const hosts = [...document.querySelectorAll('.jp-OutputArea-output *')];
-return hosts.find(one => one.shadowRoot?.querySelector('canvas.surface'))?.shadowRoot
-  .querySelector(arguments[0]);
+HOSTS = """
+const hosts = [...document.querySelectorAll('.jp-OutputArea-output *')]
+  .map(one => one.shadowRoot).filter(Boolean);
 """
+# What the Studio says, once the Player is there too.
+SAID = (
+    HOSTS
+    + """
+const player = document.querySelector('.jp-OutputArea-output div[data-live]');
+if (!player?.shadowRoot.querySelector('canvas')) return '';
+const studio = hosts.find(one => one.querySelector('textarea'));
+return studio?.querySelector('[role=status]').textContent;
+"""
+)
+PAD_ROOT = (
+    HOSTS
+    + """
+return hosts.find(one => one.querySelector('canvas.surface'))
+  ?.querySelector(arguments[0]);
+"""
+)
 
 
 def until(ask, what, seconds=60):
@@ -185,12 +196,12 @@ def test_widgets_in_jupyterlab(driver, tmp_path):
         run(2)
         file = tmp_path / "work" / "told.json"
         until(file.exists, "answer of the notebook")
-        text, shape, strokes = json.loads(file.read_text())
+        text, shape, strokes, written = json.loads(file.read_text())
         own = (address, address.replace("http:", "ws:"))
         outside = [one for one in requests(driver) if not one.startswith(own)]
         severe = [one.text for one in console(driver) if one.level == "SEVERE"]
         driver.get("about:blank")
-    assert (text, strokes) == ("hello", 3)
+    assert (text, strokes, written) == ("hello", 3, ["hi"])
     assert shape == [60, 3]
     assert outside == []
     assert severe == []
