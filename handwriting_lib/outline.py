@@ -278,17 +278,19 @@ def _whole(points: Array) -> Array:
 def close_contour(points: Sequence[tuple[float, float, bool]]) -> Array | None:
     """The points of a closed contour as an array that begins on the curve.
 
-    Points that repeat the one before are dropped. A contour of control points alone
-    gets one of the points that lie between them.
+    Points on the curve that repeat the one before are dropped, because the line between
+    them has no length. A control point that repeats the one before is a corner, since a
+    point on the curve lies between the two. A contour of control points alone gets one
+    of the points that lie between them.
 
     Returns:
-        `(N, 3)`, or None if fewer than 3 points are left, which enclose nothing.
+        `(N, 3)`, or None if fewer than 3 of the points differ, which enclose nothing.
     """
     kept: list[tuple[float, float, bool]] = []
     for point in points:
-        if not kept or point != kept[-1]:
+        if not (kept and point[2] and point == kept[-1]):
             kept.append(point)
-    if len(kept) > 1 and kept[0] == kept[-1]:
+    if len(kept) > 1 and kept[0][2] and kept[0] == kept[-1]:
         kept.pop()
     if len(kept) < 2:
         return None
@@ -299,7 +301,7 @@ def close_contour(points: Sequence[tuple[float, float, bool]]) -> Array | None:
     else:
         middle = (array[0] + array[-1]) / 2
         array = np.concatenate([[[middle[0], middle[1], 1.0]], array])
-    return array if len(array) > 2 else None
+    return array if len(np.unique(array, axis=0)) > 2 else None
 
 
 def render(

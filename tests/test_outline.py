@@ -103,6 +103,16 @@ def test_contours_that_enclose_nothing_are_dropped():
     assert closed.shape == (5, 3) and closed[0].tolist() == [0.5, 0.0, 1.0]
 
 
+def test_a_doubled_control_point_is_a_corner():
+    on, off, end = (0.0, 0.0, True), (1.0, 0.0, False), (1.0, 1.0, True)
+    for points in ([on, on, off, off, end], [off, end, on, off]):
+        closed = close_contour(points)
+        assert len(closed) == 4
+        raster = render(Outline(0.0, (closed,)), 64, (0, 0, 1, 1))
+        assert raster.mean() == pytest.approx(0.5)  # a triangle, with straight sides
+    assert close_contour([on, off, off]) is None
+
+
 # --- rasters -------------------------------------------------------------------------
 
 

@@ -304,7 +304,7 @@ def animate_outline(
 
     total = len(xy)
     shown = np.unique(np.linspace(1, total, min(frames, total)).round().astype(int))
-    label = f"An outline of {total} points is drawn one after the other"
+    label = f"The outline of a glyph is drawn point by point, {total} points in all"
     return _recorded(figure, draw, shown.tolist(), label, fps)
 
 

@@ -33,6 +33,7 @@ PANOSE = {
     "handwriting": {"bFamilyType": 3},
     "display": {"bFamilyType": 4},
 }
+DESCRIPTION = "Made with handwriting_lib."
 LICENSE = (
     "No licence has been chosen. The licence of this font is the choice of whoever "
     "had it drawn, who should know that the network that drew it was trained on fonts "
@@ -45,7 +46,7 @@ def font_bytes(
     *,
     family: str,
     style: str = "sans",
-    description: str = "",
+    description: str = DESCRIPTION,
     license: str = LICENSE,
 ) -> bytes:
     """A TrueType font of outlines, as the bytes of its file.
@@ -54,7 +55,8 @@ def font_bytes(
         outlines: by character. Without one for the space, a blank of `SPACE` is added.
         family: name of the font's family, printable ASCII of up to 31 characters.
         style: one of `outline.STYLES`, for its classification.
-        description: what made it, for its name table.
+        description: what made it, for its name table; best with the name of the model
+            that drew the outlines.
         license: what its name table says about its licence.
 
     Raises:
@@ -185,7 +187,7 @@ def save_font(
     *,
     family: str,
     style: str = "sans",
-    description: str = "",
+    description: str = DESCRIPTION,
     license: str = LICENSE,
 ) -> None:
     """Write a TrueType font, whole or not at all; see `font_bytes`.

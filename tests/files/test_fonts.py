@@ -61,6 +61,11 @@ def test_it_survives_fonttools_and_freetype(serif):
     assert mask.sum() > 0
 
 
+def test_a_font_says_what_made_it_even_if_nobody_told():
+    with TTFont(io.BytesIO(font_bytes({"H": WEDGE}, family="x"))) as font:
+        assert "handwriting_lib" in font["name"].getDebugName(10)
+
+
 def test_every_style_is_told_by_its_classification(tmp_path):
     for style in STYLES:
         save_font({"H": WEDGE}, tmp_path / "x.ttf", family="x", style=style)

@@ -47,6 +47,7 @@ from handwriting_lib.training.loop import fit
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "book" / "data" / "16_families.json"
 SIZES = {"width": 64, "layers": 2, "readers": 1, "heads": 4, "grid": 128}
+TASK = {"references": 3, "alone": 0.3, "fonts": 8}  # with the default augmentation
 LETTERS = "Hamburgefonstiv"
 UPDATES, SEEDS, NUMBERS = 400, (1, 2, 3), (5, 15, 40)
 FONTS = 24  # whose letters are measured, on either side
@@ -101,7 +102,7 @@ def run(base: hw.TrainingConfig, data: GlyphData) -> None:
                 continue
             recipe = dataclasses.replace(
                 base.recipe, steps=UPDATES, points_per_batch=1200, learning_rate=3e-3,
-                warmup_steps=50, validate_every=UPDATES, seed=seed,
+                warmup_steps=50, validate_every=UPDATES, seed=seed, weight_decay=0.02,
             )  # fmt: skip
             config = dataclasses.replace(base, model=SIZES, recipe=recipe)
             fonts = chosen(data.train, number, seed)
@@ -127,8 +128,8 @@ def run(base: hw.TrainingConfig, data: GlyphData) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    config = hw.read_config(ROOT / "configs" / "glyph-176.toml")
-    config = dataclasses.replace(config, model=SIZES)
+    config = hw.read_config(ROOT / "configs" / "glyph-168.toml")
+    config = dataclasses.replace(config, model=SIZES, task=TASK)
     source = sys.argv[1] if len(sys.argv) > 1 else "fonts:fonts"
     corpus = hw.load_outlines(source, characters=LETTERS)
     run(config, hw.prepare_fonts(corpus, config))
