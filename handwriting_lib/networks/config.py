@@ -37,6 +37,14 @@ class NetworkConfig:
             if not fits:
                 raise InputError(f"{name} must be {wanted}, not {value!r}")
 
+    def fits(self, other: NetworkConfig) -> bool:
+        """Whether weights of a network of the other configuration fit this one.
+
+        They are of one class, and differ at most in their dropout.
+        """
+        one, two = (dataclasses.asdict(c) | {"dropout": 0.0} for c in (self, other))
+        return type(self) is type(other) and one == two
+
 
 def _is_size(value: Any, most: int) -> bool:
     return type(value) is int and 1 <= value <= most

@@ -120,11 +120,8 @@ class _Run:
 
     def _begin_with(self, model: Model) -> None:
         """Take the weights of a model, or grow from a smaller one of the same kind."""
-        same = (model.kind, model.network.config) == (
-            self.network.kind,
-            self.network.config,
-        )
-        if same:
+        is_same_kind = model.kind == self.network.kind
+        if is_same_kind and model.network.config.fits(self.network.config):
             self.network.load_state_dict(model.network.state_dict())
         else:
             grow(model.network, self.network)

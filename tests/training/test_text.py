@@ -283,6 +283,20 @@ def test_training_goes_on_with_the_vocabulary_of_the_model_it_starts_from(tmp_pa
         TextTask(how, TextCorpus("other", "the xat " * 40))
 
 
+def test_training_may_go_on_with_another_dropout(tmp_path):
+    first = train(config(steps=2), TEXT, tmp_path / "first", quiet=True)
+    how = dataclasses.replace(
+        config(steps=1, learning_rate=1e-9), init_from=str(tmp_path / "first" / "model.safetensors"),
+        model={**config().model, "dropout": 0.35},
+    )  # fmt: skip
+    model = train(how, TEXT, tmp_path / "second", quiet=True)
+    assert model.network.config.dropout == 0.35
+    for one, two in zip(
+        first.network.parameters(), model.network.parameters(), strict=True
+    ):
+        torch.testing.assert_close(one, two, atol=1e-7, rtol=1e-6)
+
+
 def test_a_loss_that_is_no_number_stops(tmp_path):
     network = hw.networks.build_network("character", SIZES["character"])
     nn.init.constant_(network.output.bias, float("nan"))
