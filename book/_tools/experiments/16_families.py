@@ -128,7 +128,7 @@ def run(base: hw.TrainingConfig, data: GlyphData) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    config = hw.read_config(ROOT / "configs" / "glyph-168.toml")
+    config = hw.read_config(ROOT / "configs" / "glyph-176.toml")
     config = dataclasses.replace(config, model=SIZES, task=TASK)
     source = sys.argv[1] if len(sys.argv) > 1 else "fonts:fonts"
     corpus = hw.load_outlines(source, characters=LETTERS)
