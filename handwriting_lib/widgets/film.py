@@ -26,18 +26,18 @@ class TrainingFilm(Widget):
     """Shows a text as a network wrote it at each checkpoint, and where it read.
 
     Args:
-        lines: lines from `write`, one per checkpoint, of the same text: ink `(T, 3)` in
-            letter-body heights and phi `(T, U)`. With the same seed and `redraws=0` they
-            differ by the weights of the network alone.
+        lines: lines from `write`, one per checkpoint, of one text: ink `(T, 3)` in
+            letter-body heights and phi `(T, U)`. With one seed and `redraws=0`, only
+            the network's weights differ from line to line.
         updates: number of updates at each checkpoint, rising.
         losses: loss at each checkpoint, in nats per point; None shows none.
         at: index of the checkpoint to show first; -1 is the last.
         caption: text below the figure.
 
     Raises:
-        ValueError: there are fewer than two lines, their texts differ, one has no phi of
-            its text, the updates do not rise, a loss is not finite, the numbers of lines,
-            updates and losses differ, or there is no checkpoint `at`.
+        ValueError: there are fewer than two lines, or not as many updates or losses;
+            the texts differ, or a phi does not fit its line; the updates do not rise, a
+            loss is not finite, or there is no checkpoint `at`.
 
     Example:
         >>> import torch
@@ -78,10 +78,11 @@ class TrainingFilm(Widget):
                     f"all lines must be of one text, not {text!r} and {line.text!r}"
                 )
             ink = check_ink(line.ink.detach().cpu(), f"the ink at update {update}")
-            if line.phi.shape != (len(ink), len(text) + 1):
+            shape = len(ink), len(text) + 1
+            if line.phi.shape != shape:
                 raise InputError(
-                    f"phi at update {update} must have the shape {(len(ink), len(text) + 1)}"
-                    f", a row per point of the ink, not {tuple(line.phi.shape)}"
+                    f"phi at update {update} must have the shape {shape}, a row per "
+                    f"point of the ink, not {tuple(line.phi.shape)}"
                 )
             frames.append(
                 {

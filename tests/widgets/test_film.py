@@ -11,6 +11,18 @@ from handwriting_lib.widgets import TrainingFilm
 from .conftest import HOSTILE, wait
 
 TEXT = "a b"
+# How many pixels at the edge of the first canvas have ink.
+EDGE = """
+const one = roots[0].querySelector('canvas');
+const {data, width, height} = one.getContext('2d')
+  .getImageData(0, 0, one.width, one.height);
+let edge = 0;
+for (let i = 3; i < data.length; i += 4) {
+  const [x, y] = [(i >> 2) % width, Math.floor((i >> 2) / width)];
+  if (data[i] && (!x || !y || x === width - 1 || y === height - 1)) edge++;
+}
+return edge;
+"""
 UPDATES, LOSSES = [0, 30, 1000], [3.4, 0.5, -1.25]
 
 
@@ -79,7 +91,12 @@ def test_the_slider_shows_each_checkpoint(show, lines, narrow):
     height = page.run("return roots[0].querySelector('.widget').offsetHeight")
     shown = {}
     for key, words, value, points in [
-        (None, "Loss −1.25 nats per point. It reads a ␣ b end. Complete.", "1,000", 20),
+        (
+            None,
+            "Loss \u22121.25 nats per point. It reads a ␣ b end. Complete.",
+            "1,000",
+            20,
+        ),
         (
             Keys.HOME,
             "Loss 3.40 nats per point. It reads a. "
@@ -135,17 +152,5 @@ def test_the_ink_of_every_checkpoint_fits_its_panel(show):
     for at in (0, 1):
         page.slide("updates", at)
         page.settle()
-        assert page.run(
-            """
-            const one = roots[0].querySelector('canvas');
-            const {data, width, height} = one.getContext('2d')
-              .getImageData(0, 0, one.width, one.height);
-            let edge = 0;
-            for (let i = 3; i < data.length; i += 4) {
-              const [x, y] = [(i >> 2) % width, Math.floor((i >> 2) / width)];
-              if (data[i] && (!x || !y || x === width - 1 || y === height - 1)) edge++;
-            }
-            return edge;
-            """
-        ) == 0
+        assert page.run(EDGE) == 0
     assert page.drawn()

@@ -5,7 +5,7 @@
 
 const FRAMES_PER_SECOND = 1.2;
 const MOST_READ = 16; // characters that are listed
-const MARGIN = 0.6; // letter-body heights around the ink
+const MARGIN = 10; // pixels around the ink
 
 /** The characters in the order in which they are read, each once until another follows. */
 function readingOf({ now }, characters) {
@@ -28,9 +28,9 @@ export function mount(host, data) {
     height: (width) => Math.max(140, Math.min(0.28 * width, 240)),
     draw(context, { width, height, colors }) {
       const { ink } = frames[at];
-      const up = ink.box.top - ink.box.bottom + 2 * MARGIN;
-      const place = view(ink.box, width, { margin: MARGIN, most: Math.min(40, height / up) });
-      context.translate(0, (height - place.height) / 2);
+      const most = (height - 2 * MARGIN) / Math.max(ink.box.top - ink.box.bottom, 1e-6);
+      const place = view(ink.box, width - 2 * MARGIN, { margin: 0, most: Math.min(40, most) });
+      context.translate(MARGIN, (height - place.height) / 2);
       drawInk(context, ink, place, { color: colors.ink });
     },
   });
