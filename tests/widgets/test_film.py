@@ -135,10 +135,7 @@ def test_it_plays_to_the_last_checkpoint(show, lines, reduced):
     assert page.find("output").text.startswith("It reads a.")  # no loss is known
     page.press("Play")
     if not reduced:
-        assert page.slider("updates").get_attribute("value") != "2"
-        page.press("Pause")
-        page.press("Play")
-        wait(lambda: page.slider("updates").get_attribute("value") == "2", 20)
+        wait(lambda: page.find("button").text == "Play")
     assert page.slider("updates").get_attribute("value") == "2"
     assert page.find("output").text.endswith("Complete.")
 
