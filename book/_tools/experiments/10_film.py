@@ -10,7 +10,7 @@ falls along a cosine to nothing. One network, one seed.
 At ten checkpoints the network writes the same word, which is not among the 470, from
 the same random numbers: drawn once, and not again. A row for each notes
 
-- "updates";
+- "update";
 - "ink": `[x, y, end_of_stroke]` per point, positions in letter-body heights, y up;
 - "phi": the window's weights at each point, a column per character and one for the end
   slot;
@@ -109,19 +109,12 @@ def main() -> None:
     frames: list[dict[str, Any]] = []
 
     def note(update: int, model: hw.Model, measures: dict[str, float]) -> None:
-        frames.append({"updates": update, **measures, **write(model)})
+        frames.append({"update": update, **measures, **write(model)})
         print(update, measures, frames[-1]["problem"], flush=True)
 
     train(note)
-    save(frames)
-
-
-def save(frames: list[dict[str, Any]]) -> None:
-    """Write the record, a line per checkpoint."""
-    about = {"text": TEXT, "bias": BIAS, "seed": WRITING_SEED, "training_seed": SEED}
     lines = ",\n".join(json.dumps(frame, separators=(",", ":")) for frame in frames)
-    head = json.dumps(about)[1:-1]
-    FILE.write_text(f'{{{head},\n"frames": [\n{lines}\n]}}\n')
+    FILE.write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":
