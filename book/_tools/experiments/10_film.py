@@ -17,7 +17,8 @@ the same random numbers: drawn once, and not again. A row for each notes
 - "problem": what `check_line` finds, "" if nothing;
 - "loss", "neighbour" and "found" on the held-out words, as in 10_synthesis.py: nats per
   point with the own text and with that of the neighbour, and the share of points at
-  which the largest weight is on the true character.
+  which the largest weight is on the true character;
+- "training": the loss on 32 of the words that the network is trained on.
 
     python book/_tools/experiments/10_film.py
 
@@ -60,6 +61,7 @@ def train(at_checkpoint: Callable[[int, hw.Model, dict[str, float]], None]) -> N
     neighbour = held.replace(
         text=held.text.roll(1, 0), text_mask=held.text_mask.roll(1, 0)
     )
+    seen = hw.make_batch(training[:32], unit)
     owners = [sample.character_of_point for sample in held_out]
     truth = torch.nn.utils.rnn.pad_sequence(owners, True)  # (B, T)
 
@@ -75,7 +77,7 @@ def train(at_checkpoint: Callable[[int, hw.Model, dict[str, float]], None]) -> N
     def measure() -> dict[str, float]:
         phi = network(held.ink, held.text, held.text_mask).phi
         found = (phi.argmax(-1) == truth)[held.mask].float().mean()
-        losses = {"loss": held, "neighbour": neighbour}
+        losses = {"loss": held, "neighbour": neighbour, "training": seen}
         row = {key: hw.batch_loss(network, of).item() for key, of in losses.items()}
         return {key: round(x, 3) for key, x in {**row, "found": found.item()}.items()}
 
