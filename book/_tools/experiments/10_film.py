@@ -22,7 +22,7 @@ the same random numbers: drawn once, and not again. A row for each notes
 
     python book/_tools/experiments/10_film.py
 
-takes about 20 minutes of one core.
+takes about 10 minutes of one core.
 """
 
 from __future__ import annotations
