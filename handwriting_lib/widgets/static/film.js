@@ -86,9 +86,9 @@ export function mount(host, data) {
 
 const FILM_STYLE = `
 .bar > .slider { flex-basis: 260px; } /* on a phone it has a row of its own */
-output { display: block; margin-bottom: 8px; }
+output.note { display: block; margin-bottom: 8px; }
 @container (max-width: 760px) {
-  output { min-height: 2.9em; } /* two lines, or the page would jump */
+  output.note { min-height: 2.9em; } /* two lines, or the page would jump */
 }
 `;
 
