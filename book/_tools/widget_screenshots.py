@@ -175,6 +175,16 @@ def timing():
     return ClockTuner()
 
 
+def film():
+    """A word that gets neater, as if by training."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import TrainingFilm
+
+    biases = (0.0, 0.5, 1.0, 1.5)
+    lines = [hw.write("window", bias=bias, seed=5)[0] for bias in biases]
+    return TrainingFilm(lines, [0, 10, 100, 1000], [3.4, 1.5, -0.5, -1.6])
+
+
 def em():
     """EM on a cloud of two parts."""
     import torch
@@ -249,7 +259,7 @@ def programs():
 KINDS = (
     player, ink, activations, optimisers, window, mixture, gates, studio, hands, pad,
     own_hand, attention, composing, thinning, bins, memory, arrows, gate_handles,
-    timing, em, pull, futures, branches, handle, halves,
+    timing, film, em, pull, futures, branches, handle, halves,
     grid, programs,
 )  # fmt: skip
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}

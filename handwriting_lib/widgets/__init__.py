@@ -19,6 +19,7 @@ from .concepts import (
 )
 from .continuing import BiasByHalves, Branches, Futures, WindowHandle
 from .densities import EMSteps, TargetPulls
+from .film import TrainingFilm
 from .glyphs import GlyphGrid, GlyphPrograms
 from .host import Widget
 from .own_hand import OwnHand
@@ -57,6 +58,7 @@ __all__ = [
     "Studio",
     "TargetPulls",
     "ThinningSliders",
+    "TrainingFilm",
     "Widget",
     "WindowHandle",
     "WindowSliders",

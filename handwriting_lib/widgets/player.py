@@ -127,7 +127,7 @@ class Player(Widget):
             raise InputError(f"at must be a point of the line, 0 to {last}, not {at}")
         label = f"{text or f'{len(ink)} points of ink'}, replayed"
         super().__init__(
-            ["reading", "player"],
+            ["reading", "phi", "player"],
             data,
             still=to_svg(ink, title=text or "ink"),
             label=label,

@@ -22,6 +22,7 @@ from handwriting_lib.widgets import (
     Studio,
     TargetPulls,
     ThinningSliders,
+    TrainingFilm,
 )
 
 from .characters import make_decoder
@@ -75,6 +76,7 @@ def test_every_control_is_reached_and_moved_by_keyboard(show, model, line):
         "GateHandles": lambda: GateHandles(line),
         "MemorySlider": lambda: MemorySlider(line),
         "StepArrows": lambda: StepArrows(line, [hw.Model(arrows)]),
+        "TrainingFilm": lambda: TrainingFilm([line, line.replace(seed=4)], [0, 1]),
         "TargetPulls": lambda: TargetPulls([one]),
         "ThinningSliders": lambda: ThinningSliders(line),
         "GlyphGrid": lambda: GlyphGrid({"A": WEDGE}),

@@ -91,7 +91,7 @@ def test_600_points_stay_small(model):
     )
     assert len(line.ink) == 600
     html = Player(line, model).html
-    assert len(html) - len(module_source("reading", "player")) < 100_000
+    assert len(html) - len(module_source("reading", "phi", "player")) < 100_000
 
 
 def test_what_cannot_be_shown_is_refused(line, model):
@@ -196,7 +196,7 @@ def test_the_density_drawn_is_that_of_the_mixture(run_module, line, model, bias)
     mixture = StrokeMixture.from_output(line.output, bias)
     steps = [5, 40, len(line.ink) - 2]
     drawn = run_module(
-        ["reading", "player"],
+        ["reading", "phi", "player"],
         """
         const mixture = readMixture(given.packed);
         const field = {left: -1, right: 1.8, bottom: -1.4, top: 1.4};
@@ -227,7 +227,7 @@ def test_the_density_drawn_is_that_of_the_mixture(run_module, line, model, bias)
 def test_the_peak_of_the_density_is_always_in_its_panel(run_module, line, model):
     """After a lift the next letter may begin far away."""
     reaches = run_module(
-        ["reading", "player"],
+        ["reading", "phi", "player"],
         """
         const mixture = readMixture(given.mixture);
         const size = {width: 300, height: 300};

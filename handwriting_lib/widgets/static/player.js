@@ -17,22 +17,6 @@ function readMixture(packed) {
   return { first, pi: logPi.map(Math.exp), muX, muY, logX, logY, rho };
 }
 
-/** The character that each point belongs to, or has the largest weight at; -1: none. */
-function attended(data, phi, slots, length) {
-  if (phi === null) return data.truth ? Array.from(unpack(data.truth), Math.round) : null;
-  return Array.from({ length }, (_, t) => {
-    const row = phi.subarray(t * slots, (t + 1) * slots);
-    return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
-  });
-}
-
-/** The weight that is drawn darkest: few points have a larger one. Weights are not
- * normalised, and a single large one would leave all others pale. */
-function brightest(phi, slots, now) {
-  const tops = Float32Array.from(now, (u, t) => phi[t * slots + u]).sort();
-  return Math.max(tops[Math.floor(0.9 * tops.length)], 1e-6);
-}
-
 export function mount(host, data) {
   const stage = open(host);
   stage.root.append(node("style", {}, READING_STYLE + PLAYER_STYLE));
@@ -43,15 +27,15 @@ export function mount(host, data) {
   const mixture = data.mixture ? readMixture(data.mixture) : null;
   const end = data.end ? unpack(data.end) : null;
   const characters = Array.from(data.text);
-  let [phi, now, bright] = [null, null, 1];
+  const truth = data.truth ? Array.from(unpack(data.truth), Math.round) : null;
+  let map = null;
+  let now = truth; // the character that each point belongs to, or looks at most
   const choose = (head) => {
+    if (!maps) return;
     const size = ink.length * slots;
-    phi = maps && maps.subarray(head * size, (head + 1) * size);
-    now = attended(data, phi, slots, ink.length);
-    bright = phi ? brightest(phi, slots, now) : 1;
-    heat.colors = null; // to be painted anew
+    map = weightMap(maps.subarray(head * size, (head + 1) * size), slots);
+    now = map.now;
   };
-  const heat = { image: null, colors: null };
   choose(0);
   const name = data.text || "a line of ink";
   let at = data.at;
@@ -72,45 +56,13 @@ export function mount(host, data) {
 
   // --- what the network read and expected ---
 
-  const gutter = 26;
-  const window_ = phi && picture(stage, {
+  const gutter = map ? GUTTER : 0;
+  const window_ = map && picture(stage, {
     label: `Weights of the characters of "${name}" along the line`,
-    height: () => Math.max(110, Math.min(300, 11 * slots)),
-    draw(context, { width, height, colors }) {
-      if (heat.colors !== colors) {
-        const turned = new Float32Array(phi.length); // u upwards
-        for (let t = 0; t < ink.length; t++) {
-          for (let u = 0; u < slots; u++) {
-            turned[(slots - 1 - u) * ink.length + t] = phi[t * slots + u] / bright;
-          }
-        }
-        heat.image = heatImage(turned, ink.length, slots, colors.phi);
-        heat.colors = colors;
-      }
-      const wide = width - gutter;
-      const tall = height / slots;
-      context.imageSmoothingEnabled = false;
-      context.drawImage(heat.image, gutter, 0, wide, height);
-      if (data.truth) {
-        context.fillStyle = colors.vermillion;
-        unpack(data.truth).forEach((u, t) => {
-          if (u < -0.5) return;
-          const x = gutter + ((t + 0.5) / ink.length) * wide;
-          context.fillRect(x - 1, height - (u + 0.5) * tall - 1, 2, 2);
-        });
-      }
-      const size = Math.min(13, tall + 2);
-      context.textAlign = "center";
-      context.textBaseline = "middle";
-      for (let u = 0; u < slots; u++) {
-        const here = now[at] === u;
-        if (tall < 8 && !here) continue;
-        context.fillStyle = here ? colors.vermillion : colors.muted;
-        const letter = u < characters.length;
-        context.font = `${letter ? size : Math.min(10, size)}px system-ui, sans-serif`;
-        context.fillText(letter ? characters[u] : "end", gutter / 2, height - (u + 0.5) * tall);
-      }
-      cursor(context, gutter, wide, height, colors);
+    height: () => weightsHeight(slots),
+    draw(context, size) {
+      drawWeights(context, size, map, { characters, here: now[at], truth: truth ?? [] });
+      cursor(context, size);
     },
   });
 
@@ -118,22 +70,21 @@ export function mount(host, data) {
     label: "Probability that the next point ends the stroke, along the line",
     height: () => 52,
     draw(context, { width, height, colors }) {
-      const left = phi ? gutter : 0;
-      const wide = width - left;
+      const wide = width - gutter;
       context.fillStyle = colors.purple;
       for (let t = 0; t <= last; t++) {
         const tall = end[t] * (height - 4);
-        const x = left + (t / ink.length) * wide;
+        const x = gutter + (t / ink.length) * wide;
         context.fillRect(x, height - tall, Math.max(wide / ink.length, 0.7), tall);
       }
       context.fillStyle = colors.faint;
-      context.fillRect(left, height - 1, wide, 1);
-      cursor(context, left, wide, height, colors);
+      context.fillRect(gutter, height - 1, wide, 1);
+      cursor(context, { width, height, colors });
     },
   });
 
-  function cursor(context, left, wide, height, colors) {
-    const x = left + ((at + 0.5) / ink.length) * wide;
+  function cursor(context, { width, height, colors }) {
+    const x = gutter + ((at + 0.5) / ink.length) * (width - gutter);
     context.fillStyle = colors.vermillion;
     context.fillRect(x - 0.75, 0, 1.5, height);
   }
@@ -179,7 +130,7 @@ export function mount(host, data) {
     scrub.value = t;
     for (const part of [line, window_, lift, field]) part?.redraw();
     strip?.shade(
-      (u) => (phi ? phi[t * slots + u] / bright : Number(now[t] === u)), now[t],
+      (u) => (map ? map.phi[t * slots + u] / map.bright : Number(now[t] === u)), now[t],
     );
     const words = now && now[t] >= 0 ? `at ${spoken(characters[now[t]])}` : "";
     const chance = end ? `stroke ends next: ${Math.round(100 * end[t])}\u00a0%` : "";
@@ -221,19 +172,12 @@ export function mount(host, data) {
     stage.root.append(node("div", { class: panels.length > 1 ? "both" : "" }, panels));
   }
   for (const part of [window_, lift]) {
-    const left = phi ? gutter : 0;
     const seek = ({ x, width }) =>
-      walk.seek(Math.round(((x - left) / (width - left)) * ink.length - 0.5));
+      walk.seek(Math.round(((x - gutter) / (width - gutter)) * ink.length - 0.5));
     if (part) onDrag(part.element, seek);
   }
   walk.seek(at);
   return stage.close;
-}
-
-/** A character as words, so that a space is heard. */
-function spoken(character) {
-  if (character === undefined) return "the end";
-  return character === " " ? "a space" : `“${character}”`;
 }
 
 const PLAYER_STYLE = `
