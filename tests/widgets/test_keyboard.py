@@ -70,6 +70,7 @@ def test_every_control_is_reached_and_moved_by_keyboard(show, model, line):
     special = {
         "AttentionView": lambda: AttentionView("an ink", make_decoder()),
         "BinSliders": lambda: BinSliders(line),
+        "CellsOff": lambda: CellsOff(line, make_free(), cells=4),
         "EMSteps": lambda: EMSteps(torch.randn(40, 2), [(0.0, 0.0), (1.0, 1.0)]),
         "Futures": lambda: Futures(line),
         "GateHandles": lambda: GateHandles(line),
