@@ -174,7 +174,7 @@ def cells():
     from handwriting_lib.widgets import CellsOff
 
     model = hw.load_pretrained("unipen-256")
-    return CellsOff(hw.write("the gates of a cell", model, bias=0.8, seed=2)[0])
+    return CellsOff(hw.write("a cell", model, bias=0.8, seed=2)[0])
 
 
 def timing():

@@ -6,6 +6,7 @@ The network runs in the page. It belongs to chapter 04.
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ def losses_without(model: Model, ink: Tensor, off: Tensor) -> Tensor:
     on = [~one for one in off.to(points.device).unbind(1)]
     states = list(network.initial_state(len(off)).layers)
     losses = []
-    for point, target in zip(points[:-1], points[1:], strict=True):
+    for point, target in pairwise(points):
         x = point.expand(len(off), 3)
         for k, layer in enumerate(network.layers):
             below = [states[k - 1].h] if k else []
@@ -65,7 +66,9 @@ def _chosen(model: Model, ink: Tensor, count: int) -> list[list[int]]:
     most = cost.argsort(descending=True)[: count - LITTLE]
     cost[most] = torch.inf
     least = cost.abs().argsort()[:LITTLE]
-    return [[cell // hidden, cell % hidden] for cell in [*most.tolist(), *least.tolist()]]
+    return [
+        [cell // hidden, cell % hidden] for cell in [*most.tolist(), *least.tolist()]
+    ]
 
 
 class CellsOff(_InkFigure):

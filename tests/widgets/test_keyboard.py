@@ -10,6 +10,7 @@ from handwriting_lib import widgets as package
 from handwriting_lib.widgets import (
     AttentionView,
     BinSliders,
+    CellsOff,
     EMSteps,
     Futures,
     GateHandles,
@@ -26,6 +27,7 @@ from handwriting_lib.widgets import (
 
 from .characters import make_decoder
 from .conftest import wait
+from .test_cells import make_free
 from .test_glyphs import GLYPH, WEDGE
 
 pytestmark = pytest.mark.book
