@@ -144,9 +144,7 @@ def test_a_cell_is_switched_off_by_keyboard(show, free, scribble, narrow):
     assert one.get_attribute("aria-pressed") == "true"
     wait(lambda: "off: the line costs" in said(page))
     assert page.pictures()[1] != before
-    base, lost = (
-        number(v) for v in re.findall(r"(\S+) \((\S+)\)", said(page))[0]
-    )
+    base, lost = (number(v) for v in re.findall(r"(\S+) \((\S+)\)", said(page))[0])
     assert lost == shown[0]
     ink, none = _ink_of(scribble())[0], torch.zeros(1, 2, 12, dtype=torch.bool)
     whole = float(losses_without(free, ink, none).mean())

@@ -16,7 +16,8 @@ button.cell[aria-pressed="true"] canvas { opacity: 0.35; }
 const SMALL = { margin: 0.3, most: 20, least: 8 }; // pixels a letter body in a button
 const LEAST = 0.5; // nats at a point that get the full colour, if none gets more
 
-const inNats = (v) => `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(3)}`;
+const plain = (v) => v.toFixed(3).replace("-0.000", "0.000").replace("-", "−");
+const inNats = (v) => plain(v).replace(/^(?!−)/, "+");
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** Read a line, given as positions, with some cells off, pairs `[layer, cell]`: the nats
@@ -128,7 +129,7 @@ export function mount(host, data) {
     const base = mean(whole);
     if (!off.size) {
       return say(
-        `All cells are on: this line costs ${inNats(base).replace("+", "")} nats per point. ` +
+        `All cells are on: this line costs ${plain(base)} nats per point. ` +
           "Press a cell to switch it off.",
       );
     }
@@ -138,8 +139,8 @@ export function mount(host, data) {
     const which = off.size === 1 ? names[[...off][0]] : `${off.size} cells`;
     const worse = lost.filter((v) => v > 0).length;
     say(
-      `${which} off: the line costs ${inNats(base + mean(lost)).replace("+", "")} nats per ` +
-        `point in place of ${inNats(base).replace("+", "")} (${inNats(mean(lost))}). ` +
+      `${which} off: the line costs ${plain(base + mean(lost))} nats per ` +
+        `point in place of ${plain(base)} (${inNats(mean(lost))}). ` +
         `${worse} of ${lost.length} points cost more; the ringed one, point ${at + 1}, ` +
         `${inNats(lost[at - 1])}.`,
     );
