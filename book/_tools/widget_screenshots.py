@@ -168,6 +168,15 @@ def gate_handles():
     return GateHandles(hw.prepare(corpus).samples[0])
 
 
+def cells():
+    """Cells to switch off along a line."""
+    import handwriting_lib as hw
+    from handwriting_lib.widgets import CellsOff
+
+    model = hw.load_pretrained("unipen-256")
+    return CellsOff(hw.write("a cell", model, bias=0.8, seed=2)[0])
+
+
 def timing():
     """A clock to tune."""
     from handwriting_lib.widgets import ClockTuner
@@ -259,7 +268,7 @@ def programs():
 KINDS = (
     player, ink, activations, optimisers, window, mixture, gates, studio, hands, pad,
     own_hand, attention, composing, thinning, bins, memory, arrows, gate_handles,
-    timing, film, em, pull, futures, branches, handle, halves,
+    cells, timing, film, em, pull, futures, branches, handle, halves,
     grid, programs,
 )  # fmt: skip
 WIDGETS: dict[str, Callable] = {one.__name__: one for one in KINDS}

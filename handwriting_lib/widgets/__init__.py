@@ -10,6 +10,7 @@ another host.
 from __future__ import annotations
 
 from .attention import AttentionView
+from .cells import CellsOff
 from .concepts import (
     ActivationShapes,
     GateTraces,
@@ -41,6 +42,7 @@ __all__ = [
     "BiasByHalves",
     "BinSliders",
     "Branches",
+    "CellsOff",
     "ClockTuner",
     "EMSteps",
     "Futures",

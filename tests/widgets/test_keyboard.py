@@ -10,6 +10,7 @@ from handwriting_lib import widgets as package
 from handwriting_lib.widgets import (
     AttentionView,
     BinSliders,
+    CellsOff,
     EMSteps,
     Futures,
     GateHandles,
@@ -27,6 +28,7 @@ from handwriting_lib.widgets import (
 
 from .characters import make_decoder
 from .conftest import wait
+from .test_cells import make_free
 from .test_glyphs import GLYPH, WEDGE
 
 pytestmark = pytest.mark.book
@@ -71,6 +73,7 @@ def test_every_control_is_reached_and_moved_by_keyboard(show, model, line):
     special = {
         "AttentionView": lambda: AttentionView("an ink", make_decoder()),
         "BinSliders": lambda: BinSliders(line),
+        "CellsOff": lambda: CellsOff(line, make_free(), cells=4),
         "EMSteps": lambda: EMSteps(torch.randn(40, 2), [(0.0, 0.0), (1.0, 1.0)]),
         "Futures": lambda: Futures(line),
         "GateHandles": lambda: GateHandles(line),

@@ -88,6 +88,7 @@ export class Engine {
       h: math.array(Float32Array, padding(hidden)),
       c: math.array(Float32Array, hidden),
     }));
+    this.off = this.layers.map(() => []); // cells whose output is held at 0
     this.window = symbols
       ? { weight: matrix("window.weight"), bias: vector("window.bias") }
       : null;
@@ -132,6 +133,7 @@ export class Engine {
       math.product(layer.recurrent, layer.h, gates, gates);
       if (l) math.product(layer.below, this.layers[l - 1].h, gates, gates);
       math.cells(gates, layer.h, layer.c, layer.peephole);
+      for (const cell of this.off[l]) layer.h[cell] = 0;
       state.h[l].set(layer.h.subarray(0, hidden));
       state.c[l].set(layer.c);
       this.joined.set(state.h[l], l * hidden);
@@ -199,6 +201,21 @@ export function samplePoint(mixture, [pick, pen, normalX, normalY]) {
     muX[k] + Math.exp(logX[k]) * normalX, muY[k] + Math.exp(logY[k]) * across,
     pen < end ? 1 : 0,
   ];
+}
+
+/** The logarithm of a density at a point, as StrokeMixture.log_prob. */
+function logDensity({ pi, muX, muY, logX, logY, rho, end }, [x, y, lifted]) {
+  let density = 0;
+  for (let k = 0; k < pi.length; k++) {
+    const zx = (x - muX[k]) * Math.exp(-logX[k]);
+    const zy = (y - muY[k]) * Math.exp(-logY[k]);
+    const rest = 1 - rho[k] ** 2;
+    const square = (zx * zx + zy * zy - 2 * rho[k] * zx * zy) / rest;
+    density +=
+      pi[k] * Math.exp(-square / 2 - logX[k] - logY[k]) / (2 * Math.PI * Math.sqrt(rest));
+  }
+  // a point that is far from all of them is unlikely, and not impossible
+  return Math.log(Math.max(density, 1e-300)) + Math.log(Math.max(lifted ? end : 1 - end, 1e-9));
 }
 
 // --- writing ----------------------------------------------------------------------
