@@ -286,7 +286,8 @@ def test_training_goes_on_with_the_vocabulary_of_the_model_it_starts_from(tmp_pa
 def test_training_may_go_on_with_another_dropout(tmp_path):
     first = train(config(steps=2), TEXT, tmp_path / "first", quiet=True)
     how = dataclasses.replace(
-        config(steps=1, learning_rate=1e-9), init_from=str(tmp_path / "first" / "model.safetensors"),
+        config(steps=1, learning_rate=1e-9),
+        init_from=str(tmp_path / "first" / "model.safetensors"),
         model={**config().model, "dropout": 0.35},
     )  # fmt: skip
     model = train(how, TEXT, tmp_path / "second", quiet=True)
