@@ -118,7 +118,7 @@ class CellsOff(_InkFigure):
         there = len(model.network.layers) * model.network.config.hidden
         within("cells", cells, LITTLE + 1, min(12, there))
         super().__init__(
-            (*ENGINE, "packs", "continuing", "cells"),
+            (*ENGINE, "packs", "continuing", "likelihood", "cells"),
             line,
             {
                 **data,

@@ -18,7 +18,9 @@ from .pad import STILL, check_prompts
 from .studio import FOLDER, MODEL, MODULES, network_data
 
 # Files of `static/` that a Studio does not need.
-READS = ("storage", "surface", "points", "priming", "style_file", "own_hand")
+READS = (
+    "storage", "surface", "points", "likelihood", "priming", "style_file", "own_hand"
+)  # fmt: skip
 # Short, so that a line fits on a phone, and long enough to show how letters join.
 PROMPTS = (
     "just a quick line",

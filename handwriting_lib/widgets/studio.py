@@ -231,7 +231,7 @@ def _live_class(composes: bool) -> type[Studio] | None:
     class LiveStudio(Studio, anywidget.AnyWidget):
         """A Studio that tells Python what it writes, and a figure on static pages."""
 
-        _esm = module_source(*_modules(composes))
+        _esm = module_source(*_modules(composes), "live")
 
         def __init__(self, *args: Any, caption: str = "", **options: Any) -> None:
             anywidget.AnyWidget.__init__(self)

@@ -102,7 +102,7 @@ def test_losses_are_those_of_torch(run_module, free, scribble):
     ink = scribble().ink
     sets = [[], [[0, 3]], [[1, 4], [0, 2], [1, 9]]]
     found = run_module(
-        [*OWN_INK, *(one for one in GOES_ON if one != "points"), "cells"],
+        [*OWN_INK, *(one for one in GOES_ON if one != "points"), "likelihood", "cells"],
         """
         const engine = new Engine(loadPack(decode(given.pack)));
         return given.sets.map(off => {

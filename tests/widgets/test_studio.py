@@ -11,6 +11,7 @@ import re
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pypdfium2
@@ -814,7 +815,7 @@ const model = {
 };
 const el = document.createElement('div');
 document.body.append(el);
-window.leave = live(mount).render({ model, el });
+window.leave = render({ model, el });
 window.listeners = () => hear.length;
 return el.textContent;
 """
@@ -835,7 +836,10 @@ def test_python_has_the_lines_that_the_page_wrote(live_studio, run_module, drive
     studio, sent = live_studio
     assert studio.lines == []
     studio._handle_custom_msg({"kind": "ready"}, [])
-    said = run_module(studio_module._modules(False), FRONTEND, answer=sent[0])
+    source = Path(studio_module.__file__).parent / "static/live.js"
+    render = source.read_text().replace("export default", "const { render } =")
+    modules = studio_module._modules(False)
+    said = run_module(modules, render + FRONTEND, answer=sent[0])
     assert said == "any caption"
     find = "return told.find(one => one.kind === 'lines') ?? null"
     studio._handle_custom_msg(wait(lambda: driver.execute_script(find)), [])

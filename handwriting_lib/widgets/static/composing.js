@@ -50,5 +50,3 @@ const COMPOSING_STYLE = `
 .say.wrong { color: var(--vermillion); }
 button[aria-busy] { cursor: progress; opacity: 0.7; }
 `;
-
-export default live(mount);

@@ -561,29 +561,6 @@ function openStudio(
   return { begin, write: writeText, setHands, show };
 }
 
-/**
- * For anywidget: Python sends the data when the page asks for them, since a notebook would
- * keep what is in the widget's state, weights and all.
- */
-const live = (mount) => ({
-  render({ model, el }) {
-    const place = node("div");
-    el.append(place);
-    let close = null;
-    const hear = ({ kind, data, caption }) => {
-      if (kind !== "data" || close) return;
-      close = mount(place, data, (message) => model.send(message));
-      if (caption) el.append(node("p", {}, caption));
-    };
-    model.on("msg:custom", hear);
-    model.send({ kind: "ready" });
-    return () => {
-      model.off("msg:custom", hear);
-      close?.();
-    };
-  },
-});
-
 const STUDIO_STYLE = `
 .ask textarea {
   field-sizing: content; flex: 1 1 200px; max-height: 14em; min-width: 0; padding: 6px 12px;

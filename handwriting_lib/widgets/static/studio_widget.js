@@ -5,5 +5,3 @@ export function mount(host, data, tell) {
   openStudio(stage, data, { tell });
   return stage.close;
 }
-
-export default live(mount);
