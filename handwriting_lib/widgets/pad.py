@@ -74,12 +74,6 @@ class Pad(Widget):
         <Pad: A pad to write 2 texts on>
     """
 
-    def __new__(cls, *args: Any, **options: Any) -> Pad:
-        kind = (_live_class() or cls) if cls is Pad else cls
-        # super() would skip anywidget's own __new__, which makes a live pad
-        made: Pad = super(Pad, kind).__new__(kind)
-        return made
-
     def __init__(
         self,
         prompts: Sequence[str] | None = None,
@@ -99,6 +93,15 @@ class Pad(Widget):
         super().__init__(
             MODULES, self.pad_data, still=STILL, label=label, caption=caption
         )
+
+    def __new__(cls, *args: Any, **options: Any) -> Pad:
+        kind = (_live_class() or cls) if cls is Pad else cls
+        # super() would skip anywidget's own __new__, which makes a live pad
+        made: Pad = super(Pad, kind).__new__(kind)
+        return made
+
+    # for help() and inspect.signature
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     @property
     def samples(self) -> list[Sample]:

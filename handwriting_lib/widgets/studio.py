@@ -103,14 +103,6 @@ class Studio(Widget):
         <Studio: The network unipen-256 writes; at first: hello>
     """
 
-    def __new__(cls, *args: Any, **options: Any) -> Studio:
-        kind = cls
-        if cls is Studio:
-            kind = _live_class(options.get("composer") is not None) or cls
-        # super() would skip anywidget's own __new__, which makes a live Studio
-        made: Studio = super(Studio, kind).__new__(kind)
-        return made
-
     @renamed_arguments(weights="precision")
     def __init__(
         self,
@@ -175,6 +167,17 @@ class Studio(Widget):
             label=f"The network {model.name} writes; at first: {text}",
             caption=caption,
         )
+
+    def __new__(cls, *args: Any, **options: Any) -> Studio:
+        kind = cls
+        if cls is Studio:
+            kind = _live_class(options.get("composer") is not None) or cls
+        # super() would skip anywidget's own __new__, which makes a live Studio
+        made: Studio = super(Studio, kind).__new__(kind)
+        return made
+
+    # for help() and inspect.signature
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     @property
     def lines(self) -> list[Line]:
